@@ -1,0 +1,144 @@
+"""What Jeroboam reads from OpenStack, as plain values.
+
+Rule: nothing outside `shared.cloud` sees an SDK object, so a driver, a plan or a test can make these by hand.
+Field names follow the OpenStack APIs they come from; times are left out because no decision needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One Heat stack. `status` is Heat's `<ACTION>_<STATUS>`, e.g. `CREATE_COMPLETE`."""
+
+    id: str
+    name: str
+    status: str
+    status_reason: str = ""
+    tags: tuple[str, ...] = ()
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def in_progress(self) -> bool:
+        return self.status.endswith("_IN_PROGRESS")
+
+    @property
+    def complete(self) -> bool:
+        return self.status.endswith("_COMPLETE")
+
+    @property
+    def failed(self) -> bool:
+        return self.status.endswith("_FAILED")
+
+
+@dataclass(frozen=True, slots=True)
+class StackResource:
+    """One resource of a stack, with Heat's own words for what became of it."""
+
+    name: str
+    type: str
+    physical_id: str
+    status: str
+    status_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    id: str
+    name: str
+    status: str
+    fault: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flavor:
+    """`ram` in MiB, `disk` in GiB."""
+
+    id: str
+    name: str
+    vcpus: int
+    ram: int
+    disk: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    name: str
+    status: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def os_distro(self) -> str | None:
+        value = self.properties.get("os_distro")
+        return str(value) if value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    id: str
+    name: str
+    external: bool
+    subnet_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    id: str
+    name: str
+    network_id: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keypair:
+    name: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaLine:
+    """One quota: `limit` -1 means unlimited; `used` includes reservations."""
+
+    resource: str
+    limit: int
+    used: int
+
+    def short_of(self, wanted: int) -> bool:
+        return self.limit >= 0 and self.used + wanted > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryItem:
+    """Something in the cloud that carries a cluster's mark: for the "nothing left behind" check."""
+
+    kind: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCredential:
+    id: str
+    name: str
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a Keystone token speaks for. `expires_at` is ISO 8601, as Keystone gives it."""
+
+    user_id: str
+    user_name: str
+    project_id: str | None
+    project_name: str | None
+    domain_id: str | None
+    roles: tuple[str, ...]
+    expires_at: str
+    is_system: bool = False
