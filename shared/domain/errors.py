@@ -6,6 +6,7 @@ Rule: whoever calls the outside world translates its errors here; whoever decide
      |- TemporaryError     may pass: try again after `delay`
      |- PermanentError     will not pass by trying again
      |   `- NotFound       the thing named is not there
+     |- Conflict           what was asked does not fit the present state
      `- LostLease          somebody else owns this work now: write nothing more
 """
 
@@ -39,3 +40,7 @@ class NotFound(PermanentError):
 
 class LostLease(JeroboamError):
     """A fenced write found another owner. The work goes on elsewhere; here it ends without a trace."""
+
+
+class Conflict(JeroboamError):
+    """What was asked does not fit the state things are in now."""

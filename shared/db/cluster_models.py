@@ -1,0 +1,214 @@
+"""Clusters and what they are made of.
+
+Rule: a cluster's row holds what was asked for (`spec` is the resolved snapshot, so that a template changed later
+changes nothing) and what is; deleting the row deletes its nodegroups, nodes and keys with it. Operations and events
+outlive it: they are history.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db.base import Base, Created, Json, one_of
+from shared.domain.states import CLUSTER_STATUSES, NodeState
+
+
+class ClusterTemplate(Base):
+    """Field names and meanings are Magnum's."""
+
+    __tablename__ = "cluster_templates"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    uuid: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    project_id: Mapped[str] = mapped_column(index=True)
+    user_id: Mapped[str]
+    coe: Mapped[str]
+    image_id: Mapped[str]
+    flavor_id: Mapped[str | None]
+    master_flavor_id: Mapped[str | None]
+    keypair_id: Mapped[str | None]
+    external_network_id: Mapped[str | None]
+    fixed_network: Mapped[str | None]
+    fixed_subnet: Mapped[str | None]
+    dns_nameserver: Mapped[str | None]
+    network_driver: Mapped[str | None]
+    apiserver_port: Mapped[int | None]
+    docker_volume_size: Mapped[int | None]
+    docker_storage_driver: Mapped[str | None]
+    cluster_distro: Mapped[str | None]
+    http_proxy: Mapped[str | None]
+    https_proxy: Mapped[str | None]
+    no_proxy: Mapped[str | None]
+    volume_driver: Mapped[str | None]
+    registry_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    insecure_registry: Mapped[str | None]
+    labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    tls_disabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    public: Mapped[bool] = mapped_column(server_default=text("false"))
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
+    server_type: Mapped[str] = mapped_column(server_default="vm")
+    master_lb_enabled: Mapped[bool] = mapped_column(server_default=text("false"))
+    floating_ip_enabled: Mapped[bool] = mapped_column(server_default=text("true"))
+    tags: Mapped[str | None]
+    driver: Mapped[str | None]
+    created_at: Mapped[Created]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_cluster_templates_public", "public", postgresql_where=text("public")),)
+
+
+class Cluster(Base):
+    __tablename__ = "clusters"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    uuid: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    project_id: Mapped[str]
+    user_id: Mapped[str]
+    cluster_template_id: Mapped[str] = mapped_column(
+        ForeignKey("cluster_templates.uuid", ondelete="RESTRICT"), index=True
+    )
+    driver: Mapped[str]
+    coe: Mapped[str]
+    keypair: Mapped[str | None]
+    ssh_public_key: Mapped[str | None]
+    labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    flavor_id: Mapped[str | None]
+    master_flavor_id: Mapped[str | None]
+    docker_volume_size: Mapped[int | None]
+    create_timeout: Mapped[int | None]  # minutes, as Magnum has it; 0 or null: no deadline of the user's
+    discovery_url: Mapped[str | None]
+    fixed_network: Mapped[str | None]
+    fixed_subnet: Mapped[str | None]
+    floating_ip_enabled: Mapped[bool]
+    master_lb_enabled: Mapped[bool]
+    spec: Mapped[Json]  # the resolved snapshot: template, network ids, images (shared.drivers.spec)
+    status: Mapped[str]
+    status_reason: Mapped[str | None]
+    health_status: Mapped[str | None]
+    health_status_reason: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    api_address: Mapped[str | None]
+    coe_version: Mapped[str | None]
+    container_version: Mapped[str | None]
+    stack_id: Mapped[str | None]
+    base_outputs: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    event_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    created_at: Mapped[Created]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("status", CLUSTER_STATUSES),
+        Index("ix_clusters_project_id_id", "project_id", "id"),
+        Index("ix_clusters_name", "name"),
+    )
+
+
+class Nodegroup(Base):
+    __tablename__ = "nodegroups"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    uuid: Mapped[str] = mapped_column(unique=True)
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.uuid", ondelete="CASCADE"))
+    project_id: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    is_default: Mapped[bool] = mapped_column(server_default=text("false"))
+    flavor_id: Mapped[str | None]
+    image_id: Mapped[str | None]
+    docker_volume_size: Mapped[int | None]
+    labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    node_count: Mapped[int]
+    min_node_count: Mapped[int] = mapped_column(server_default=text("0"))
+    max_node_count: Mapped[int | None]
+    node_labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    node_taints: Mapped[list[Json]] = mapped_column(server_default=text("'[]'::jsonb"))
+    stack_id: Mapped[str | None]
+    status: Mapped[str]
+    status_reason: Mapped[str | None]
+    version: Mapped[str | None]
+    created_at: Mapped[Created]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("cluster_id", "name"),
+        one_of("status", CLUSTER_STATUSES),
+        CheckConstraint("node_count >= 0", name="node_count_not_negative"),
+    )
+
+
+class Node(Base):
+    """One machine of a cluster. `index` is its number in the nodegroup, never given twice; `shard` its stack's."""
+
+    __tablename__ = "nodes"
+
+    uuid: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.uuid", ondelete="CASCADE"), index=True)
+    nodegroup_id: Mapped[str] = mapped_column(ForeignKey("nodegroups.uuid", ondelete="CASCADE"))
+    name: Mapped[str]
+    role: Mapped[str]
+    index: Mapped[int]
+    shard: Mapped[int]
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    server_id: Mapped[str | None]
+    ip_address: Mapped[str | None]
+    floating_ip: Mapped[str | None]
+    version: Mapped[str | None]
+    # SHA-256 of the one-time token in user data, and of the credential it was exchanged for: neither can be read back.
+    token_hash: Mapped[str | None]
+    credential_hash: Mapped[str | None]
+    health: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    announced_at: Mapped[datetime | None]
+    joined_at: Mapped[datetime | None]
+    last_report_at: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("state", NodeState),
+        UniqueConstraint("nodegroup_id", "index"),
+        Index("ix_nodes_cluster_id_state", "cluster_id", "state"),
+    )
+
+
+class NodeCommand(Base):
+    """One named action of the driver for one node's agent, and what became of it."""
+
+    __tablename__ = "node_commands"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.uuid", ondelete="CASCADE"), index=True)
+    name: Mapped[str]
+    args: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[Created]
+    delivered_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    ok: Mapped[bool | None]
+    output: Mapped[str | None]
+
+    __table_args__ = (CheckConstraint("(finished_at IS NULL) = (ok IS NULL)", name="finished_has_a_result"),)
+
+
+class ClusterSecret(Base):
+    """A CA, key pair or token of a cluster. `certificate` is public PEM; `secret` is sealed (shared.pki.sealing)."""
+
+    __tablename__ = "cluster_secrets"
+
+    cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.uuid", ondelete="CASCADE"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    certificate: Mapped[str | None]
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Created]

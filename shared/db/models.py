@@ -1,0 +1,33 @@
+"""All tables, in one place for Alembic and for `from shared.db import models`."""
+
+from shared.db.base import Base
+from shared.db.bus_models import BusMessage, BusQueue
+from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, Nodegroup
+from shared.db.work_models import (
+    DeadLetter,
+    Event,
+    IdempotencyKey,
+    Operation,
+    OperationStep,
+    Quota,
+    ServiceHeartbeat,
+)
+
+__all__ = [
+    "Base",
+    "BusMessage",
+    "BusQueue",
+    "Cluster",
+    "ClusterSecret",
+    "ClusterTemplate",
+    "DeadLetter",
+    "Event",
+    "IdempotencyKey",
+    "Node",
+    "NodeCommand",
+    "Nodegroup",
+    "Operation",
+    "OperationStep",
+    "Quota",
+    "ServiceHeartbeat",
+]

@@ -1,0 +1,187 @@
+"""Operations, their steps, and the event log.
+
+Rule: the indexes and CHECKs here are the concurrency rules. One live operation per cluster is a partial unique
+index; a lease is a token and a time or neither; a final state has its timestamp. `tests/integration/test_schema.py`
+reads them back from the catalogue of a migrated database.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db.base import Base, Created, Json, both_or_neither, one_of
+from shared.domain.states import LIVE, OperationKind, OperationState
+
+_LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+
+
+class Operation(Base):
+    """One long-running request on one cluster. No foreign key to the cluster: history outlives it."""
+
+    __tablename__ = "operations"
+
+    uuid: Mapped[str] = mapped_column(primary_key=True)
+    cluster_id: Mapped[str]
+    cluster_name: Mapped[str]
+    project_id: Mapped[str] = mapped_column(index=True)
+    user_id: Mapped[str]
+    kind: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default=OperationState.QUEUED.value)
+    params: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    step: Mapped[str | None]
+    step_reason: Mapped[str | None]
+    done: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    total: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))  # failed attempts of the current step
+    reason: Mapped[str | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    # A delete accepted while this one runs: {"uuid", "user_id", "request_id"}; queued when this one ends.
+    follow_up: Mapped[Json | None]
+    request_id: Mapped[str | None]
+    deadline_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[Created]
+    progressed_at: Mapped[datetime | None]
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+    created_at: Mapped[Created]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        one_of("kind", OperationKind),
+        one_of("state", OperationState),
+        CheckConstraint(f"(state IN ({_LIVE})) = (finished_at IS NULL)", name="final_has_its_time"),
+        both_or_neither("lease_token", "lease_until", "lease_whole"),
+        CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="running_is_leased"),
+        Index(
+            "uq_operations_one_live_per_cluster",
+            "cluster_id",
+            unique=True,
+            postgresql_where=text(f"state IN ({_LIVE})"),
+        ),
+        Index(
+            "ix_operations_due",
+            "next_attempt_at",
+            postgresql_where=text("state IN ('queued', 'waiting')"),
+        ),
+        Index("ix_operations_leased", "lease_until", postgresql_where=text("state = 'running'")),
+        Index("ix_operations_cluster_id_created_at", "cluster_id", "created_at"),
+    )
+
+
+class OperationStep(Base):
+    """What one step of one operation came to. A finished step is skipped when the operation resumes."""
+
+    __tablename__ = "operation_steps"
+
+    operation_id: Mapped[str] = mapped_column(ForeignKey("operations.uuid", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int]
+    output: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    started_at: Mapped[Created]
+    finished_at: Mapped[datetime | None]
+
+
+class Event(Base):
+    """The event log: outbox, audit trail, source of SSE and webhooks.
+
+    Readers that page through it order by `(tx, seq)` and read only below the oldest running transaction, because
+    sequence order is not commit order.
+    """
+
+    __tablename__ = "events"
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    # `xid8` has no SQLAlchemy type; the migration creates the column, and only plain SQL reads it.
+    id: Mapped[str] = mapped_column(unique=True)
+    type: Mapped[str]
+    subject: Mapped[str]
+    project_id: Mapped[str]
+    cluster_id: Mapped[str | None]
+    operation_id: Mapped[str | None]
+    sequence: Mapped[int | None] = mapped_column(BigInteger)  # gap-free per cluster
+    data: Mapped[Json]
+    trace: Mapped[str | None]
+    time: Mapped[Created]
+    published_at: Mapped[datetime | None]
+    publish_attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+
+    __table_args__ = (
+        both_or_neither("lease_token", "lease_until", "lease_whole"),
+        UniqueConstraint("cluster_id", "sequence"),
+        Index("ix_events_unpublished", "seq", postgresql_where=text("published_at IS NULL")),
+        Index("ix_events_project_id", "project_id", "seq"),
+    )
+
+
+class DeadLetter(Base):
+    """A message no consumer could take, kept to be seen and replayed."""
+
+    __tablename__ = "dead_letters"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    message_id: Mapped[str]
+    queue: Mapped[str]
+    routing_key: Mapped[str]
+    headers: Mapped[Json]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    reason: Mapped[str]
+    created_at: Mapped[Created]
+    replayed_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("queue", "message_id"),)
+
+
+class IdempotencyKey(Base):
+    """The answer once given to a POST that carried an `Idempotency-Key`."""
+
+    __tablename__ = "idempotency_keys"
+
+    project_id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_hash: Mapped[str]
+    status: Mapped[int]
+    body: Mapped[Json]
+    headers: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    created_at: Mapped[Created]
+
+
+class Quota(Base):
+    __tablename__ = "quotas"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    project_id: Mapped[str]
+    resource: Mapped[str]
+    hard_limit: Mapped[int]
+    created_at: Mapped[Created]
+    updated_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("project_id", "resource"),)
+
+
+class ServiceHeartbeat(Base):
+    """One running process of one service."""
+
+    __tablename__ = "service_heartbeats"
+
+    process_id: Mapped[str] = mapped_column(primary_key=True)
+    service: Mapped[str]
+    host: Mapped[str]
+    started_at: Mapped[Created]
+    beat_at: Mapped[Created]
+    beats: Mapped[int] = mapped_column(server_default=text("1"))
