@@ -1,0 +1,84 @@
+"""Certificate authorities and key pairs of a cluster.
+
+Rule: keys leave this module only as PEM text for the sealer; nothing here stores or logs them. Making a key takes
+tens of milliseconds of a core, so callers on an event loop use a thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+RSA_BITS = 2048
+CA_LIFETIME = timedelta(days=3650)
+# A node's clock may be behind ours.
+BACKDATED = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMaterial:
+    """`public` is a certificate or a public key, `private` the private key; both PEM text."""
+
+    public: str
+    private: str = field(repr=False)
+
+
+def make_authority(common_name: str, *, now: datetime, lifetime: timedelta = CA_LIFETIME) -> KeyMaterial:
+    """A self-signed certificate authority with path length 0.
+
+    Args:
+        common_name: the subject; X.509 allows 64 characters, longer ones are cut.
+        now: start of its life, less a day for clocks that are behind.
+        lifetime: counted from `now`.
+    """
+    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + lifetime)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_authority_usage(), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return KeyMaterial(certificate.public_bytes(serialization.Encoding.PEM).decode(), private_pem(key))
+
+
+def make_key_pair() -> KeyMaterial:
+    """A bare RSA key pair, e.g. for service account tokens."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return KeyMaterial(public.decode(), private_pem(key))
+
+
+def private_pem(key: rsa.RSAPrivateKey) -> str:
+    """The private key in the traditional PEM form, which every engine reads."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    ).decode()
+
+
+def _authority_usage() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )

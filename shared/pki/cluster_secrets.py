@@ -1,0 +1,99 @@
+"""The keys of one cluster: made once, sealed, opened for whoever may.
+
+Rule: `ensure` may run any number of times and from several processes; the first row of a kind wins and the others'
+keys are thrown away, so nobody ever signs with a key that is not the stored one. Keys are made in threads and outside
+any transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import string
+from collections.abc import Mapping
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import Database
+from shared.db.models import ClusterSecret
+from shared.domain.clock import utc_now
+from shared.drivers.base import Secret, SecretKind
+from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
+from shared.pki.sealing import Sealer
+
+_TOKEN_ALPHABET = string.ascii_lowercase + string.digits
+
+
+async def ensure_cluster_secrets(
+    db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, kinds: Mapping[str, SecretKind]
+) -> None:
+    """Make what is missing of a driver's `secrets` for a cluster.
+
+    Args:
+        db: opened for two short transactions; none is open while keys are made.
+        cluster_name: the common name of its authorities.
+        kinds: the driver's declaration, secret name -> kind.
+    """
+    async with db.transaction() as session:
+        rows = await session.scalars(select(ClusterSecret.kind).where(ClusterSecret.cluster_id == cluster_id))
+        present = set(rows)
+    missing = {name: kind for name, kind in kinds.items() if name not in present}
+    if not missing:
+        return
+    made = await asyncio.gather(*(asyncio.to_thread(_make, kind, cluster_name) for kind in missing.values()))
+    values = [
+        {
+            "cluster_id": cluster_id,
+            "kind": name,
+            "certificate": secret.certificate,
+            "secret": sealer.seal(secret.secret.encode(), _context(cluster_id, name)),
+        }
+        for name, secret in zip(missing, made, strict=True)
+    ]
+    async with db.transaction() as session:
+        await session.execute(insert(ClusterSecret).values(values).on_conflict_do_nothing())
+
+
+async def load_cluster_secrets(session: AsyncSession, sealer: Sealer, cluster_id: str) -> dict[str, Secret]:
+    """All secrets of a cluster, opened, by name; empty before they are made.
+
+    Raises:
+        SealingError: sealed with a key that is no longer among the settings.
+    """
+    rows = await session.scalars(select(ClusterSecret).where(ClusterSecret.cluster_id == cluster_id))
+    return {row.kind: open_secret(sealer, row) for row in rows}
+
+
+async def load_cluster_secret(session: AsyncSession, sealer: Sealer, cluster_id: str, name: str) -> Secret | None:
+    """One secret of a cluster, opened; None before it is made."""
+    row = await session.get(ClusterSecret, (cluster_id, name))
+    return None if row is None else open_secret(sealer, row)
+
+
+def open_secret(sealer: Sealer, row: ClusterSecret) -> Secret:
+    """The row's secret in the clear."""
+    plain = sealer.open(bytes(row.secret), _context(row.cluster_id, row.kind))
+    return Secret(certificate=row.certificate, secret=plain.decode())
+
+
+def as_key_material(secret: Secret) -> KeyMaterial:
+    """A CA or key pair in the form the signing functions take."""
+    assert secret.certificate is not None
+    return KeyMaterial(secret.certificate, secret.secret)
+
+
+def _make(kind: SecretKind, cluster_name: str) -> Secret:
+    if kind is SecretKind.BOOTSTRAP_TOKEN:
+        return Secret(certificate=None, secret=f"{_random(6)}.{_random(16)}")
+    material = make_authority(cluster_name, now=utc_now()) if kind is SecretKind.CA else make_key_pair()
+    return Secret(certificate=material.public, secret=material.private)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(length))
+
+
+def _context(cluster_id: str, name: str) -> str:
+    return f"cluster {cluster_id} {name}"
