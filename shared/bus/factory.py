@@ -1,0 +1,19 @@
+"""Which transport: RabbitMQ where a URL is given, else Postgres."""
+
+from __future__ import annotations
+
+from shared.bus.base import Bus
+from shared.bus.local import LocalBus
+from shared.bus.rabbit import RabbitBus
+from shared.bus.topology import QUEUES
+from shared.db.engine import Database
+
+
+def make_bus(amqp_url: str | None, database: Database, *, name: str) -> Bus:
+    """Args:
+    amqp_url: RabbitMQ, or None for the bus on `database`.
+    name: the service, for the broker's list of connections.
+    """
+    if amqp_url:
+        return RabbitBus(amqp_url, QUEUES, name=name)
+    return LocalBus(database, QUEUES)

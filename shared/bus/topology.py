@@ -1,0 +1,20 @@
+"""The exchange and the queues, declared by whoever starts first.
+
+Rule: queue names are versioned, because a queue's arguments cannot be changed in place. Every process declares the
+whole topology, so an event published before its consumer's first start waits for it.
+"""
+
+from __future__ import annotations
+
+from shared.bus.base import QueueSpec
+
+EXCHANGE = "jeroboam.events"
+DEAD_EXCHANGE = "jeroboam.dead"
+
+PROVISIONER = QueueSpec(
+    "jeroboam.provisioner.v1",
+    ("cluster.create.requested.v1", "cluster.delete.requested.v1", "node.#", "stack.changed.v1"),
+)
+DEAD = QueueSpec("jeroboam.dead.v1", ("#",), dead_letters=True)
+
+QUEUES = (PROVISIONER, DEAD)

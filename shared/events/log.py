@@ -1,0 +1,75 @@
+"""Writing to the event log.
+
+Rule: an event is stored in the transaction that made it true; nothing here commits or publishes. The relay carries
+it to the bus afterwards. A cluster's events are numbered without gaps, because the number comes from the cluster's
+own locked row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import notify
+from shared.db.models import Cluster, Event
+from shared.domain.ids import new_id
+from shared.events.catalog import CATALOG, EventData
+
+CHANNEL = "jeroboam_events"
+
+
+async def emit(
+    session: AsyncSession,
+    name: str,
+    data: EventData,
+    *,
+    project_id: str,
+    cluster: Cluster | str | None = None,
+    operation_id: str | None = None,
+    subject: str | None = None,
+    trace: str | None = None,
+) -> str:
+    """Store one event.
+
+    Args:
+        session: the caller's transaction.
+        name: the type's name in the catalog, e.g. `cluster.create.requested.v1`.
+        data: what the catalog says belongs to that type.
+        project_id: who may see it.
+        cluster: the cluster it is about (row or uuid), for the gap-free sequence.
+        operation_id: the operation it belongs to.
+        subject: CloudEvents subject; `clusters/<uuid>` where a cluster is given.
+        trace: W3C traceparent.
+
+    Returns:
+        The event's id.
+
+    Raises:
+        TypeError: the data is not what the catalog has for `name`.
+    """
+    entry = CATALOG[name]
+    if type(data) is not entry.data:
+        raise TypeError(f"{name} carries {entry.data.__name__}, not {type(data).__name__}")
+    cluster_id = cluster.uuid if isinstance(cluster, Cluster) else cluster
+    sequence = None
+    if cluster_id is not None:
+        sequence = await session.scalar(
+            text("UPDATE clusters SET event_sequence = event_sequence + 1 WHERE uuid = :u RETURNING event_sequence"),
+            {"u": cluster_id},
+        )
+    event_id = new_id()
+    session.add(
+        Event(
+            id=event_id,
+            type=name,
+            subject=subject or (f"clusters/{cluster_id}" if cluster_id else f"projects/{project_id}"),
+            project_id=project_id,
+            cluster_id=cluster_id,
+            operation_id=operation_id,
+            sequence=sequence,
+            data=data.model_dump(mode="json"),
+            trace=trace,
+        )
+    )
+    await notify(session, CHANNEL)
+    return event_id

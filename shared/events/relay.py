@@ -1,0 +1,118 @@
+"""Carries committed events to the bus.
+
+Rule: the only publisher. A side task in every service: claim rows (SKIP LOCKED, lease token), publish with confirms,
+mark as published where the token still is ours. A crash between publishing and marking publishes twice, under the
+same id. NOTIFY wakes it; polling guarantees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import asyncpg
+import structlog
+
+from shared.bus.base import Bus, Unroutable
+from shared.db.engine import Database
+from shared.domain.errors import TemporaryError
+from shared.domain.ids import new_id
+from shared.events.envelope import to_message
+from shared.runtime import crashpoints
+from shared.runtime.metrics import EVENTS_PUBLISHED, RELAY_LAG
+
+log = structlog.get_logger(__name__)
+
+_CLAIM = """
+WITH ready AS (
+    SELECT seq FROM events
+    WHERE published_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+    ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE events SET lease_token = $1, lease_until = now() + make_interval(secs => $3),
+    publish_attempts = publish_attempts + 1
+FROM ready WHERE events.seq = ready.seq
+RETURNING events.seq, id, type, subject, project_id, cluster_id, operation_id, sequence, data::text, trace, time,
+    extract(epoch FROM now() - time)::float8 AS lag
+"""
+
+_MARK = """
+UPDATE events SET published_at = now(), lease_token = NULL, lease_until = NULL
+WHERE seq = ANY($2::bigint[]) AND lease_token = $1
+"""
+
+# A message that no queue took stays leased until this runs out, and is then tried again.
+_LEASE_SECONDS = 30.0
+
+
+class Relay:
+    """Args:
+    database: where the log is.
+    bus: where events go.
+    batch: rows claimed at once; `poll_seconds`: longest time an event waits when no notification comes.
+    """
+
+    def __init__(self, database: Database, bus: Bus, *, batch: int = 200, poll_seconds: float = 1.0) -> None:
+        self._database = database
+        self._bus = bus
+        self._batch = batch
+        self._poll_seconds = poll_seconds
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Relay until cancelled. Errors of the bus or the database delay, and never lose, an event."""
+        connection: asyncpg.Connection | None = None
+        pause = 0.0
+        try:
+            while True:
+                self._woken.clear()
+                try:
+                    if connection is None or connection.is_closed():
+                        connection = await self._database.connect()
+                    while await self._relay_batch(connection) == self._batch:
+                        pass
+                    pause = 0.0
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TemporaryError, TimeoutError) as error:
+                    log.warning("relay.delayed", error=str(error) or type(error).__name__)
+                    pause = min(5.0, pause * 2 + 0.2)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause or self._poll_seconds):
+                        await (asyncio.sleep(pause) if pause else self._woken.wait())
+        finally:
+            if connection is not None:
+                with suppress(Exception):
+                    await connection.close(timeout=2)
+
+    async def flush(self) -> int:
+        """Publish what is there now (at shutdown, and in tests). Returns how many events went out."""
+        connection = await self._database.connect()
+        sent = 0
+        try:
+            while count := await self._relay_batch(connection):
+                sent += count
+        finally:
+            await connection.close(timeout=2)
+        return sent
+
+    async def _relay_batch(self, connection: asyncpg.Connection) -> int:
+        token = new_id()
+        rows = sorted(
+            await connection.fetch(_CLAIM, token, self._batch, _LEASE_SECONDS), key=lambda row: int(row["seq"])
+        )
+        if not rows:
+            return 0
+        outcomes = await self._bus.publish([to_message(row) for row in rows])
+        await crashpoints.reached("relay.published")
+        sent = [row["seq"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
+        await connection.execute(_MARK, token, sent)
+        EVENTS_PUBLISHED.inc(len(sent))
+        RELAY_LAG.observe(max(row["lag"] for row in rows))
+        for row, outcome in zip(rows, outcomes, strict=True):
+            if isinstance(outcome, Unroutable):
+                log.error("relay.unroutable", event=row["id"], type=row["type"])
+            elif outcome is not None:
+                log.warning("relay.refused", event=row["id"], type=row["type"], error=str(outcome))
+        return len(sent)

@@ -1,0 +1,126 @@
+"""Claiming operations, and writing to them only while the claim holds.
+
+Rule: a claim is a fresh token; every later write names it and raises LostLease when it no longer matches. The lease
+is renewed while a step runs, and given up when the operation waits, so waiting holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import Database
+from shared.db.models import Operation
+from shared.domain.errors import LostLease
+from shared.domain.ids import new_id
+from shared.runtime.metrics import LEASES_LOST
+
+# The two arms match the two partial indexes: what is due, and what a dead process left behind.
+_CLAIM = text("""
+WITH ready AS (
+    (SELECT uuid FROM operations
+     WHERE state IN ('queued', 'waiting') AND next_attempt_at <= now() AND kind = ANY(:kinds)
+     ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    UNION ALL
+    (SELECT uuid FROM operations
+     WHERE state = 'running' AND lease_until < now() AND kind = ANY(:kinds)
+     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED)
+)
+UPDATE operations o SET state = 'running', lease_token = :token,
+    lease_until = now() + make_interval(secs => :seconds)
+FROM (SELECT uuid FROM ready LIMIT :limit) picked WHERE o.uuid = picked.uuid
+RETURNING o.uuid
+""")
+
+_RENEW = text("""
+UPDATE operations SET lease_until = now() + make_interval(secs => :seconds)
+WHERE uuid = :uuid AND lease_token = :token RETURNING cancel_requested
+""")
+
+_RELEASE = text("""
+UPDATE operations SET state = 'waiting', lease_token = NULL, lease_until = NULL, next_attempt_at = now()
+WHERE uuid = ANY(:uuids) AND lease_token = ANY(:tokens)
+""")
+
+_NEXT_DUE = text("""
+SELECT extract(epoch FROM min(moment) - now())::float8 FROM (
+    SELECT min(next_attempt_at) AS moment FROM operations WHERE state IN ('queued', 'waiting') AND kind = ANY(:kinds)
+    UNION ALL
+    SELECT min(lease_until) FROM operations WHERE state = 'running' AND kind = ANY(:kinds)
+) moments
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to work on one operation until the lease runs out."""
+
+    operation_id: str
+    token: str
+
+
+class Leases:
+    """Args:
+    database: where operations are.
+    kinds: the operation kinds this service works on.
+    seconds: the length of a lease.
+    """
+
+    def __init__(self, database: Database, kinds: Sequence[str], *, seconds: float) -> None:
+        self._database = database
+        self._kinds = list(kinds)
+        self.seconds = seconds
+
+    async def claim(self, limit: int) -> list[Claim]:
+        """Claim up to `limit` operations that are due or abandoned."""
+        token = new_id()
+        async with self._database.transaction() as session:
+            rows = await session.execute(
+                _CLAIM, {"kinds": self._kinds, "limit": limit, "token": token, "seconds": self.seconds}
+            )
+            return [Claim(row.uuid, token) for row in rows]
+
+    async def renew(self, claim: Claim) -> bool:
+        """Hold on for another lease. Returns whether somebody asked to cancel. Raises LostLease."""
+        async with self._database.transaction() as session:
+            row = (
+                await session.execute(
+                    _RENEW, {"uuid": claim.operation_id, "token": claim.token, "seconds": self.seconds}
+                )
+            ).first()
+        if row is None:
+            LEASES_LOST.inc()
+            raise LostLease(claim.operation_id)
+        return bool(row.cancel_requested)
+
+    async def release(self, claims: Sequence[Claim]) -> None:
+        """Hand operations back at once (shutdown), rather than let their leases run out."""
+        if not claims:
+            return
+        async with self._database.transaction() as session:
+            await session.execute(
+                _RELEASE,
+                {"uuids": [claim.operation_id for claim in claims], "tokens": [claim.token for claim in claims]},
+            )
+
+    async def seconds_to_next(self) -> float | None:
+        """Seconds until something is due (may be negative); None when nothing is under way."""
+        async with self._database.transaction() as session:
+            value: float | None = await session.scalar(_NEXT_DUE, {"kinds": self._kinds})
+            return value
+
+    @asynccontextmanager
+    async def fenced(self, claim: Claim) -> AsyncIterator[tuple[AsyncSession, Operation]]:
+        """A transaction in which the operation is locked and still ours. Raises LostLease otherwise."""
+        async with self._database.transaction() as session:
+            operation = (
+                await session.execute(select(Operation).where(Operation.uuid == claim.operation_id).with_for_update())
+            ).scalar_one_or_none()
+            if operation is None or operation.lease_token != claim.token:
+                LEASES_LOST.inc()
+                raise LostLease(claim.operation_id)
+            yield session, operation
