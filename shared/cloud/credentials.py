@@ -1,0 +1,66 @@
+"""Application credentials of the user a connection speaks for. Synchronous; runs in the threads of `Calls`.
+
+Rule: restricted always (one credential cannot make another), and bound to the project of the token, so what a cluster
+carries opens that project and nothing else. Keystone shows a secret only to whoever sets it, so we choose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from openstack.connection import Connection
+
+from shared.cloud import rest
+from shared.cloud.errors import Conflict
+from shared.cloud.types import ApplicationCredential
+from shared.domain.errors import TemporaryError
+
+
+def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str]) -> ApplicationCredential:
+    """See `Cloud.ensure_application_credential`."""
+    found = _find(connection, name)
+    if found is not None:
+        return ApplicationCredential(found["id"], name)
+    doing = f"create application credential {name}"
+    body = {
+        "name": name,
+        "description": "A container cluster's own access to OpenStack; made by Jeroboam",
+        "secret": secret,
+        "roles": [{"name": role} for role in roles],
+        "unrestricted": False,
+    }
+    try:
+        answer = rest.call(
+            connection.identity, "POST", _path(connection), doing=doing, json={"application_credential": body}
+        )
+    except Conflict:
+        found = _find(connection, name)
+        if found is None:
+            raise TemporaryError(f"{doing}: the name is taken by one that cannot be found") from None
+        return ApplicationCredential(found["id"], name)
+    return ApplicationCredential(answer["application_credential"]["id"], name, secret)
+
+
+def delete(connection: Connection, name: str) -> None:
+    """See `Cloud.delete_application_credential`."""
+    found = _find(connection, name)
+    if found is not None:
+        path = f"{_path(connection)}/{found['id']}"
+        rest.delete(connection.identity, path, doing=f"delete application credential {name}")
+
+
+def _find(connection: Connection, name: str) -> dict[str, Any] | None:
+    answer = rest.call(
+        connection.identity,
+        "GET",
+        _path(connection),
+        doing=f"find application credential {name}",
+        params={"name": name},
+    )
+    # Names are unique for a user, so there is at most one.
+    return next((item for item in answer["application_credentials"] if item["name"] == name), None)
+
+
+def _path(connection: Connection) -> str:
+    return f"/users/{connection.session.get_user_id()}/application_credentials"

@@ -1,0 +1,122 @@
+"""Heat's REST API: stacks and their resources. Synchronous; runs in the threads of `Calls`.
+
+Rule: `disable_rollback` always, because what to do about a half-made stack is the operation's decision and a rolled
+back stack has lost the reasons. A stack that Heat has deleted is not there, although Heat still shows it by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from openstack.connection import Connection
+
+from shared.cloud import rest
+from shared.cloud.errors import Conflict
+from shared.cloud.types import Stack, StackResource
+from shared.domain.errors import TemporaryError
+
+GONE = "DELETE_COMPLETE"
+
+
+def create_stack(
+    connection: Connection,
+    name: str,
+    template: Mapping[str, Any],
+    tags: Sequence[str],
+    timeout_minutes: int,
+) -> Stack:
+    """See `Cloud.create_stack`."""
+    doing = f"create stack {name}"
+    body = {"stack_name": name, **_body(template, tags, timeout_minutes)}
+    try:
+        answer = rest.call(connection.orchestration, "POST", "/stacks", doing=doing, json=body)
+    except Conflict:
+        existing = find_stack(connection, name)
+        if existing is None:
+            # Deleted between the two questions; or a quota, which asking again will tell.
+            raise TemporaryError(f"{doing}: the name is taken by a stack that cannot be found") from None
+        return existing
+    return Stack(id=answer["stack"]["id"], name=name, status="CREATE_IN_PROGRESS", tags=tuple(tags))
+
+
+def find_stack(connection: Connection, name_or_id: str) -> Stack | None:
+    """See `Cloud.find_stack`."""
+    # Heat answers the short path with a redirect to /stacks/<name>/<id>, which the session follows.
+    doing = f"show stack {name_or_id}"
+    answer = rest.get_or_none(connection.orchestration, "/stacks", name_or_id, doing=doing)
+    if answer is None or answer["stack"]["stack_status"] == GONE:
+        return None
+    return _stack(answer["stack"])
+
+
+def list_stacks(connection: Connection, tag: str) -> list[Stack]:
+    """See `Cloud.list_stacks`."""
+    found = rest.pages(
+        connection.orchestration, "/stacks", "stacks", doing=f"list stacks tagged {tag}", params={"tags": tag}
+    )
+    return [_stack(item) for item in found if item["stack_status"] != GONE]
+
+
+def update_stack(
+    connection: Connection,
+    stack_id: str,
+    template: Mapping[str, Any],
+    tags: Sequence[str],
+    timeout_minutes: int,
+) -> None:
+    """See `Cloud.update_stack`. A stack that is busy is a `TemporaryError`."""
+    rest.send(
+        connection.orchestration,
+        "PUT",
+        f"/stacks/{rest.segment(stack_id)}",
+        doing=f"update stack {stack_id}",
+        json=_body(template, tags, timeout_minutes),
+    )
+
+
+def delete_stack(connection: Connection, stack_id: str) -> None:
+    """See `Cloud.delete_stack`. Heat accepts it in every state, also while the stack is being made."""
+    path = f"/stacks/{rest.segment(stack_id)}"
+    rest.delete(connection.orchestration, path, doing=f"delete stack {stack_id}")
+
+
+def stack_resources(connection: Connection, stack_id: str) -> list[StackResource]:
+    """See `Cloud.stack_resources`. Not paged: Heat returns all resources of a stack at once."""
+    path = f"/stacks/{rest.segment(stack_id)}/resources"
+    doing = f"list resources of stack {stack_id}"
+    answer = rest.call(connection.orchestration, "GET", path, doing=doing)
+    return [
+        StackResource(
+            name=item["resource_name"],
+            type=item["resource_type"],
+            physical_id=item.get("physical_resource_id") or "",
+            status=item["resource_status"],
+            status_reason=item.get("resource_status_reason") or "",
+        )
+        for item in answer["resources"]
+    ]
+
+
+def _body(template: Mapping[str, Any], tags: Sequence[str], timeout_minutes: int) -> dict[str, Any]:
+    return {
+        "template": template,
+        "disable_rollback": True,
+        "timeout_mins": timeout_minutes,
+        "tags": ",".join(tags),
+    }
+
+
+def _stack(item: Mapping[str, Any]) -> Stack:
+    return Stack(
+        id=item["id"],
+        name=item["stack_name"],
+        status=item["stack_status"],
+        status_reason=item.get("stack_status_reason") or "",
+        tags=tuple(item.get("tags") or ()),
+        outputs={
+            output["output_key"]: output.get("output_value")
+            for output in item.get("outputs") or ()
+            if not output.get("output_error")
+        },
+    )

@@ -1,0 +1,164 @@
+"""Keystone, as our own service user: an asynchronous client for the few questions every process asks.
+
+Rule: these calls are on the way of each API request (tokens) or of each new project (roles), so they take no thread.
+One service token is kept and renewed when Keystone refuses it; many who find it missing ask for it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from shared.cloud.errors import Conflict, Forbidden, Unauthorized, check, from_exception
+from shared.cloud.rest import segment
+from shared.cloud.settings import CloudSettings
+from shared.domain.errors import NotFound, PermanentError, TemporaryError
+
+
+class Keystone:
+    """Made once per process; needs no running loop to be made.
+
+    Args:
+        transport: for tests; None means the network.
+    """
+
+    def __init__(self, settings: CloudSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        verify: ssl.SSLContext | bool = not settings.insecure
+        if settings.cacert and not settings.insecure:
+            verify = ssl.create_default_context(cafile=settings.cacert)
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(settings.call_timeout, connect=settings.connect_timeout),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            verify=verify,
+            trust_env=False,
+            transport=transport,
+        )
+        self._token: str | None = None
+        self._user_id = ""
+        self._renewal = asyncio.Lock()
+        self._role_ids: dict[str, str] = {}
+
+    async def login(self) -> None:
+        """Obtain our own token now (readiness).
+
+        Raises:
+            TemporaryError: Keystone is down. PermanentError: it refuses our credentials.
+        """
+        await self._renew(self._token)
+
+    async def validate(self, token: str) -> dict[str, Any] | None:
+        """Keystone's answer about somebody's token, catalogue included; None when the token is not valid."""
+        try:
+            response = await self._request("GET", "/auth/tokens", "validate a token", subject=token)
+        except NotFound:
+            return None
+        answer = response.json()
+        return answer if isinstance(answer, dict) and isinstance(answer.get("token"), dict) else None
+
+    async def project_exists(self, project_id: str) -> bool:
+        try:
+            path = f"/projects/{segment(project_id)}"
+            answer = (await self._request("GET", path, f"show project {project_id}")).json()
+        except NotFound:
+            return False
+        return bool(answer["project"].get("enabled", True))
+
+    async def assign_roles(self, project_id: str) -> None:
+        """Give ourselves the configured roles in a project. Repeating it changes nothing.
+
+        Raises:
+            NotFound: there is no such project, or no such role.
+        """
+        if not self._user_id:
+            await self._renew(None)
+        doing = f"assign our roles in project {project_id}"
+        for role in self._settings.service_roles:
+            role_id = await self._role_id(role)
+            path = f"/projects/{segment(project_id)}/users/{segment(self._user_id)}/roles/{role_id}"
+            try:
+                await self._request("PUT", path, doing)
+            except Conflict:
+                continue  # another process of ours assigned it in the same moment
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _role_id(self, name: str) -> str:
+        if name not in self._role_ids:
+            answer = await self._request("GET", "/roles", f"find role {name}", params={"name": name})
+            found = answer.json()["roles"]
+            if not found:
+                raise PermanentError(f"Keystone has no role named {name!r}")
+            self._role_ids[name] = str(found[0]["id"])
+        return self._role_ids[name]
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        doing: str,
+        *,
+        subject: str | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        token = self._token or await self._renew(None)
+        for renewed in (False, True):
+            headers = {"X-Auth-Token": token, **({"X-Subject-Token": subject} if subject else {})}
+            try:
+                response = await self._send(method, path, doing, headers=headers, params=params)
+            except Unauthorized as error:
+                if renewed:
+                    raise TemporaryError(str(error)) from error
+                token = await self._renew(token)
+                continue
+            except Forbidden as error:
+                raise PermanentError(f"{error}; the service user needs the role admin") from error
+            return response
+        raise AssertionError("the loop returns or raises")
+
+    async def _renew(self, refused: str | None) -> str:
+        """A new service token, unless somebody renewed `refused` while we waited for our turn."""
+        async with self._renewal:
+            if self._token is not None and self._token != refused:
+                return self._token
+            # Forgotten first: should Keystone fail now, nobody is handed the token it refused.
+            self._token = None
+            s = self._settings
+            body = {
+                "auth": {
+                    "identity": {
+                        "methods": ["password"],
+                        "password": {
+                            "user": {
+                                "name": s.username,
+                                "domain": {"name": s.user_domain_name},
+                                "password": s.password.get_secret_value(),
+                            }
+                        },
+                    },
+                    "scope": {
+                        "project": {"name": s.project_name, "domain": {"name": s.project_domain_name}},
+                    },
+                }
+            }
+            try:
+                answer = await self._send("POST", "/auth/tokens", "obtain our own token", json=body)
+            except Unauthorized as error:
+                raise PermanentError(f"Keystone refuses the service user {s.username!r}: {error}") from error
+            self._user_id = str(answer.json()["token"]["user"]["id"])
+            self._token = answer.headers["X-Subject-Token"]
+            return self._token
+
+    async def _send(self, method: str, path: str, doing: str, **kwargs: Any) -> httpx.Response:
+        try:
+            async with asyncio.timeout(self._settings.call_timeout):
+                response = await self._http.request(method, self._settings.auth_url + path, **kwargs)
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise from_exception(error, doing=doing) or error from error
+        check(response.status_code, response.headers, response.text, doing=doing)
+        return response

@@ -1,0 +1,106 @@
+"""Nova's REST API: flavors, key pairs, servers, limits, server groups. Synchronous; runs in the threads of `Calls`.
+
+Rule: microversion 2.1 throughout, except where a field needs a later one: what every Nova still in use answers alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from openstack.connection import Connection
+
+from shared.cloud import rest
+from shared.cloud.types import Flavor, Keypair, QuotaLine, Server
+
+CLUSTER_KEY = "jeroboam_cluster"
+LIMITS = {
+    "instances": ("maxTotalInstances", "totalInstancesUsed"),
+    "cores": ("maxTotalCores", "totalCoresUsed"),
+    "ram": ("maxTotalRAMSize", "totalRAMUsed"),
+    "server_groups": ("maxServerGroups", "totalServerGroupsUsed"),
+}
+
+
+def find_flavor(connection: Connection, name_or_id: str) -> Flavor | None:
+    """See `Cloud.find_flavor`. An id wins over a name, as in Nova's own client."""
+    doing = f"find flavor {name_or_id}"
+    by_id = rest.get_or_none(connection.compute, "/flavors", name_or_id, doing=doing)
+    if by_id is not None:
+        return _flavor(by_id["flavor"])
+    everything = rest.pages(connection.compute, "/flavors/detail", "flavors", doing=doing)
+    item = rest.only([item for item in everything if item["name"] == name_or_id], kind="flavor", name=name_or_id)
+    return None if item is None else _flavor(item)
+
+
+def find_keypair(connection: Connection, name: str) -> Keypair | None:
+    """See `Cloud.find_keypair`."""
+    answer = rest.get_or_none(connection.compute, "/os-keypairs", name, doing=f"find keypair {name}")
+    return None if answer is None else Keypair(answer["keypair"]["name"], answer["keypair"]["public_key"])
+
+
+def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
+    """See `Cloud.list_servers`. Nova filters by metadata for nobody but administrators, so we do."""
+    everything = rest.pages(
+        connection.compute, "/servers/detail", "servers", doing=f"list servers of cluster {cluster_id}"
+    )
+    return [_server(item) for item in everything if item.get("metadata", {}).get(CLUSTER_KEY) == cluster_id]
+
+
+def delete_server(connection: Connection, server_id: str) -> None:
+    path = f"/servers/{rest.segment(server_id)}"
+    rest.delete(connection.compute, path, doing=f"delete server {server_id}")
+
+
+def server_groups(connection: Connection) -> Iterator[dict[str, Any]]:
+    """The server groups of the project. Paged by offset, alone in Nova; a project has few (quota: 10)."""
+    answer = rest.call(
+        connection.compute,
+        "GET",
+        "/os-server-groups",
+        doing="list server groups",
+        params={"limit": 1000},
+    )
+    yield from answer["server_groups"]
+
+
+def delete_server_group(connection: Connection, group_id: str) -> None:
+    path = f"/os-server-groups/{rest.segment(group_id)}"
+    rest.delete(connection.compute, path, doing=f"delete server group {group_id}")
+
+
+def quotas(connection: Connection) -> dict[str, QuotaLine]:
+    """Limits and use of the project, by our own names. What Nova leaves out is left out.
+
+    A Nova that does not count (the no-op quota driver) says -1 used.
+    """
+    answer = rest.call(connection.compute, "GET", "/limits", doing="read Nova's limits")
+    absolute = answer["limits"]["absolute"]
+    return {
+        name: QuotaLine(name, int(absolute[limit]), max(0, int(absolute[used])))
+        for name, (limit, used) in LIMITS.items()
+        if limit in absolute and used in absolute
+    }
+
+
+def _flavor(item: Mapping[str, Any]) -> Flavor:
+    return Flavor(
+        id=item["id"],
+        name=item["name"],
+        vcpus=int(item["vcpus"]),
+        ram=int(item["ram"]),
+        disk=int(item["disk"]),
+    )
+
+
+def _server(item: Mapping[str, Any]) -> Server:
+    return Server(
+        id=item["id"],
+        name=item["name"],
+        status=item["status"],
+        fault=(item.get("fault") or {}).get("message", ""),
+        metadata=dict(item.get("metadata") or {}),
+        addresses=tuple(
+            address["addr"] for addresses in (item.get("addresses") or {}).values() for address in addresses
+        ),
+    )

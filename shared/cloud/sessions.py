@@ -1,0 +1,100 @@
+"""Sessions and connections of the SDK: whose token a call carries, and how it reaches the wire.
+
+Rule: every project shares one pool of sockets and one cache of version documents, so the first call in a new project
+costs one token and nothing else; every request has a connect and a read timeout, set where no caller can forget it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from keystoneauth1 import access, session
+from keystoneauth1.identity import V3Password
+from keystoneauth1.identity.access import AccessInfoPlugin
+from openstack.connection import Connection
+from requests.adapters import HTTPAdapter
+
+from shared.cloud.settings import CloudSettings
+
+
+class TimeoutAdapter(HTTPAdapter):
+    """Gives each request (connect, read) timeouts, whatever its caller asked for."""
+
+    def __init__(self, timeouts: tuple[float, float], pool_size: int) -> None:
+        self._timeouts = timeouts
+        super().__init__(pool_connections=16, pool_maxsize=pool_size)
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs["timeout"] = self._timeouts
+        return super().send(request, *args, **kwargs)
+
+
+class Sessions:
+    """Makes connections: as the service user in a project (kept), or with a token somebody brought (not kept).
+
+    Thread-safe: connections are made and used in the threads of `Calls`.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Connection] = OrderedDict()
+        self._discovery: dict[str, Any] = {}
+        self._http = requests.Session()
+        self._http.trust_env = False
+        adapter = TimeoutAdapter((settings.connect_timeout, settings.call_timeout), settings.threads)
+        self._http.mount("http://", adapter)
+        self._http.mount("https://", adapter)
+
+    def for_project(self, project_id: str) -> Connection:
+        """The service user's connection in a project; the least recently used beyond the limit are forgotten."""
+        with self._lock:
+            connection = self._kept.get(project_id)
+            if connection is None:
+                connection = self._kept[project_id] = self._connection(
+                    V3Password(
+                        auth_url=self._settings.auth_url,
+                        username=self._settings.username,
+                        password=self._settings.password.get_secret_value(),
+                        user_domain_name=self._settings.user_domain_name,
+                        project_id=project_id,
+                    )
+                )
+            self._kept.move_to_end(project_id)
+            while len(self._kept) > self._settings.connections:
+                self._kept.popitem(last=False)
+            return connection
+
+    def for_answer(self, token: str, answer: Mapping[str, Any]) -> Connection:
+        """A connection that carries `token` as it is, with the catalogue Keystone gave when it validated it.
+
+        The token is not exchanged for another: Keystone forbids that for tokens of application credentials.
+        """
+        return self._connection(
+            AccessInfoPlugin(access.AccessInfoV3(body=dict(answer), auth_token=token), self._settings.auth_url)
+        )
+
+    def forget(self, project_id: str) -> None:
+        """Drop a project's token, so that the next call gets one with the roles of now."""
+        with self._lock:
+            self._kept.pop(project_id, None)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _connection(self, auth: Any) -> Connection:
+        return Connection(
+            session=session.Session(
+                auth=auth,
+                session=self._http,
+                verify=self._settings.verify,
+                user_agent="jeroboam",
+                discovery_cache=self._discovery,
+            ),
+            region_name=self._settings.region,
+            interface=self._settings.interface,
+        )
