@@ -12,7 +12,7 @@ from typing import Any
 from openstack.connection import Connection
 
 from shared.cloud import rest
-from shared.cloud.errors import Conflict
+from shared.cloud.errors import LastingConflict
 from shared.cloud.types import ApplicationCredential
 from shared.domain.errors import TemporaryError
 
@@ -34,7 +34,7 @@ def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str])
         answer = rest.call(
             connection.identity, "POST", _path(connection), doing=doing, json={"application_credential": body}
         )
-    except Conflict:
+    except LastingConflict:
         found = _find(connection, name)
         if found is None:
             raise TemporaryError(f"{doing}: the name is taken by one that cannot be found") from None

@@ -32,7 +32,7 @@ class Forbidden(PermanentError):
     """We are known, and may not (403): a missing role, or a quota of Nova."""
 
 
-class Conflict(PermanentError):
+class LastingConflict(PermanentError):
     """A conflict (409) that waiting does not cure: the name is taken, or a quota of Neutron is spent."""
 
 
@@ -104,7 +104,7 @@ def from_response(status: int, headers: Mapping[str, str], body: str, *, doing: 
         return Forbidden(words)
     if status == 409:
         lasting = any(sign in message.lower() for sign in LASTING_CONFLICTS)
-        return Conflict(words) if lasting else TemporaryError(words, retry_after(headers))
+        return LastingConflict(words) if lasting else TemporaryError(words, retry_after(headers))
     if status in {408, 425, 429} or status >= 500:
         return TemporaryError(words, retry_after(headers))
     if status == 413 and (delay := retry_after(headers)) is not None:

@@ -12,7 +12,7 @@ from typing import Any
 from openstack.connection import Connection
 
 from shared.cloud import rest
-from shared.cloud.errors import Conflict
+from shared.cloud.errors import LastingConflict
 from shared.cloud.types import Stack, StackResource
 from shared.domain.errors import TemporaryError
 
@@ -31,7 +31,7 @@ def create_stack(
     body = {"stack_name": name, **_body(template, tags, timeout_minutes)}
     try:
         answer = rest.call(connection.orchestration, "POST", "/stacks", doing=doing, json=body)
-    except Conflict:
+    except LastingConflict:
         existing = find_stack(connection, name)
         if existing is None:
             # Deleted between the two questions; or a quota, which asking again will tell.

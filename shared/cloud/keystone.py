@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from shared.cloud.errors import Conflict, Forbidden, Unauthorized, check, from_exception
+from shared.cloud.errors import Forbidden, LastingConflict, Unauthorized, check, from_exception
 from shared.cloud.rest import segment
 from shared.cloud.settings import CloudSettings
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
@@ -82,7 +82,7 @@ class Keystone:
             path = f"/projects/{segment(project_id)}/users/{segment(self._user_id)}/roles/{role_id}"
             try:
                 await self._request("PUT", path, doing)
-            except Conflict:
+            except LastingConflict:
                 continue  # another process of ours assigned it in the same moment
 
     async def close(self) -> None:

@@ -1,0 +1,22 @@
+"""Names and tags of what Jeroboam makes, derived from the cluster's id: a retried create finds what it made before."""
+
+from __future__ import annotations
+
+OWNED = "jeroboam"
+
+
+def base_stack(cluster_id: str) -> str:
+    return f"jeroboam-{cluster_id}-base"
+
+
+def shard_stack(cluster_id: str, nodegroup_name: str, shard: int) -> str:
+    return f"jeroboam-{cluster_id}-{nodegroup_name}-{shard}"
+
+
+def cluster_tag(cluster_id: str) -> str:
+    return f"jeroboam-cluster-{cluster_id}"
+
+
+def credential(cluster_id: str) -> str:
+    """The name of a cluster's application credential."""
+    return f"jeroboam-{cluster_id}"

@@ -1,0 +1,50 @@
+"""One list call for all stacks in flight of a project, however many clusters wait for theirs.
+
+Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`; whoever has
+just changed a stack asks for an answer that began later than the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from shared.cloud.base import CloudFactory
+from shared.cloud.names import OWNED
+from shared.cloud.types import Stack
+
+
+@dataclass(slots=True)
+class _Project:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    began: float = float("-inf")
+    stacks: dict[str, Stack] = field(default_factory=dict)
+
+
+class StackList:
+    """Args:
+    clouds: makes the project's cloud.
+    fresh_seconds: how old an answer may be.
+    """
+
+    def __init__(self, clouds: CloudFactory, *, fresh_seconds: float = 0.5) -> None:
+        self._clouds = clouds
+        self._fresh_seconds = fresh_seconds
+        self._projects: dict[str, _Project] = {}
+
+    async def by_name(self, project_id: str, *, since: float | None = None) -> dict[str, Stack]:
+        """All of Jeroboam's stacks in a project, by name.
+
+        Args:
+            since: event-loop time; the answer must have begun after it.
+        """
+        now = asyncio.get_running_loop().time
+        project = self._projects.setdefault(project_id, _Project())
+        async with project.lock:
+            oldest = now() - self._fresh_seconds
+            if project.began < oldest or (since is not None and project.began < since):
+                began = now()
+                stacks = await self._clouds.for_project(project_id).list_stacks(tag=OWNED)
+                project.stacks = {stack.name: stack for stack in stacks}
+                project.began = began
+            return project.stacks
