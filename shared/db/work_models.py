@@ -46,6 +46,7 @@ class Operation(Base):
     done: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     total: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))  # failed attempts of the current step
+    retries: Mapped[int] = mapped_column(server_default=text("0"))  # how often a failed operation was queued again
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
     # A delete accepted while this one runs: {"uuid", "user_id", "request_id"}; queued when this one ends.

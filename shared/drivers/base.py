@@ -149,6 +149,10 @@ class Driver(Protocol):
         a node takes beside one instance and one port (floating IPs of nodes are counted here too)."""
         ...
 
+    def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
+        """Roles of the application credential the cluster's add-ons need; empty when none needs OpenStack."""
+        ...
+
     def base_stack(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Template:
         """The HOT of the base stack. Outputs at least `api_address` (an IP clients reach) and `api_private_address`."""
         ...
@@ -193,6 +197,10 @@ class Driver(Protocol):
 
     def coe_version(self, cluster: ClusterSpec) -> str:
         """The version of the engine this cluster runs, e.g. `v1.34.1`."""
+        ...
+
+    def container_version(self, cluster: ClusterSpec) -> str | None:
+        """The version of the container runtime, where the driver pins one."""
         ...
 
     def client_config(

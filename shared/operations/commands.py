@@ -79,6 +79,7 @@ async def start_operation(
         next_attempt_at=now,
         created_at=now,
         attempts=0,
+        retries=0,
         done=0,
         total=0,
         cancel_requested=False,
@@ -188,7 +189,15 @@ async def end_cancelled(session: AsyncSession, cluster: Cluster, operation: Oper
     if follow_up is None:
         status = cluster_status(OperationKind(operation.kind), Outcome.FAILED)
         await set_status(session, cluster, status, reason=reason)
+    await queue_follow_up(session, cluster, operation)
+
+
+async def queue_follow_up(session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+    """Queue the delete that was accepted while `operation` ran, in the transaction that ends it."""
+    follow_up = operation.follow_up
+    if follow_up is None:
         return
+    await session.flush()
     await start_operation(
         session,
         cluster=cluster,
@@ -241,6 +250,7 @@ async def retry_operation(
     operation.reason = operation.step_reason = None
     operation.finished_at = None
     operation.attempts = 0
+    operation.retries += 1
     operation.cancel_requested = False
     operation.request_id = request_id
     operation.next_attempt_at = now

@@ -51,7 +51,14 @@ class OperationView:
     params: Mapping[str, Any]
     created_at: datetime
     deadline_at: datetime | None
+    retries: int
     outputs: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def run_tag(self) -> str:
+        """Names this run (operation and retry) on the stacks it drove, so that a stack that failed in an earlier run
+        is driven again and one that failed in this run is not."""
+        return f"jeroboam-run-{self.uuid}-{self.retries}"
 
     def output(self, step: str) -> Mapping[str, Any]:
         """What an earlier step recorded; empty if it recorded nothing."""
@@ -73,6 +80,7 @@ class Plan(Protocol):
 
     kind: str
     steps: tuple[Step, ...]
+    removes_cluster: bool  # a delete: its good end takes the cluster's row away
 
     async def started(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         """In the transaction that first claims the operation."""

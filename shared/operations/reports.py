@@ -72,8 +72,9 @@ async def record_report(
         node.version = str(data["version"])[:64] if data.get("version") else node.version
     elif kind == "announced":
         node.announced_at = now
-    await move_node(session, node, target, project_id=project_id, reason=reason)
+    # Operation before cluster, as everybody locks them: the event below takes the cluster's row.
     await make_due(session, node.cluster_id)
+    await move_node(session, node, target, project_id=project_id, reason=reason)
 
 
 def _take_heartbeat(node: Node, health: dict[str, Any], now: datetime) -> None:

@@ -23,6 +23,9 @@ from shared.drivers.base import Secret, SecretKind
 from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.sealing import Sealer
 
+# The application credential of the add-ons: JSON with `secret`, and `id` and `name` once Keystone has it.
+CLOUD_CREDENTIAL = "cloud_credential"
+
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 
 
@@ -48,7 +51,7 @@ async def ensure_cluster_secrets(
             "cluster_id": cluster_id,
             "kind": name,
             "certificate": secret.certificate,
-            "secret": sealer.seal(secret.secret.encode(), _context(cluster_id, name)),
+            "secret": seal_secret(sealer, cluster_id, name, secret.secret),
         }
         for name, secret in zip(missing, made, strict=True)
     ]
@@ -76,6 +79,11 @@ def open_secret(sealer: Sealer, row: ClusterSecret) -> Secret:
     """The row's secret in the clear."""
     plain = sealer.open(bytes(row.secret), _context(row.cluster_id, row.kind))
     return Secret(certificate=row.certificate, secret=plain.decode())
+
+
+def seal_secret(sealer: Sealer, cluster_id: str, name: str, plain: str) -> bytes:
+    """What goes into `cluster_secrets.secret` for `name`."""
+    return sealer.seal(plain.encode(), _context(cluster_id, name))
 
 
 def as_key_material(secret: Secret) -> KeyMaterial:

@@ -1,0 +1,46 @@
+"""Events in: nothing but waking.
+
+Rule: a message starts work, Postgres owns it. A request's row is queued already when its event arrives, and an event
+about a cluster makes its waiting operation due, so a lost, late or doubled message changes nothing but the moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from shared.bus.base import Message, Verdict
+from shared.db.engine import Database
+from shared.events.envelope import MalformedEvent, from_message
+from shared.operations.commands import make_due
+
+log = structlog.get_logger(__name__)
+
+
+class Handlers:
+    """Args:
+    database: where operations are.
+    wake: lets the runner look for due work now.
+    """
+
+    def __init__(self, database: Database, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._wake = wake
+
+    async def __call__(self, message: Message) -> Verdict:
+        try:
+            event = from_message(message)
+        except MalformedEvent as error:
+            log.error("event.malformed", message=message.id, error=str(error))
+            return Verdict.DEAD
+        if event.cluster_id is not None and not event.name.endswith(".requested.v1"):
+            try:
+                async with self._database.transaction() as session:
+                    await make_due(session, event.cluster_id)
+            except (DBAPIError, OSError, TimeoutError) as error:
+                log.warning("event.later", message=message.id, error=str(error))
+                return Verdict.LATER
+        self._wake()
+        return Verdict.DONE

@@ -1,0 +1,105 @@
+"""Secrets, the add-ons' credential and the base stack: what every node needs to exist before it does."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.provisioner.context import Context
+from services.provisioner.steps.stacks import drive_stack, poll_delay
+from shared.cloud.names import base_stack, credential
+from shared.db.models import Cluster, ClusterSecret
+from shared.domain.errors import PermanentError
+from shared.drivers.base import SecretKind
+from shared.operations.node_tokens import SEED_SECRET
+from shared.operations.plan import Done, OperationView, Wait
+from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, ensure_cluster_secrets, load_cluster_secret, seal_secret
+
+
+async def ensure_secrets(context: Context, operation: OperationView) -> Done | Wait:
+    """The cluster's authorities, keys and tokens, as its driver declares them."""
+    state = await context.cluster(operation)
+    await ensure_cluster_secrets(
+        context.database,
+        context.sealer,
+        cluster_id=operation.cluster_id,
+        cluster_name=operation.cluster_name,
+        kinds={**state.driver.secrets, SEED_SECRET: SecretKind.BOOTSTRAP_TOKEN},
+    )
+    return Done()
+
+
+async def ensure_credential(context: Context, operation: OperationView) -> Done | Wait:
+    """A restricted application credential for the add-ons that talk to OpenStack.
+
+    Its secret is made and stored here before Keystone hears of it, so a crash in between is no loss.
+    """
+    state = await context.cluster(operation)
+    roles = state.driver.credential_roles(state.spec)
+    if not roles:
+        return Done()
+    async with context.database.transaction() as session:
+        known = await load_cluster_secret(session, context.sealer, operation.cluster_id, CLOUD_CREDENTIAL)
+        if known is None:
+            value = {"secret": secrets.token_urlsafe(32)}
+            await _store_credential(session, context, operation, value)
+        else:
+            value = json.loads(known.secret)
+    if "id" not in value:
+        made = await context.cloud(operation).ensure_application_credential(
+            credential(operation.cluster_id), secret=value["secret"], roles=roles
+        )
+        async with context.database.transaction() as session:
+            await _store_credential(session, context, operation, value | {"id": made.id, "name": made.name})
+    return Done()
+
+
+async def _store_credential(
+    session: AsyncSession, context: Context, operation: OperationView, value: dict[str, str]
+) -> None:
+    sealed = seal_secret(context.sealer, operation.cluster_id, CLOUD_CREDENTIAL, json.dumps(value))
+    statement = insert(ClusterSecret).values(cluster_id=operation.cluster_id, kind=CLOUD_CREDENTIAL, secret=sealed)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["cluster_id", "kind"], set_={"secret": statement.excluded.secret}
+        )
+    )
+
+
+async def ensure_base_stack(context: Context, operation: OperationView) -> Done | Wait:
+    """Network, security groups, the API's address: Heat's `jeroboam-<uuid>-base`."""
+    state = await context.cluster(operation)
+    name = base_stack(operation.cluster_id)
+    found = (await context.stacks.by_name(operation.project_id)).get(name)
+    stack = await drive_stack(
+        context,
+        operation,
+        name,
+        found,
+        lambda: state.driver.base_stack(state.spec, list(state.nodegroups.values())),
+    )
+    if stack is None or stack.in_progress:
+        return Wait("base stack is being built", poll_delay(operation), 0, len(state.nodes))
+    if stack.failed:
+        raise PermanentError(f"base stack: {stack.status_reason}")
+    full = await context.cloud(operation).find_stack(stack.id)
+    if full is None:
+        return Wait("base stack was replaced while we looked", poll_delay(operation))
+    await _record_base(context, operation, full.id, dict(full.outputs), state.driver.api_url(state.spec, full.outputs))
+    return Done({"stack_id": full.id})
+
+
+async def _record_base(
+    context: Context, operation: OperationView, stack_id: str, outputs: dict[str, Any], api_url: str
+) -> None:
+    async with context.database.transaction() as session:
+        await session.execute(
+            update(Cluster)
+            .where(Cluster.uuid == operation.cluster_id)
+            .values(stack_id=stack_id, base_outputs=outputs, api_address=api_url)
+        )

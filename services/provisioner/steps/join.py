@@ -1,0 +1,88 @@
+"""Waiting for the nodes' own word that they are part of the cluster.
+
+Rule: only the agents can say a node joined. A node that said it failed, or whose agent stays silent long after its
+server was built, fails the operation once all the others have settled; the reason is the node's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.provisioner.context import Context
+from services.provisioner.steps.stacks import poll_delay
+from shared.db.models import Node, NodeCommand, OperationStep
+from shared.domain.errors import PermanentError
+from shared.domain.states import NodeState
+from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.reports import move_node
+
+_SETTLED = {NodeState.JOINED, NodeState.FAILED}
+
+
+async def ensure_nodes_joined(context: Context, operation: OperationView) -> Done | Wait:
+    """Every node of the cluster has joined."""
+    limit = timedelta(minutes=context.settings.node_join_timeout_minutes)
+    async with context.database.transaction() as session:
+        rows = list(
+            await session.scalars(
+                select(Node).where(Node.cluster_id == operation.cluster_id).order_by(Node.name).with_for_update()
+            )
+        )
+        if operation.retries:
+            await _ask_again(session, operation, rows)
+        shards_done = await _shards_done_at(session, operation)
+        if shards_done is not None and datetime.now(UTC) - shards_done > limit:
+            await _give_up_on_silent(session, operation, rows, limit)
+        joined = sum(node.state == NodeState.JOINED for node in rows)
+        unsettled = [node for node in rows if node.state not in _SETTLED]
+        failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
+    if unsettled:
+        return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
+    if failed:
+        shown = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:5])
+        more = f" (and {len(failed) - 5} more)" if len(failed) > 5 else ""
+        raise PermanentError(f"{len(failed)} of {len(rows)} nodes failed to join: {shown}{more}")
+    return Done({"nodes": len(rows)})
+
+
+async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:
+    """When the last server was built: from then on, silence counts against a node."""
+    finished: datetime | None = await session.scalar(
+        select(OperationStep.finished_at).where(
+            OperationStep.operation_id == operation.uuid, OperationStep.name == "ensure_shards"
+        )
+    )
+    return finished
+
+
+async def _ask_again(session: AsyncSession, operation: OperationView, nodes: Sequence[Node]) -> None:
+    """In a retry, tell each node that failed to bootstrap to try once more; once per run."""
+    for node in nodes:
+        if node.state != NodeState.FAILED or node.server_id is None:
+            continue
+        command = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {node.uuid}"))
+        asked = await session.execute(
+            insert(NodeCommand)
+            .values(id=command, node_id=node.uuid, name="bootstrap")
+            .on_conflict_do_nothing()
+            .returning(NodeCommand.id)
+        )
+        if asked.first() is not None:
+            await move_node(session, node, NodeState.ANNOUNCED, project_id=operation.project_id)
+
+
+async def _give_up_on_silent(
+    session: AsyncSession, operation: OperationView, nodes: Sequence[Node], limit: timedelta
+) -> None:
+    for node in nodes:
+        if node.state not in _SETTLED:
+            spoke = "has not joined" if node.announced_at else "has never spoken"
+            minutes = int(limit.total_seconds() // 60)
+            reason = f"the node's agent {spoke} within {minutes} minutes of its server being built"
+            await move_node(session, node, NodeState.FAILED, project_id=operation.project_id, reason=reason)

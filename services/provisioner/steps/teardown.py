@@ -1,0 +1,118 @@
+"""Taking a cluster away until nothing is left.
+
+Rule: every step is an `ensure_*_gone` that works from what the cloud says is there, never from what we remember
+making, so it holds for a cluster in any state and for a create that died half-way. A stack that will not go is asked
+again, with Heat's reason shown, until the deadline; it never ends as "deleted" with something left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from sqlalchemy import select, update
+
+from services.provisioner.context import Context
+from services.provisioner.steps.stacks import poll_delay
+from shared.cloud.names import base_stack, cluster_tag, credential
+from shared.cloud.types import InventoryItem, Stack
+from shared.db.models import Node
+from shared.domain.errors import TemporaryError
+from shared.domain.states import NodeState
+from shared.operations.plan import Done, OperationView, Wait
+from shared.runtime import crashpoints
+
+
+async def ensure_agents_dismissed(context: Context, operation: OperationView) -> Done | Wait:
+    """No node may report or fetch anything any more."""
+    async with context.database.transaction() as session:
+        await session.execute(
+            update(Node)
+            .where(Node.cluster_id == operation.cluster_id, Node.state != NodeState.REMOVING)
+            .values(state=NodeState.REMOVING)
+        )
+        servers = await session.scalars(
+            select(Node.server_id).where(Node.cluster_id == operation.cluster_id, Node.server_id.is_not(None))
+        )
+        return Done({"servers": list(servers)})
+
+
+async def ensure_shards_gone(context: Context, operation: OperationView) -> Done | Wait:
+    """All stacks but the base: they use its network."""
+    base = base_stack(operation.cluster_id)
+    stacks = [stack for stack in await _stacks(context, operation) if stack.name != base]
+    return await _ensure_stacks_gone(context, operation, stacks, "stacks of nodes")
+
+
+async def ensure_service_load_balancers_gone(context: Context, operation: OperationView) -> Done | Wait:
+    """What the cluster's own cloud controller made in the network would keep the network from going."""
+    items = [item for item in await _inventory(context, operation) if item.kind == "load_balancer"]
+    mine = {stack.id for stack in await _stacks(context, operation)}
+    return await _remove(context, operation, [item for item in items if item.id not in mine and not _is_ours(item)])
+
+
+def _is_ours(item: InventoryItem) -> bool:
+    """Load balancers of the base stack carry our name, and go with it."""
+    return item.name.startswith("jeroboam-")
+
+
+async def ensure_base_gone(context: Context, operation: OperationView) -> Done | Wait:
+    return await _ensure_stacks_gone(context, operation, await _stacks(context, operation), "base stack")
+
+
+async def ensure_nothing_left(context: Context, operation: OperationView) -> Done | Wait:
+    """The inventory by mark is empty; what a half-built stack or a crashed call left is removed by name."""
+    return await _remove(context, operation, await _inventory(context, operation))
+
+
+async def ensure_credential_gone(context: Context, operation: OperationView) -> Done | Wait:
+    await context.cloud(operation).delete_application_credential(credential(operation.cluster_id))
+    return Done()
+
+
+async def _stacks(context: Context, operation: OperationView) -> list[Stack]:
+    # Not the shared list: a stack another process created a moment ago must be seen before we call it gone.
+    return await context.cloud(operation).list_stacks(tag=cluster_tag(operation.cluster_id))
+
+
+async def _ensure_stacks_gone(
+    context: Context, operation: OperationView, stacks: Sequence[Stack], what: str
+) -> Done | Wait:
+    if not stacks:
+        return Done()
+    cloud = context.cloud(operation)
+    idle = [stack for stack in stacks if stack.status != "DELETE_IN_PROGRESS"]
+    slots = asyncio.Semaphore(context.settings.stack_concurrency)
+
+    async def delete(stack: Stack) -> None:
+        async with slots:
+            await cloud.delete_stack(stack.id)
+            await crashpoints.reached("stack.delete_sent")
+
+    await asyncio.gather(*(delete(stack) for stack in idle))
+    stuck = [stack for stack in idle if stack.status == "DELETE_FAILED"]
+    if stuck:
+        # Asked again just now; the growing delay and the reason come from this error.
+        raise TemporaryError("; ".join(f"{stack.name}: {stack.status_reason}" for stack in stuck))
+    return Wait(f"{len(stacks)} {what} to go", poll_delay(operation))
+
+
+async def _inventory(context: Context, operation: OperationView) -> list[InventoryItem]:
+    servers = operation.output("ensure_agents_dismissed").get("servers", [])
+    return await context.cloud(operation).inventory(cluster_id=operation.cluster_id, server_ids=servers)
+
+
+async def _remove(context: Context, operation: OperationView, items: Sequence[InventoryItem]) -> Done | Wait:
+    if not items:
+        return Done()
+    cloud = context.cloud(operation)
+    outcomes = await asyncio.gather(*(cloud.delete_leftover(item) for item in items), return_exceptions=True)
+    refusals = [
+        f"{item.kind} {item.name or item.id}: {outcome}"
+        for item, outcome in zip(items, outcomes, strict=True)
+        if isinstance(outcome, BaseException)
+    ]
+    if refusals:
+        raise TemporaryError("; ".join(refusals[:5]))
+    kinds = ", ".join(sorted({item.kind for item in items}))
+    return Wait(f"removed {len(items)} leftovers ({kinds}); looking again", 1.0)

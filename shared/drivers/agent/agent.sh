@@ -1,0 +1,2 @@
+#!/bin/sh
+# Placeholder replaced by the real agent below.

@@ -1,0 +1,61 @@
+"""A cluster as a step sees it: plain values, read in one short transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import Database
+from shared.db.models import Cluster, Node, Nodegroup
+from shared.domain.errors import NotFound
+from shared.drivers.base import ClusterSpec, Driver, NodegroupSpec, NodeSpec
+from shared.drivers.registry import get_driver
+from shared.drivers.spec import cluster_spec, node_spec, nodegroup_spec
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """`nodes` are ordered by nodegroup and index; `create_timeout` in minutes."""
+
+    spec: ClusterSpec
+    driver: Driver
+    nodegroups: Mapping[str, NodegroupSpec]
+    nodes: tuple[NodeSpec, ...]
+    base_outputs: Mapping[str, Any]
+    create_timeout: int | None
+
+    def shards(self) -> dict[tuple[str, int], list[NodeSpec]]:
+        """(nodegroup uuid, shard number) -> its nodes."""
+        grouped: dict[tuple[str, int], list[NodeSpec]] = {}
+        for node in self.nodes:
+            grouped.setdefault((node.nodegroup_id, node.shard), []).append(node)
+        return grouped
+
+
+async def read_cluster(session: AsyncSession, cluster_id: str) -> ClusterState:
+    """Raises NotFound when the cluster is gone."""
+    cluster = await session.scalar(select(Cluster).where(Cluster.uuid == cluster_id))
+    if cluster is None:
+        raise NotFound(f"cluster {cluster_id} is gone")
+    groups = await session.scalars(select(Nodegroup).where(Nodegroup.cluster_id == cluster_id).order_by(Nodegroup.id))
+    nodes = await session.scalars(
+        select(Node).where(Node.cluster_id == cluster_id).order_by(Node.nodegroup_id, Node.index)
+    )
+    return ClusterState(
+        spec=cluster_spec(cluster),
+        driver=get_driver(cluster.driver),
+        nodegroups={group.uuid: nodegroup_spec(group) for group in groups},
+        nodes=tuple(node_spec(node) for node in nodes),
+        base_outputs=cluster.base_outputs,
+        create_timeout=cluster.create_timeout,
+    )
+
+
+async def load_cluster(database: Database, cluster_id: str) -> ClusterState:
+    """`read_cluster` in a transaction of its own."""
+    async with database.transaction() as session:
+        return await read_cluster(session, cluster_id)

@@ -1,0 +1,192 @@
+"""What the runner writes of an operation: always fenced, always with the events that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.models import Cluster, Operation, OperationStep
+from shared.domain.states import (
+    OperationKind,
+    OperationState,
+    check_operation_move,
+)
+from shared.events.catalog import (
+    OperationCompleted,
+    OperationFailed,
+    OperationProgressed,
+    OperationStarted,
+    operation_event,
+)
+from shared.events.log import emit
+from shared.operations.commands import queue_follow_up
+from shared.operations.plan import OperationView, Plan, Wait
+from shared.runtime.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
+
+PROGRESS_EVERY = timedelta(seconds=1)
+
+
+async def cluster_of(session: AsyncSession, operation: Operation) -> Cluster:
+    """The operation's cluster. A live operation always has one: only a delete's end removes the row."""
+    found = await session.execute(select(Cluster).where(Cluster.uuid == operation.cluster_id))
+    return found.scalar_one()
+
+
+async def load_view(session: AsyncSession, operation: Operation) -> OperationView:
+    """The operation with the outputs of its finished steps."""
+    rows = await session.execute(
+        select(OperationStep.name, OperationStep.output).where(
+            OperationStep.operation_id == operation.uuid, OperationStep.finished_at.is_not(None)
+        )
+    )
+    return OperationView(
+        uuid=operation.uuid,
+        kind=operation.kind,
+        cluster_id=operation.cluster_id,
+        cluster_name=operation.cluster_name,
+        project_id=operation.project_id,
+        user_id=operation.user_id,
+        params=operation.params,
+        created_at=operation.created_at,
+        deadline_at=operation.deadline_at,
+        retries=operation.retries,
+        outputs={row.name: row.output for row in rows},
+    )
+
+
+async def record_started(session: AsyncSession, operation: Operation, plan: Plan) -> None:
+    """The first claim: once per operation, however often it is taken over."""
+    if operation.started_at is not None:
+        return
+    cluster = await cluster_of(session, operation)
+    operation.started_at = func.now()
+    await emit(
+        session,
+        operation_event(operation.kind, "started"),
+        OperationStarted(kind=OperationKind(operation.kind)),
+        project_id=operation.project_id,
+        cluster=cluster,
+        operation_id=operation.uuid,
+    )
+    await plan.started(session, cluster, operation)
+
+
+async def record_step_begun(session: AsyncSession, operation: Operation, name: str, position: int) -> None:
+    """Remember when a step first ran; a later run of the same step changes nothing."""
+    operation.step = name
+    await session.execute(
+        insert(OperationStep).values(operation_id=operation.uuid, name=name, position=position).on_conflict_do_nothing()
+    )
+
+
+async def record_step_done(
+    session: AsyncSession, operation: Operation, name: str, position: int, output: Mapping[str, Any], now: datetime
+) -> None:
+    statement = insert(OperationStep).values(
+        operation_id=operation.uuid, name=name, position=position, output=dict(output), finished_at=func.now()
+    )
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["operation_id", "name"],
+            set_={"output": statement.excluded.output, "finished_at": func.now()},
+        )
+    )
+    operation.step = name
+    operation.step_reason = None
+    operation.attempts = 0
+    await _progress(session, operation, now)
+
+
+async def record_wait(session: AsyncSession, operation: Operation, wait: Wait, now: datetime) -> None:
+    """Put the operation down until `wait.delay` has passed or something about the cluster changes."""
+    check_operation_move(OperationState(operation.state), OperationState.WAITING)
+    changed = operation.step_reason != wait.reason
+    operation.step_reason = wait.reason
+    if wait.done is not None and wait.total is not None:
+        changed = changed or (operation.done, operation.total) != (wait.done, wait.total)
+        operation.done, operation.total = wait.done, wait.total
+    operation.state = OperationState.WAITING
+    operation.lease_token = operation.lease_until = None
+    operation.next_attempt_at = func.now() + timedelta(seconds=wait.delay)
+    if changed:
+        await _progress(session, operation, now)
+
+
+async def _progress(session: AsyncSession, operation: Operation, now: datetime) -> None:
+    """Tell the world, at most once a second per operation."""
+    if operation.progressed_at is not None and now - operation.progressed_at < PROGRESS_EVERY:
+        return
+    operation.progressed_at = now
+    await emit(
+        session,
+        operation_event(operation.kind, "progressed"),
+        OperationProgressed(
+            kind=OperationKind(operation.kind),
+            step=operation.step or "",
+            done=operation.done,
+            total=operation.total,
+            reason=operation.step_reason,
+        ),
+        project_id=operation.project_id,
+        cluster=operation.cluster_id,
+        operation_id=operation.uuid,
+    )
+
+
+def _end(operation: Operation, state: OperationState, now: datetime) -> float:
+    check_operation_move(OperationState(operation.state), state)
+    operation.state = state
+    operation.finished_at = now
+    operation.lease_token = operation.lease_until = None
+    seconds = max(0.0, (now - operation.created_at).total_seconds())
+    OPERATIONS_ENDED.labels(operation.kind, state).inc()
+    OPERATION_SECONDS.labels(operation.kind).observe(seconds)
+    return seconds
+
+
+async def record_completed(session: AsyncSession, operation: Operation, plan: Plan, now: datetime) -> None:
+    """End well. The plan sets the statuses (or removes the row); the event is of the same transaction."""
+    cluster = await cluster_of(session, operation)
+    seconds = _end(operation, OperationState.SUCCEEDED, now)
+    operation.step_reason = None
+    await plan.completed(session, cluster, operation)
+    await emit(
+        session,
+        operation_event(operation.kind, "completed"),
+        OperationCompleted(kind=OperationKind(operation.kind), status=cluster.status, seconds=seconds),
+        project_id=operation.project_id,
+        cluster=cluster,
+        operation_id=operation.uuid,
+    )
+    await queue_follow_up(session, cluster, operation)
+    if plan.removes_cluster:
+        await session.flush()
+        await session.delete(cluster)
+
+
+async def record_failed(session: AsyncSession, operation: Operation, plan: Plan, reason: str, now: datetime) -> None:
+    """End badly, with the true reason. A delete that was waiting for this operation follows all the same."""
+    cluster = await cluster_of(session, operation)
+    operation.reason = reason
+    _end(operation, OperationState.FAILED, now)
+    faults = await plan.failed(session, cluster, operation, reason)
+    await emit(
+        session,
+        operation_event(operation.kind, "failed"),
+        OperationFailed(
+            kind=OperationKind(operation.kind),
+            status=cluster.status,
+            step=operation.step,
+            reason=reason,
+            faults=faults,
+        ),
+        project_id=operation.project_id,
+        cluster=cluster,
+        operation_id=operation.uuid,
+    )
+    await queue_follow_up(session, cluster, operation)

@@ -1,0 +1,197 @@
+"""The life of a service process: start in order, be ready, drain within a budget, stop.
+
+Rule: start is database -> bus -> relay and listener -> work; stop is the reverse, and everything still running when
+the budget ends is handed back (leases released, deliveries returned) rather than finished. All consumers stop at the
+same time, so the budget holds however many there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvicorn
+from sqlalchemy import text
+
+from shared.bus.base import Bus, Consumer, Handler, QueueSpec
+from shared.bus.factory import make_bus
+from shared.db.engine import Database
+from shared.domain.errors import TemporaryError
+from shared.domain.ids import new_id
+from shared.events.log import CHANNEL as EVENTS_CHANNEL
+from shared.events.relay import Relay
+from shared.operations.commands import CHANNEL as OPERATIONS_CHANNEL
+from shared.operations.runner import Runner
+from shared.runtime.health import Check, health_app
+from shared.runtime.settings import Settings
+from shared.runtime.stopping import StopSignal
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_SECONDS = 30.0
+START_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class Kernel:
+    """What every service has: the database, the bus and the relay, running."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    relay: Relay
+    stop: StopSignal
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a side task for the life of the service. One that ends by itself stops the process: it never should."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._side_task_ended)
+        self.tasks.append(task)
+        return task
+
+    def _side_task_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self.stop.is_set():
+            return
+        log.error("service.side_task_ended", task=task.get_name(), exc_info=task.exception())
+        self.stop.ask()
+
+    def checks(self) -> dict[str, Check]:
+        return {"database": self.database.ping, "bus": self.bus.check}
+
+
+@asynccontextmanager
+async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> AsyncIterator[Kernel]:
+    """Start the kernel, and stop it in reverse order when the block ends."""
+    database = Database(
+        settings.database_url.get_secret_value(),
+        application_name=f"jeroboam.{service}",
+        pool_size=settings.database_pool_size,
+    )
+    amqp_url = settings.amqp_url.get_secret_value() if settings.amqp_url else None
+    bus = make_bus(amqp_url, database, name=f"jeroboam.{service}")
+    relay = Relay(database, bus)
+    kernel = Kernel(settings, database, bus, relay, stop)
+    try:
+        await _until_reachable(database, bus, stop)
+        kernel.spawn(relay.run(), "relay")
+        kernel.spawn(database.listen([EVENTS_CHANNEL], lambda _channel: relay.wake()), "event listener")
+        kernel.spawn(_heartbeat(database, service), "heartbeat")
+        yield kernel
+    finally:
+        for task in kernel.tasks:
+            task.cancel()
+        await asyncio.gather(*kernel.tasks, return_exceptions=True)
+        with suppress(Exception):
+            async with asyncio.timeout(3):
+                await relay.flush()
+        await bus.close()
+        await database.close()
+
+
+async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> None:
+    """Wait for Postgres (migrated) and the broker, within START_SECONDS: processes may start in any order."""
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    while not stop.is_set():
+        try:
+            async with database.transaction() as session:
+                await session.execute(text("SELECT 1 FROM alembic_version"))
+            await bus.start()
+            return
+        except Exception as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            known = isinstance(error, (OSError, TemporaryError, TimeoutError))
+            log.warning("service.waiting", error=str(error).splitlines()[0] if str(error) else repr(error), known=known)
+            await asyncio.sleep(0.5)
+
+
+async def _heartbeat(database: Database, service: str) -> None:
+    process = new_id()
+    host = f"{socket.gethostname()}:{os.getpid()}"
+    while True:
+        try:
+            async with database.transaction() as session:
+                await session.execute(
+                    text(
+                        "INSERT INTO service_heartbeats (process_id, service, host) VALUES (:process, :service, :host) "
+                        "ON CONFLICT (process_id) DO UPDATE SET beat_at = now(), beats = service_heartbeats.beats + 1"
+                    ),
+                    {"process": process, "service": service, "host": host},
+                )
+        except Exception as error:
+            log.warning("heartbeat.missed", error=str(error))
+        await asyncio.sleep(HEARTBEAT_SECONDS)
+
+
+async def serve_work(
+    kernel: Kernel,
+    *,
+    runner: Runner | None,
+    consumers: Mapping[QueueSpec, Handler],
+    extra_checks: Mapping[str, Check] | None = None,
+) -> None:
+    """Consume and run operations until asked to stop, then drain.
+
+    Args:
+        runner: works on operations; None for a service that has none.
+        consumers: queue -> handler.
+        extra_checks: further parts of readiness.
+    """
+    settings, stop = kernel.settings, kernel.stop
+    checks = kernel.checks() | dict(extra_checks or {})
+    running: list[Consumer] = []
+    work: list[asyncio.Task[None]] = []
+    health = await _serve_health(settings, checks, stop)
+    try:
+        if runner is not None:
+            work.append(kernel.spawn(runner.run(), "runner"))
+            work.append(
+                kernel.spawn(
+                    kernel.database.listen([OPERATIONS_CHANNEL], lambda _channel: runner.wake()), "operation listener"
+                )
+            )
+        for queue, handler in consumers.items():
+            running.append(await kernel.bus.consume(queue, handler))
+        log.info("service.ready")
+        await stop.wait()
+    finally:
+        for task in work:
+            task.cancel()
+        grace = settings.shutdown_seconds
+        ending = [consumer.stop(grace) for consumer in running]
+        if runner is not None:
+            ending.append(runner.drain(grace))
+        await asyncio.gather(*ending, return_exceptions=True)
+        await _stop_health(health)
+        log.info("service.stopped")
+
+
+_Health = tuple[uvicorn.Server, asyncio.Task[None]]
+
+
+async def _serve_health(settings: Settings, checks: Mapping[str, Check], stop: StopSignal) -> _Health | None:
+    if not settings.service_port:
+        return None
+    app = health_app(checks, draining=stop.is_set)
+    config = uvicorn.Config(
+        app, host=settings.service_host, port=settings.service_port, log_config=None, access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    # The process's signals are ours: uvicorn's own handlers would swallow them.
+    server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
+    return server, asyncio.create_task(server.serve())
+
+
+async def _stop_health(health: _Health | None) -> None:
+    if health is None:
+        return
+    server, task = health
+    server.should_exit = True
+    await asyncio.wait([task], timeout=3)

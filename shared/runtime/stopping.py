@@ -1,0 +1,36 @@
+"""Stopping on a signal: the first one asks, the second one insists."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class StopSignal:
+    """Set by SIGTERM or SIGINT. A second signal ends the process at once; leases and redelivery repair what it held."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask, number)
+
+    def ask(self, number: int = signal.SIGTERM) -> None:
+        if self._asked.is_set():
+            log.warning("stopping.at_once", signal=signal.Signals(number).name)
+            os._exit(128 + number)
+        log.info("stopping", signal=signal.Signals(number).name)
+        self._asked.set()
+
+    def is_set(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        await self._asked.wait()
