@@ -1,0 +1,1 @@
+"""Simulated nodes: coroutines that speak the real agent protocol."""

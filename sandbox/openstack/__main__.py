@@ -1,0 +1,56 @@
+"""Run the simulated cloud as a process of its own: `python -m sandbox.openstack --port P`.
+
+Rule: it prints nothing but log lines, answers within two seconds, and SIGTERM or SIGINT ends it with its state
+written.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import structlog
+
+from sandbox.openstack.app import app_of, build_cloud, server_of
+from sandbox.openstack.config import CloudConfig
+
+
+def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, CloudConfig]:
+    """The command line, and the configuration it asks for."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.openstack", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--data-dir", type=Path, help="keep state here; without it, state is lost at the end")
+    parser.add_argument("--faults", type=Path, help="a fault script, JSON or YAML")
+    parser.add_argument("--container-infra-url", default=CloudConfig().container_infra_url)
+    parser.add_argument("--token-seconds", type=int, default=3600, help="life of a token")
+    parser.add_argument("--seed", type=int, default=1, help="of latencies and fault probabilities")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on all latencies")
+    parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack worked on at once")
+    parser.add_argument("--no-agents", action="store_true", help="servers run no simulated node agent")
+    given = parser.parse_args(arguments)
+    config = CloudConfig(
+        container_infra_url=given.container_infra_url,
+        token_seconds=given.token_seconds,
+        seed=given.seed,
+        scale=given.scale,
+        parallelism=given.parallelism,
+        data_dir=given.data_dir,
+        faults_file=given.faults,
+        agents=not given.no_agents,
+    )
+    return given, config
+
+
+def main() -> None:
+    """Serve until a signal."""
+    given, config = settings()
+    log = structlog.get_logger("sandbox.openstack")
+    cloud = build_cloud(config)
+    log.info("simulated cloud starts", url=f"http://{given.host}:{given.port}", data_dir=str(given.data_dir or ""))
+    server_of(app_of(cloud), given.host, given.port).run()
+    log.info("simulated cloud ended")
+
+
+if __name__ == "__main__":
+    main()

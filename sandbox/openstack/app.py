@@ -1,0 +1,97 @@
+"""The simulated cloud as an application, and as something that runs.
+
+Rule: a cloud lives exactly as long as its application's lifespan: state is read when it begins, and everything
+that runs in it is ended and written down when it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from sandbox.openstack.cloud import SimulatedCloud
+from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.gateway import Gateway
+from sandbox.openstack.hypervisor import Hypervisor, NoHypervisor
+from sandbox.ports import free_port
+
+START_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCloud:
+    """A cloud that answers at `url`, for whoever shares its process."""
+
+    url: str
+    cloud: SimulatedCloud
+
+    @property
+    def auth_url(self) -> str:
+        """What OS_AUTH_URL is to be."""
+        return f"{self.url}/identity/v3"
+
+
+def build_cloud(config: CloudConfig, hypervisor: Hypervisor | None = None) -> SimulatedCloud:
+    """A cloud with the hypervisor its settings ask for, unless one is given."""
+    return SimulatedCloud(config, hypervisor or NoHypervisor())
+
+
+def create_app(config: CloudConfig, hypervisor: Hypervisor | None = None) -> Starlette:
+    """The ASGI application of a new cloud."""
+    return app_of(build_cloud(config, hypervisor))
+
+
+def app_of(cloud: SimulatedCloud) -> Starlette:
+    """The ASGI application of a cloud that is not started yet."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        cloud.start()
+        try:
+            yield
+        finally:
+            await cloud.close()
+
+    return Starlette(routes=[Mount("/", app=Gateway(cloud))], lifespan=lifespan)
+
+
+def server_of(app: Starlette, host: str, port: int) -> uvicorn.Server:
+    """A uvicorn server that says nothing and stops without waiting for long polls."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=75,
+    )
+    return uvicorn.Server(config)
+
+
+@asynccontextmanager
+async def running(config: CloudConfig, hypervisor: Hypervisor | None = None) -> AsyncIterator[RunningCloud]:
+    """A cloud that is served on a free loopback port while the context lasts."""
+    cloud = build_cloud(config, hypervisor)
+    port = free_port()
+    server = server_of(app_of(cloud), "127.0.0.1", port)
+    # Signals belong to whoever runs the process; here they are none of the server's business.
+    serving = asyncio.create_task(server._serve(), name="simulated cloud")
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            # uvicorn tells of its start by a flag only.
+            while not server.started and not serving.done():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        if serving.done():
+            serving.result()
+            raise OSError(f"the simulated cloud did not start on port {port}")
+        yield RunningCloud(f"http://127.0.0.1:{port}", cloud)
+    finally:
+        server.should_exit = True
+        await serving

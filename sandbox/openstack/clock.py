@@ -1,0 +1,73 @@
+"""Time and chance in the simulated cloud.
+
+Rule: whatever takes time in a real cloud asks here, so that one seed gives one run, latencies scale with one
+number, and shutting down cancels everything that is still to happen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+def iso(moment: float | None = None, *, micro: bool = False) -> str:
+    """A time in seconds since the epoch (now by default) as OpenStack writes it, in UTC."""
+    when = datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
+
+
+class Clock:
+    """Delays with jitter, timers and background tasks of one simulated cloud.
+
+    Args:
+        seed: of every random choice.
+        scale: factor on all latencies; 0 makes everything immediate.
+    """
+
+    def __init__(self, seed: int, scale: float) -> None:
+        self.random = random.Random(seed)
+        self.scale = scale
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def between(self, bounds: tuple[float, float]) -> float:
+        """A delay in seconds between two bounds, scaled."""
+        return self.random.uniform(*bounds) * self.scale
+
+    async def wait(self, bounds: tuple[float, float]) -> None:
+        """Let a scaled delay pass."""
+        await asyncio.sleep(self.between(bounds))
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run a coroutine beside the requests; an exception in it is logged, not lost."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def later(self, delay: float, action: Callable[[], None], name: str) -> asyncio.Task[None]:
+        """Do something after `delay` seconds (not scaled)."""
+
+        async def act() -> None:
+            await asyncio.sleep(delay)
+            action()
+
+        return self.start(act(), name)
+
+    async def close(self) -> None:
+        """Cancel all that is still to happen and wait until it is gone."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("background work failed", task=task.get_name(), exc_info=task.exception())

@@ -1,0 +1,129 @@
+"""The simulated cloud put together: one store, one clock, seven services.
+
+Rule: this is the only place that knows which service needs which; everything below gets what it needs as an
+argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.openstack import cinder, glance, octavia
+from sandbox.openstack.clock import Clock
+from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.faults import Faults
+from sandbox.openstack.heat import api as heat_api
+from sandbox.openstack.heat.engine import Engine
+from sandbox.openstack.heat.resources.base import Services
+from sandbox.openstack.heat.stacks import Stacks
+from sandbox.openstack.hypervisor import Hypervisor
+from sandbox.openstack.identity import api as identity_api
+from sandbox.openstack.identity.directory import DirectoryApi
+from sandbox.openstack.identity.people import People, known_id
+from sandbox.openstack.identity.tokens import Tokens
+from sandbox.openstack.neutron import api as neutron_api
+from sandbox.openstack.nova import api as nova_api
+from sandbox.openstack.nova.servers import Servers
+from sandbox.openstack.persistence import Snapshot
+from sandbox.openstack.store import Store
+from sandbox.openstack.wire import ApiError, Route
+
+EXTERNAL_NETWORK = "public"
+EXTERNAL_CIDR = "127.100.0.0/16"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One API: its routes, and how it words a refusal."""
+
+    name: str
+    routes: list[Route]
+    render_error: Callable[[ApiError], Any]
+
+
+class SimulatedCloud:
+    """Everything behind the HTTP surface.
+
+    Args:
+        config: see `CloudConfig`.
+        hypervisor: what runs ACTIVE servers.
+    """
+
+    def __init__(self, config: CloudConfig, hypervisor: Hypervisor) -> None:
+        self.config = config
+        self.hypervisor = hypervisor
+        self.store = Store()
+        self.clock = Clock(config.seed, config.scale)
+        self.faults = Faults(config.seed)
+        self.people = People(self.store)
+        self.tokens = Tokens(self.store, self.people, config.token_seconds)
+        self.images = glance.Images(self.store)
+        self.volumes = cinder.Volumes(self.store)
+        self.neutron = neutron_api.Neutron(self.store)
+        self.servers = Servers(
+            self.store, self.clock, config.latencies, self.faults, hypervisor, self.neutron, self.images, self.volumes
+        )
+        self.octavia = octavia.Octavia(self.store, self.clock, config.latencies, self.neutron)
+        self.stacks = Stacks(self.store)
+        services = Services(
+            self.clock, config.latencies, self.neutron, self.servers, self.images, self.volumes, self.octavia
+        )
+        self.engine = Engine(self.stacks, services, self.faults, config.parallelism)
+        self.snapshot = Snapshot(self.store, config.data_dir) if config.data_dir else None
+
+    def services(self) -> dict[str, Service]:
+        """The APIs by the first part of their path."""
+        tokens = identity_api.TokenApi(self.config, self.people, self.tokens)
+        directory = DirectoryApi(self.config, self.people)
+        heat = heat_api.Heat(self.stacks, self.engine)
+        nova = nova_api.Nova(self.servers)
+        return {
+            "identity": Service("identity", [*tokens.routes(), *directory.routes()], identity_api.render_error),
+            "orchestration": Service("orchestration", heat.routes(), heat_api.render_error),
+            "compute": Service("compute", nova.routes(), nova_api.render_error),
+            "network": Service("network", self.neutron.routes(), neutron_api.render_error),
+            "image": Service("image", self.images.routes(), glance.render_error),
+            "volume": Service("volume", self.volumes.routes(), cinder.render_error),
+            "load-balancer": Service("load-balancer", self.octavia.routes(), octavia.render_error),
+        }
+
+    def start(self) -> None:
+        """Read the snapshot, seed what is missing, go on with what was interrupted."""
+        if self.snapshot is not None:
+            self.snapshot.load()
+        self._seed()
+        if self.config.faults_file is not None:
+            self.faults.load(self.config.faults_file)
+        if self.snapshot is not None:
+            self.clock.start(self.snapshot.keep_writing(), "snapshot")
+        self.servers.resume()
+        self.engine.resume()
+
+    async def close(self) -> None:
+        """End all work; the last snapshot is written after it."""
+        await self.hypervisor.close()
+        await self.clock.close()
+        if self.snapshot is not None:
+            self.snapshot.close()
+
+    def _seed(self) -> None:
+        self.people.seed()
+        self.images.seed()
+        self.servers.flavors.seed()
+        admin = known_id("project", "admin")
+        if not self.neutron.state.networks.count("name", EXTERNAL_NETWORK):
+            network = self.neutron.networks.create_network(
+                admin, {"name": EXTERNAL_NETWORK, "router:external": True, "provider:network_type": "flat"}
+            )
+            # Loopback addresses: a test can really serve something on a floating IP.
+            self.neutron.networks.create_subnet(
+                admin,
+                {
+                    "name": f"{EXTERNAL_NETWORK}-subnet",
+                    "network_id": network["id"],
+                    "cidr": EXTERNAL_CIDR,
+                    "enable_dhcp": False,
+                },
+            )

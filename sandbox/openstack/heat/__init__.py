@@ -1,0 +1,1 @@
+"""Simulated Heat v1."""

@@ -1,0 +1,1 @@
+"""Simulated Keystone v3."""

@@ -1,0 +1,1 @@
+"""Simulated Neutron v2.0."""

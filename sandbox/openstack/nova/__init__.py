@@ -1,0 +1,1 @@
+"""Simulated Nova v2.1."""

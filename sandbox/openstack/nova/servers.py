@@ -1,0 +1,245 @@
+"""Servers of the simulated Nova: their life from BUILD to gone.
+
+Rule: a server counts against the quota and holds its ports from the moment it is asked for; it becomes ACTIVE or
+ERROR after a drawn delay; whoever waits for that waits on a future, never by asking again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from typing import Any
+
+from sandbox.openstack.cinder import Volumes
+from sandbox.openstack.clock import Clock, iso
+from sandbox.openstack.config import Latencies
+from sandbox.openstack.faults import Faults
+from sandbox.openstack.glance import Images
+from sandbox.openstack.hypervisor import Hypervisor, Machine
+from sandbox.openstack.neutron.api import Neutron
+from sandbox.openstack.nova.flavors import Flavors
+from sandbox.openstack.nova.keypairs import Keypairs, ServerGroups
+from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
+from sandbox.openstack.store import Row, Store, by, new_id
+from sandbox.openstack.wire import ApiError
+
+NO_VALID_HOST = "No valid host was found. "
+
+
+class Servers:
+    """Makes, runs and unmakes servers."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        latencies: Latencies,
+        faults: Faults,
+        hypervisor: Hypervisor,
+        neutron: Neutron,
+        images: Images,
+        volumes: Volumes,
+    ) -> None:
+        self.rows = store.collection("servers", project=by("project_id"), name=by("name"))
+        self.flavors = Flavors(store)
+        self.quotas = Quotas(store)
+        self.keypairs = Keypairs(store)
+        self.groups = ServerGroups(store, self.quotas)
+        self.clock = clock
+        self.latencies = latencies
+        self.faults = faults
+        self.hypervisor = hypervisor
+        self.neutron = neutron
+        self.images = images
+        self.volumes = volumes
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    def create(self, project_id: str, user_id: str, fields: dict[str, Any], hints: dict[str, Any]) -> Row:
+        """A new server in BUILD.
+
+        Args:
+            project_id: its project.
+            user_id: who asks; key pairs are theirs.
+            fields: the `server` object of Nova's API.
+            hints: the scheduler hints.
+        """
+        flavor = self.flavors.find(str(fields.get("flavorRef")))
+        if flavor is None:
+            raise ApiError(400, f"Flavor {fields.get('flavorRef')} could not be found.")
+        image_id = fields.get("imageRef") or None
+        if image_id is not None and self.images.rows.get(image_id) is None:
+            raise ApiError(400, f"Image {image_id} could not be found.")
+        user_data = fields.get("user_data")
+        if user_data is not None:
+            _check_user_data(user_data)
+        key_name = fields.get("key_name")
+        if key_name and f"{user_id}/{key_name}" not in self.keypairs.rows:
+            raise ApiError(400, "Invalid key_name provided.")
+        group = self.groups.rows.get(hints.get("group")) if hints.get("group") else None
+        if hints.get("group") and group is None:
+            raise ApiError(400, "ServerGroup policy is not supported: ServerGroup not found.")
+        self.quotas.reserve(project_id, instances=1, cores=flavor["vcpus"], ram=flavor["ram"])
+        row: Row = {
+            "id": new_id(),
+            "name": str(fields.get("name")),
+            "status": "BUILD",
+            "project_id": project_id,
+            "user_id": user_id,
+            "flavor": flavor["id"],
+            "image": image_id,
+            "metadata": {str(k): str(v) for k, v in (fields.get("metadata") or {}).items()},
+            "key_name": key_name,
+            "zone": fields.get("availability_zone") or "nova",
+            "created": iso(),
+            "updated": iso(),
+            "fault": None,
+            "tags": fields.get("tags") or [],
+            "group": group["id"] if group else None,
+            "user_data": user_data,
+            "made_ports": [],
+            "volumes": [],
+            "deleting": False,
+        }
+        try:
+            self._wire_up(row, fields)
+        except ApiError:
+            self.quotas.count(project_id, instances=-1, cores=-flavor["vcpus"], ram=-flavor["ram"])
+            raise
+        self.rows.add(row)
+        if group is not None:
+            self.groups.rows.update(group, members=[*group["members"], row["id"]])
+        self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
+        return row
+
+    def delete(self, row_id: str) -> None:
+        """Begin to delete a server; it is gone after a drawn delay."""
+        row = self.rows.get(row_id)
+        if row is None:
+            raise ApiError(404, f"Instance {row_id} could not be found.")
+        if row["deleting"]:
+            return
+        self.rows.update(row, deleting=True)
+        self.hypervisor.stop(row_id)
+        self.clock.start(self._vanish(row_id), f"delete {row_id}")
+
+    async def settled(self, row_id: str) -> None:
+        """Wait until a server has left BUILD, or is gone."""
+        row = self.rows.get(row_id)
+        if row is not None and row["status"] == "BUILD":
+            await self._wait(row_id)
+
+    async def gone(self, row_id: str) -> None:
+        """Wait until a server that is being deleted is gone."""
+        while row_id in self.rows:
+            await self._wait(row_id)
+
+    def resume(self) -> None:
+        """After a restart: count usage, go on building and deleting, start what was running."""
+        for group in self.groups.rows:
+            self.quotas.count(group["project_id"], server_groups=1)
+        for row in self.rows:
+            flavor = self.flavors.rows.rows[row["flavor"]]
+            self.quotas.count(row["project_id"], instances=1, cores=flavor["vcpus"], ram=flavor["ram"])
+            if row["deleting"]:
+                self.clock.start(self._vanish(row["id"]), f"delete {row['id']}")
+            elif row["status"] == "BUILD":
+                self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
+            elif row["status"] == "ACTIVE":
+                self.hypervisor.start(self.machine(row))
+
+    def machine(self, row: Row) -> Machine:
+        """What the hypervisor needs to know of a server."""
+        text = base64.b64decode(row["user_data"] or "").decode(errors="replace")
+        addresses = tuple(
+            ip["ip_address"]
+            for port in self.neutron.state.ports.where("device_id", row["id"])
+            for ip in port["fixed_ips"]
+        )
+        return Machine(row["id"], row["name"], text, addresses, dict(row["metadata"]))
+
+    async def _boot(self, row_id: str) -> None:
+        await asyncio.sleep(self.clock.between(self.latencies.server) * self.faults.slowness(self._name(row_id)))
+        row = self.rows.get(row_id)
+        if row is None or row["deleting"]:
+            return
+        if self.faults.behaves("no_valid_host", row["name"]):
+            fault = {"code": 500, "created": iso(), "message": NO_VALID_HOST}
+            self.rows.update(row, status="ERROR", updated=iso(), fault=fault)
+        else:
+            self.rows.update(row, status="ACTIVE", updated=iso(), launched=iso())
+            for port in self.neutron.state.ports.where("device_id", row_id):
+                self.neutron.state.ports.update(port, status="ACTIVE")
+            self.hypervisor.start(self.machine(row))
+        self._wake(row_id)
+
+    async def _vanish(self, row_id: str) -> None:
+        await self.clock.wait(self.latencies.server_delete)
+        row = self.rows.get(row_id)
+        if row is None:
+            return
+        for port in self.neutron.state.ports.where("device_id", row_id):
+            if port["id"] in row["made_ports"]:
+                self.neutron.ports.delete(port["id"])
+            else:
+                self.neutron.ports.update(port, {"device_id": "", "device_owner": ""})
+        self.volumes.release(row_id)
+        group = self.groups.rows.get(row["group"])
+        if group is not None:
+            self.groups.rows.update(group, members=[one for one in group["members"] if one != row_id])
+        flavor = self.flavors.rows.rows[row["flavor"]]
+        self.quotas.count(row["project_id"], instances=-1, cores=-flavor["vcpus"], ram=-flavor["ram"])
+        self.rows.remove(row_id)
+        self._wake(row_id)
+
+    def _wire_up(self, row: Row, fields: dict[str, Any]) -> None:
+        networks = fields.get("networks")
+        if networks in (None, "auto"):
+            own = self.neutron.state.networks.where("project", row["project_id"])
+            networks = [{"uuid": own[0]["id"]}] if len(own) == 1 else []
+        elif networks == "none":
+            networks = []
+        ports = []
+        for one in networks:
+            if one.get("port"):
+                port = self.neutron.state.ports.get(one["port"])
+                if port is None:
+                    raise ApiError(400, f"Port {one['port']} could not be found.")
+                if port["device_id"]:
+                    raise ApiError(409, f"Port {port['id']} is still in use.")
+            else:
+                wanted: dict[str, Any] = {"network_id": one.get("uuid")}
+                if one.get("fixed_ip"):
+                    wanted["fixed_ips"] = [{"ip_address": one["fixed_ip"]}]
+                port = self.neutron.ports.create(row["project_id"], wanted)
+                row["made_ports"].append(port["id"])
+            ports.append(port)
+        for port in ports:
+            owner = {"device_id": row["id"], "device_owner": f"compute:{row['zone']}", "status": "DOWN"}
+            self.neutron.ports.update(port, {**owner, "binding:host_id": "simulated"})
+        row["volumes"] = self.volumes.attach_all(
+            row["project_id"], row["id"], fields.get("block_device_mapping_v2") or []
+        )
+
+    def _name(self, row_id: str) -> str:
+        row = self.rows.get(row_id)
+        return row["name"] if row else ""
+
+    async def _wait(self, row_id: str) -> None:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(row_id, []).append(future)
+        await future
+
+    def _wake(self, row_id: str) -> None:
+        for future in self._waiting.pop(row_id, []):
+            if not future.done():
+                future.set_result(None)
+
+
+def _check_user_data(text: Any) -> None:
+    try:
+        raw = base64.b64decode(str(text), validate=True)
+    except binascii.Error as error:
+        raise ApiError(400, "Invalid input for field/attribute user_data. Value: not Base64.") from error
+    if len(str(text)) > USER_DATA_LIMIT:
+        raise ApiError(400, f"User data too large: {len(raw)} bytes; at most {USER_DATA_LIMIT} Base64 characters.")

@@ -1,0 +1,76 @@
+"""The snapshot of a simulated cloud: one SQLite file, written behind.
+
+Rule: changed rows are written at most every half second and at the end, each time in one transaction, so the file
+is always one state the cloud was in. A cloud that is killed loses at most that half second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+
+from sandbox.openstack.store import Store
+
+EVERY_SECONDS = 0.5
+Change = tuple[str, str, str | None]
+
+
+class Snapshot:
+    """Reads a store from a file and keeps the file up to date.
+
+    Args:
+        store: what is kept.
+        data_dir: the folder; the file in it is `cloud.sqlite`.
+    """
+
+    def __init__(self, store: Store, data_dir: Path) -> None:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self.store = store
+        self._file = sqlite3.connect(data_dir / "cloud.sqlite", check_same_thread=False)
+        self._file.execute("PRAGMA journal_mode = WAL")
+        self._file.execute(
+            "CREATE TABLE IF NOT EXISTS rows (kind TEXT, id TEXT, body TEXT NOT NULL, UNIQUE (kind, id))"
+        )
+
+    def load(self) -> None:
+        """Fill the store, each kind in the order its rows were added."""
+        for kind, body in self._file.execute("SELECT kind, body FROM rows ORDER BY rowid"):
+            collection = self.store.collections.get(kind)
+            if collection is not None:
+                collection.add(json.loads(body))
+        self.store.dirty.clear()
+
+    async def keep_writing(self) -> None:
+        """Write what changed, again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(EVERY_SECONDS)
+            changes = self._changes()
+            if changes:
+                await asyncio.shield(asyncio.to_thread(self._write, changes))
+
+    def close(self) -> None:
+        """Write what is left and close the file."""
+        self._write(self._changes())
+        self._file.close()
+
+    def _changes(self) -> list[Change]:
+        changes: list[Change] = []
+        for kind, row_id in sorted(self.store.dirty):
+            row = self.store.collections[kind].get(row_id)
+            changes.append((kind, row_id, None if row is None else json.dumps(row)))
+        self.store.dirty.clear()
+        return changes
+
+    def _write(self, changes: list[Change]) -> None:
+        with self._file:
+            self._file.executemany(
+                "INSERT INTO rows (kind, id, body) VALUES (?, ?, ?) "
+                "ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+                [change for change in changes if change[2] is not None],
+            )
+            self._file.executemany(
+                "DELETE FROM rows WHERE kind = ? AND id = ?",
+                [change[:2] for change in changes if change[2] is None],
+            )

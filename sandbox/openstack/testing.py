@@ -1,0 +1,65 @@
+"""A simulated cloud for tests, with what a test needs to log in.
+
+Rule: a test gets its own cloud, fast and quiet, and names users and projects by their well-known names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from sandbox.openstack.app import RunningCloud, running
+from sandbox.openstack.cloud import EXTERNAL_NETWORK, SimulatedCloud
+from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.hypervisor import Hypervisor
+from sandbox.openstack.identity.people import PASSWORD, PROJECTS, USERS, known_id
+
+QUICK = CloudConfig(scale=0.1, agents=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TestCloud:
+    """Where a cloud is and who can log in.
+
+    `users` maps a user's name to its password, `user_ids` and `projects` map names to ids.
+    """
+
+    __test__ = False
+
+    url: str
+    auth_url: str
+    cloud: SimulatedCloud
+    users: dict[str, str] = field(default_factory=lambda: dict.fromkeys(USERS, PASSWORD))
+    user_ids: dict[str, str] = field(default_factory=lambda: {name: known_id("user", name) for name in USERS})
+    projects: dict[str, str] = field(default_factory=lambda: {name: known_id("project", name) for name in PROJECTS})
+    service_user: str = "jeroboam"
+    service_project: str = "service"
+    image: str = "ubuntu-24.04"
+    flavor: str = "m1.small"
+    external_network: str = EXTERNAL_NETWORK
+
+    def environment(self, user: str = "demo", project: str = "demo") -> dict[str, str]:
+        """OS_* variables of a user in a project, for command line clients."""
+        return {
+            "OS_AUTH_URL": self.auth_url,
+            "OS_USERNAME": user,
+            "OS_PASSWORD": self.users[user],
+            "OS_PROJECT_NAME": project,
+            "OS_USER_DOMAIN_NAME": "Default",
+            "OS_PROJECT_DOMAIN_NAME": "Default",
+            "OS_IDENTITY_API_VERSION": "3",
+            "OS_REGION_NAME": self.cloud.config.region,
+        }
+
+
+@asynccontextmanager
+async def running_cloud(config: CloudConfig = QUICK, hypervisor: Hypervisor | None = None) -> AsyncIterator[TestCloud]:
+    """A cloud served in this process while the context lasts."""
+    async with running(config, hypervisor) as served:
+        yield describe(served)
+
+
+def describe(served: RunningCloud) -> TestCloud:
+    """What a test needs to know of a running cloud."""
+    return TestCloud(url=served.url, auth_url=served.auth_url, cloud=served.cloud)

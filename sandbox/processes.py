@@ -1,0 +1,128 @@
+"""Child processes of the sandbox: started, watched, started again when they die, and stopped by pid.
+
+Rule: a child that dies is started again after a pause that grows, at most `MAX_RESTARTS` times a minute; its log is a
+file of its own. Stopping asks with SIGTERM, waits, and only then insists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+MAX_RESTARTS = 10
+
+
+class ChildProcess:
+    """One `python -m <module>`.
+
+    Args:
+        name: for logs and messages.
+        module: and `arguments`: what to run.
+        environment: added to ours.
+        log_file: where its output goes.
+        restart: start it again when it dies by itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log_file: Path,
+        *,
+        restart: bool = True,
+    ) -> None:
+        self.name = name
+        self.log_file = log_file
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._environment = {**os.environ, **environment}
+        self._restart = restart
+        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.starts = 0
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        self._stopping = False
+        self._launch()
+        if self._restart:
+            self._watcher = asyncio.create_task(self._watch())
+
+    def _launch(self) -> None:
+        with self.log_file.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                # A Ctrl-C at the terminal goes to us alone, so that children stop in order.
+                start_new_session=True,
+            )
+        self.starts += 1
+
+    async def _watch(self) -> None:
+        recent: deque[float] = deque(maxlen=MAX_RESTARTS)
+        while True:
+            assert self._process is not None
+            await asyncio.to_thread(self._process.wait)
+            if self._stopping:
+                return
+            recent.append(time.monotonic())
+            if len(recent) == MAX_RESTARTS and recent[-1] - recent[0] < 60:
+                log.error("process.given_up", process=self.name, log=str(self.log_file))
+                return
+            log.warning("process.restarted", process=self.name, status=self._process.returncode)
+            await asyncio.sleep(min(5.0, 0.2 * 2 ** len(recent)))
+            if not self._stopping:
+                self._launch()
+
+    def send(self, number: int) -> None:
+        """Send a signal to the child (fault tests)."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def wait(self, timeout: float) -> int:
+        """Wait for the child to end; returns its status. Raises subprocess.TimeoutExpired."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, timeout)
+
+    async def stop(self, grace: float = 20.0) -> None:
+        self._stopping = True
+        process = self._process
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.to_thread(process.wait, grace)
+            except subprocess.TimeoutExpired:
+                log.warning("process.killed", process=self.name)
+                process.kill()
+                await asyncio.to_thread(process.wait)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
+            self._watcher = None
+
+    def log_tail(self, size: int = 2000) -> str:
+        return self.log_file.read_text(errors="replace")[-size:] if self.log_file.exists() else ""

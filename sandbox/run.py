@@ -1,0 +1,158 @@
+"""The sandbox: all of Jeroboam and a simulated OpenStack on one machine, as real processes, without root.
+
+Rule: start order is Postgres, schema, cloud, services; stop is the reverse. The processes are the production ones;
+only the cloud's wire and its hypervisor are simulated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+
+from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
+from sandbox.postgres import EmbeddedPostgres
+from sandbox.processes import ChildProcess
+from shared.db.migrate import migrate
+
+READY_SECONDS = 60.0
+
+
+class Sandbox:
+    """A running sandbox. Made by `running_sandbox`.
+
+    Args:
+        layout: ports and places.
+        extra_environment: per process name, settings on top of the common ones (tests).
+        faults_file: a fault script for the simulated cloud.
+        restart: start a process that dies again.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        extra_environment: Mapping[str, Mapping[str, str]] | None = None,
+        faults_file: Path | None = None,
+        restart: bool = True,
+        durable: bool = True,
+    ) -> None:
+        self.layout = layout
+        self.postgres = EmbeddedPostgres(layout.directory / "postgres", layout.postgres_port, durable=durable)
+        self.children: dict[str, ChildProcess] = {}
+        self._extra = extra_environment or {}
+        self._faults_file = faults_file
+        self._restart = restart
+
+    @property
+    def api_url(self) -> str:
+        return self.layout.api_url
+
+    @property
+    def database_url(self) -> str:
+        return self.postgres.url()
+
+    async def start(self) -> None:
+        """Start everything and wait until the API and the services are ready.
+
+        Raises:
+            RuntimeError: with the end of the log of what did not come up.
+        """
+        cloud = self._child("cloud", "sandbox.openstack", self._cloud_arguments(), {})
+        cloud.start()
+        await self.postgres.start()
+        await migrate(self.database_url.replace("postgresql://", "postgresql+asyncpg://", 1))
+        environment = service_environment(self.layout, self.database_url)
+        self._child("api", "services.api", [], environment).start()
+        for service, port in self.layout.service_ports.items():
+            self._child(service, f"services.{service}", [], environment | {"JEROBOAM_SERVICE_PORT": str(port)}).start()
+        self.layout.clouds_file.write_text(clouds_yaml(self.layout))
+        urls = {"api": f"{self.api_url}/readyz"}
+        urls |= {name: f"http://127.0.0.1:{port}/readyz" for name, port in self.layout.service_ports.items()}
+        await asyncio.gather(*(self.wait_ready(name, url) for name, url in urls.items()))
+
+    def _cloud_arguments(self) -> list[str]:
+        arguments = ["--port", str(self.layout.cloud_port), "--data-dir", str(self.layout.directory / "cloud")]
+        arguments += ["--container-infra-url", f"{self.api_url}/v1"]
+        if self._faults_file is not None:
+            arguments += ["--faults", str(self._faults_file)]
+        return arguments
+
+    def _child(self, name: str, module: str, arguments: list[str], environment: Mapping[str, str]) -> ChildProcess:
+        logs = self.layout.directory / "logs"
+        logs.mkdir(exist_ok=True)
+        child = ChildProcess(
+            name,
+            module,
+            arguments,
+            {**environment, **self._extra.get(name, {})},
+            logs / f"{name}.log",
+            restart=self._restart,
+        )
+        self.children[name] = child
+        return child
+
+    async def wait_ready(self, name: str, url: str, seconds: float = READY_SECONDS) -> None:
+        """Wait until a process says it is ready. Raises RuntimeError with the end of its log."""
+        deadline = time.monotonic() + seconds
+        answer = "no answer"
+        async with httpx.AsyncClient(timeout=8, trust_env=False) as client:
+            while time.monotonic() < deadline:
+                try:
+                    response = await client.get(url)
+                    if response.status_code == 200:
+                        return
+                    answer = response.text
+                except httpx.HTTPError as error:
+                    answer = repr(error)
+                if not self.children[name].alive and not self._restart:
+                    break
+                await asyncio.sleep(0.05)
+        raise RuntimeError(f"{name} is not ready: {answer}\n{self.children[name].log_tail()}")
+
+    async def stop(self) -> None:
+        """Services first and together, then the cloud, then Postgres."""
+        cloud = self.children.pop("cloud", None)
+        await asyncio.gather(*(child.stop() for child in self.children.values()))
+        if cloud is not None:
+            await cloud.stop()
+        await self.postgres.stop()
+
+
+@asynccontextmanager
+async def running_sandbox(
+    data_dir: Path | None = None,
+    *,
+    amqp_url: str | None = None,
+    api_port: int | None = None,
+    extra_environment: Mapping[str, Mapping[str, str]] | None = None,
+    faults_file: Path | None = None,
+    restart: bool = True,
+    durable: bool = True,
+) -> AsyncIterator[Sandbox]:
+    """A sandbox for the length of a block; on a directory that stays, or on one that goes with it."""
+    directory = data_dir or Path(tempfile.mkdtemp(prefix="jeroboam-sandbox-"))
+    directory.mkdir(parents=True, exist_ok=True)
+    if data_dir is None:
+        # As root the database runs unprivileged and must be able to reach its own directory below.
+        directory.chmod(0o711)
+    sandbox = Sandbox(
+        load_layout(directory, amqp_url=amqp_url, api_port=api_port),
+        extra_environment=extra_environment,
+        faults_file=faults_file,
+        restart=restart,
+        durable=durable,
+    )
+    try:
+        await sandbox.start()
+        yield sandbox
+    finally:
+        await sandbox.stop()
+        if data_dir is None:
+            shutil.rmtree(directory, ignore_errors=True)
