@@ -76,26 +76,26 @@ def _network(cluster: ClusterSpec, labels: Labels, resources: Resources) -> tupl
     return network, get_resource("subnet")
 
 
-def _rule(protocol: str, low: int | None = None, high: int | None = None, **source: Any) -> dict[str, Any]:
-    rule: dict[str, Any] = {"protocol": protocol, **source}
+def _rule(protocol: str, cidr: str, low: int | None = None, high: int | None = None) -> dict[str, Any]:
+    rule: dict[str, Any] = {"protocol": protocol, "remote_ip_prefix": cidr}
     if low is not None:
         rule |= {"port_range_min": low, "port_range_max": high if high is not None else low}
     return rule
 
 
 def _security_groups(cluster: ClusterSpec, labels: Labels, resources: Resources) -> None:
-    """Nodes of the cluster reach each other freely; the world reaches the API, SSH where a key was given, node ports."""
-    everywhere = {"remote_ip_prefix": "0.0.0.0/0"}
-    inside = {"remote_ip_prefix": cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr}
-    common = [_rule("icmp", **everywhere), _rule("tcp", 1, 65535, **inside), _rule("udp", 1, 65535, **inside)]
+    """Nodes reach each other freely; the world reaches the API, SSH where a key was given, and node ports."""
+    everywhere = "0.0.0.0/0"
+    inside = cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr
+    common = [_rule("icmp", everywhere), _rule("tcp", inside, 1, 65535), _rule("udp", inside, 1, 65535)]
     if labels.network_driver == "calico":
-        common.append(_rule("4", **inside))  # IP-in-IP between nodes
+        common.append(_rule("4", inside))  # IP-in-IP between nodes
     if cluster.ssh_public_key:
-        common.append(_rule("tcp", 22, **everywhere))
-    masters = [*common, *(_rule("tcp", cluster.apiserver_port, remote_ip_prefix=c) for c in labels.api_allowed_cidrs)]
+        common.append(_rule("tcp", everywhere, 22))
+    masters = [*common, *(_rule("tcp", cidr, cluster.apiserver_port) for cidr in labels.api_allowed_cidrs)]
     if api_mode(cluster) == "vip":
-        masters.append(_rule(str(VRRP), **inside))
-    workers = [*common, _rule("tcp", *NODE_PORTS, **everywhere), _rule("udp", *NODE_PORTS, **everywhere)]
+        masters.append(_rule(str(VRRP), inside))
+    workers = [*common, _rule("tcp", everywhere, *NODE_PORTS), _rule("udp", everywhere, *NODE_PORTS)]
     for role, rules in (("master", masters), ("worker", workers)):
         resources[f"{role}_security_group"] = resource(
             "OS::Neutron::SecurityGroup",

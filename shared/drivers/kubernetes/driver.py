@@ -20,7 +20,7 @@ from shared.drivers.base import (
     SecretKind,
     Template,
 )
-from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, shard, shape
+from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, shape, shard
 from shared.drivers.kubernetes.labels import read_labels
 
 

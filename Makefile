@@ -1,0 +1,37 @@
+# Every target installs what it needs first. `make` alone lists them.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+WORKERS ?= 2
+
+.PHONY: help setup demo sandbox test lint test-openstack bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: ## make .venv from uv.lock
+	@scripts/setup.sh
+
+demo: setup ## the main job on the sandbox: a 100-node cluster from request to credentials, and away again
+	@.venv/bin/jeroboam demo
+
+sandbox: setup ## all of Jeroboam and a simulated OpenStack on this machine, until Ctrl-C
+	@.venv/bin/jeroboam sandbox
+
+lint: setup ## ruff, mypy --strict, import rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+
+test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where there is none
+	@$(PY) -m sandbox.rabbitmq ensure
+	$(PY) -m pytest -m "not openstack" -n $(WORKERS) --dist loadgroup
+
+test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12)
+	@scripts/test-openstack.sh
+
+bench: setup ## every benchmark, with results printed
+	@$(PY) -m benchmarks
+
+clean: ## forget the environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam

@@ -1,0 +1,25 @@
+"""`python -m services.monitor`: keeps what went wrong where it can be seen."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.monitor.handlers import DeadLetters
+from shared.bus import topology
+from shared.runtime.logging import configure_logging
+from shared.runtime.service import running_kernel, serve_work
+from shared.runtime.settings import Settings
+from shared.runtime.stopping import StopSignal
+
+
+async def main() -> None:
+    settings = Settings()
+    configure_logging("monitor", level=settings.log_level, fmt=settings.log_format)
+    stop = StopSignal()
+    stop.install()
+    async with running_kernel("monitor", settings, stop) as kernel:
+        await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,48 @@
+"""Dead letters: what no consumer could take is kept where an operator sees it and can replay it.
+
+Rule: the row is keyed by queue and message, so a letter delivered twice is one row.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from shared.bus.base import Message, Verdict
+from shared.db.engine import Database
+from shared.db.models import DeadLetter
+
+log = structlog.get_logger(__name__)
+
+
+class DeadLetters:
+    """Args:
+    database: where the `dead_letters` table is.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self, message: Message) -> Verdict:
+        queue = message.headers.get("x-first-death-queue", "unknown")
+        reason = message.headers.get("x-first-death-reason", "unknown")
+        try:
+            async with self._database.transaction() as session:
+                await session.execute(
+                    insert(DeadLetter)
+                    .values(
+                        message_id=message.id,
+                        queue=queue,
+                        routing_key=message.routing_key,
+                        headers=dict(message.headers),
+                        body=message.body,
+                        reason=reason,
+                    )
+                    .on_conflict_do_nothing()
+                )
+        except (DBAPIError, OSError, TimeoutError) as error:
+            log.warning("dead_letter.later", message=message.id, error=str(error))
+            return Verdict.LATER
+        log.error("dead_letter.stored", message=message.id, queue=queue, reason=reason)
+        return Verdict.DONE

@@ -1,0 +1,72 @@
+"""What tests of the kernel share: a migrated database each, and a RabbitMQ for those that ask."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from sandbox.ports import free_port
+from sandbox.postgres import EmbeddedPostgres
+from sandbox.rabbitmq import RabbitServer, ensure
+from shared.db.engine import Database
+from shared.db.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One server for the session, with `template_jeroboam` migrated."""
+    directory = Path(tempfile.mkdtemp(prefix="jeroboam-test-pg-"))
+    server = EmbeddedPostgres(directory, free_port(), durable=False)
+
+    async def up() -> None:
+        await server.start()
+        connection = await asyncpg.connect(server.url("postgres"))
+        await connection.execute("CREATE DATABASE template_jeroboam")
+        await connection.close()
+        await migrate(asyncpg_url(server, "template_jeroboam"))
+
+    asyncio.run(up())
+    yield server
+    asyncio.run(server.stop())
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def asyncpg_url(server: EmbeddedPostgres, name: str) -> str:
+    return server.url(name).replace("postgresql://", "postgresql+asyncpg://", 1)
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A database of the test's own, copied from the migrated template."""
+    name = f"t{uuid4().hex[:12]}"
+    admin = await asyncpg.connect(postgres.url("postgres"))
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_jeroboam")
+    yield asyncpg_url(postgres, name)
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, application_name="test", pool_size=5)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitServer]:
+    """One broker for the session. Tests that kill brokers start their own."""
+    prefix = ensure()
+    directory = Path(tempfile.mkdtemp(prefix="jeroboam-test-mq-"))
+    server = RabbitServer(directory, free_port(), prefix)
+    server.start()
+    yield server
+    server.stop()
+    shutil.rmtree(directory, ignore_errors=True)
