@@ -1,0 +1,89 @@
+"""The application: routes, the layers around them, and what opens and closes with it.
+
+Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, then routes. Every
+exception becomes an answer in `translation`; nothing else decides about errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from services.api.deps import Deps
+from services.api.errors import ApiError
+from services.api.middleware.identity import Identity
+from services.api.middleware.paths import Paths
+from services.api.middleware.request_scope import RequestScope
+from services.api.openapi import install
+from services.api.rendering import error_response
+from services.api.routes import agent, certificates, clusters, events, nodes, operations, system, templates
+from services.api.translation import translated
+from services.api.usecases.agent import COMMANDS_CHANNEL
+from shared.domain.errors import JeroboamError
+from shared.events.log import CHANNEL
+
+log = structlog.get_logger(__name__)
+# `/clusters/detail` must be known before `/clusters/{id}`; within a module the order is the module's own.
+_ROUTERS = (system, templates, nodes, operations, clusters, certificates, events, agent)
+_HANDLED = (ApiError, JeroboamError, SQLAlchemyError, OSError, TimeoutError, Exception)
+
+
+def create_app(deps: Deps) -> FastAPI:
+    """The API as an ASGI application; its lifespan opens `deps` and closes what it opened."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await deps.reader.open()
+        deps.wakeups.start([CHANNEL, COMMANDS_CHANNEL])
+        try:
+            yield
+        finally:
+            deps.close_waiters()
+            await deps.wakeups.stop()
+            await deps.reader.close()
+
+    app = FastAPI(
+        title="Jeroboam",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+        middleware=[
+            Middleware(RequestScope),
+            Middleware(Paths),
+            Middleware(
+                Identity,
+                clouds=deps.clouds,
+                policy=deps.policy,
+                auth_url=deps.settings.cloud.auth_url,
+            ),
+        ],
+    )
+    app.state.deps = deps
+    for module in _ROUTERS:
+        app.include_router(module.router)
+    for kind in _HANDLED:
+        app.add_exception_handler(kind, _answer)
+    app.add_exception_handler(HTTPException, _answer_routing)
+    install(app)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    refusal = translated(error)
+    if refusal.status >= 500:
+        log.error("request.failed", status=refusal.status, error=str(error), exc_info=refusal.status == 500)
+    return error_response(request.scope, refusal)
+
+
+async def _answer_routing(request: Request, error: Exception) -> Response:
+    """No such URL or method."""
+    return error_response(request.scope, translated(error), routing=True)

@@ -1,0 +1,69 @@
+"""What the API says when it says no: one class, and Magnum's own sentences.
+
+Rule: every refusal is an `ApiError` with Magnum's status and text; how it looks on the wire is `rendering`'s business.
+Clients compare these texts, so a sentence is written once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ECHO = 200
+
+
+class ApiError(Exception):
+    """A refusal.
+
+    Args:
+        status: HTTP status.
+        detail: the whole sentence; up to its first full stop it is the title as well.
+        headers: to send along.
+    """
+
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def bad_request(detail: str) -> ApiError:
+    return ApiError(400, detail)
+
+
+def invalid_field(name: str, value: Any, message: str) -> ApiError:
+    """A value of a body that its field does not take. Long values are not echoed whole."""
+    shown = str(value)
+    if len(shown) > _ECHO:
+        shown = f"{shown[:_ECHO]}..."
+    return ApiError(400, f"Invalid input for field/attribute {name}. Value: '{shown}'. {message}")
+
+
+def not_found(kind: str, ident: str) -> ApiError:
+    """Args: kind: `Cluster`, `ClusterTemplate`, `Nodegroup`, ...; ident: as the caller wrote it."""
+    return ApiError(404, f"{kind} {ident[:_ECHO]} could not be found.")
+
+
+def ambiguous_name(plural: str, singular: str) -> ApiError:
+    return ApiError(409, f"Multiple {plural} exist with same name. Please use the {singular} uuid instead.")
+
+
+def conflict(detail: str) -> ApiError:
+    return ApiError(409, detail)
+
+
+def policy_denied(action: str) -> ApiError:
+    return ApiError(403, f"Policy doesn't allow {action} to be performed.")
+
+
+def quota_reached(limit: int) -> ApiError:
+    return ApiError(
+        403,
+        f"Resource limit exceeded: You have reached the maximum clusters per project, {limit}. "
+        "You may delete a cluster to make room for a new one.",
+    )
+
+
+def not_acceptable(detail: str) -> ApiError:
+    return ApiError(406, detail)

@@ -1,0 +1,162 @@
+"""Fields of request bodies: coercion and limits, in Magnum's words.
+
+Rule: one table of fields per resource drives parsing, patching and the OpenAPI document. Coercions are Magnum's
+("2" is 2, "yes" is true, labels become strings); null means "not given". What Postgres could not store (NUL, lone
+surrogates, numbers beyond 32 bits) is refused here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.api.errors import bad_request, invalid_field
+
+Json = dict[str, Any]
+Parser = Callable[[str, Any], Any]
+MAX_INT = 2**31 - 1
+
+_TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
+_FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One attribute of a body.
+
+    Args:
+        name: as on the wire.
+        parse: (name, value) -> value, or raises a 400.
+        schema: its JSON Schema, for the OpenAPI document.
+        mandatory: missing or null is a 400.
+        read_only: giving it is a 400.
+        ignored: giving it changes nothing.
+    """
+
+    name: str
+    parse: Parser
+    schema: Json = field(default_factory=dict)
+    mandatory: bool = False
+    read_only: bool = False
+    ignored: bool = False
+
+
+def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
+    """The given attributes, parsed. What is absent or null is absent from the result.
+
+    Args:
+        argument: Magnum's name of the body's argument, for its error text.
+    """
+    known = {each.name: each for each in fields}
+    for name in body:
+        if name not in known:
+            raise bad_request(f"Unknown attribute for argument {argument}: {name[:100]}")
+    parsed: Json = {}
+    for each in fields:
+        value = body.get(each.name)
+        if each.ignored:
+            continue
+        if value is None:
+            if each.mandatory:
+                raise invalid_field(each.name, None, "Mandatory field missing.")
+            continue
+        if each.read_only:
+            raise invalid_field(each.name, value, "Cannot set read only field.")
+        parsed[each.name] = each.parse(each.name, value)
+    return parsed
+
+
+def storable(value: str) -> bool:
+    """Whether Postgres can keep the text: no NUL, no lone surrogate."""
+    return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None) -> Parser:
+    """Text of a length; numbers are taken as their text."""
+    compiled = re.compile(pattern) if pattern else None
+
+    def parse(name: str, value: Any) -> str:
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise invalid_field(name, value, f"Wrong type. Expected '<class 'str'>', got '{type(value)}'")
+        text = str(value)
+        if not storable(text):
+            raise invalid_field(name, ascii(text), "Value holds characters that cannot be stored")
+        if len(text) < shortest:
+            raise invalid_field(name, text, f"Value should have a minimum character requirement of {shortest}")
+        if len(text) > longest:
+            raise invalid_field(name, text, f"Value should have a maximum character requirement of {longest}")
+        if compiled is not None and not compiled.match(text):
+            raise invalid_field(name, text, f"Value should match the pattern {pattern}")
+        return text
+
+    return parse
+
+
+def integer(*, lowest: int = 0, highest: int = MAX_INT) -> Parser:
+    """A whole number; "2" and 2.7 are 2, as Magnum reads them."""
+
+    def parse(name: str, value: Any) -> int:
+        try:
+            if not isinstance(value, str | int | float) or (isinstance(value, str) and len(value) > 20):
+                raise ValueError
+            number = int(value)
+        except (ValueError, OverflowError):
+            raise invalid_field(name, value, "Value should be an integer") from None
+        if number < lowest:
+            raise invalid_field(name, value, f"Value should be greater or equal to {lowest}")
+        if number > highest:
+            raise invalid_field(name, value, f"Value should be lower or equal to {highest}")
+        return number
+
+    return parse
+
+
+def boolean(name: str, value: Any) -> bool:
+    """True, False, 0, 1 and the usual words for them."""
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower() if isinstance(value, str | int) else ""
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise invalid_field(name, value, "Value should be one of: True, False")
+
+
+def one_of(*choices: str) -> Parser:
+    def parse(name: str, value: Any) -> str:
+        if not isinstance(value, str) or value not in choices:
+            raise invalid_field(name, value, f"Value should be one of: {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+def labels(name: str, value: Any) -> dict[str, str]:
+    """A flat mapping; values become text."""
+    if not isinstance(value, Mapping):
+        raise invalid_field(name, value, f"Wrong type. Expected '<class 'dict'>', got '{type(value)}'")
+    parsed: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, bool | int | float | str):
+            text = str(item)
+            if storable(text) and storable(str(key)) and len(str(key)) <= 255:
+                parsed[str(key)] = text
+                continue
+        raise invalid_field(name, {key: item}, "A label is a name and a string, number or boolean")
+    return parsed
+
+
+def strings(name: str, value: Any) -> list[str]:
+    """A list of texts."""
+    if not isinstance(value, list):
+        raise invalid_field(name, value, f"Wrong type. Expected '<class 'list'>', got '{type(value)}'")
+    parse = string(shortest=0, longest=1024)
+    return [parse(name, item) for item in value]
+
+
+def anything(_name: str, value: Any) -> Any:
+    """For fields that are never stored."""
+    return value

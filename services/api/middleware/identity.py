@@ -1,0 +1,120 @@
+"""Tokens and versions, before any route.
+
+Rule: closed by default: what is not listed as public needs a valid Keystone token, so a new route cannot forget to
+ask. Nodes' own routes (`/v1/nodes/...`) know no Keystone; they check the node's credential themselves.
+"""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api import microversion
+from services.api.context import KEY, Context
+from services.api.errors import ApiError
+from services.api.middleware.request_scope import REQUEST_ID
+from services.api.policy import Policy
+from services.api.rendering import error_response
+from services.api.translation import translated
+from shared.cloud.base import CloudFactory
+from shared.cloud.types import Identity as Caller
+from shared.domain.errors import JeroboamError
+
+_PUBLIC = frozenset({"/", "/v1", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json"})
+_NODES = "/v1/nodes/"
+_LONGEST_TOKEN = 16384
+
+
+class Identity:
+    """Pure ASGI.
+
+    Args:
+        clouds: validates tokens (and caches the answers).
+        auth_url: Keystone's address, for the `WWW-Authenticate` header.
+    """
+
+    def __init__(self, app: ASGIApp, *, clouds: CloudFactory, policy: Policy, auth_url: str) -> None:
+        self.app = app
+        self._clouds = clouds
+        self._policy = policy
+        self._challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path in _PUBLIC or path.startswith(_NODES):
+            version = microversion.MIN if path == "/v1" else None
+            await self.app(scope, receive, _with_version(send, version) if version else send)
+            return
+        request = Request(scope)
+        try:
+            caller = await self._caller(request)
+        except (ApiError, JeroboamError) as error:
+            await error_response(scope, translated(error))(scope, receive, send)
+            return
+        if caller is None:
+            await self._unauthorized()(scope, receive, send)
+            return
+        try:
+            version = microversion.negotiate(request.headers.get(microversion.HEADER))
+            scope[KEY] = self._context(scope, request, caller, version)
+        except microversion.UnsupportedVersion:
+            await microversion.unsupported_response()(scope, receive, _with_version(send, None))
+            return
+        except ApiError as error:
+            await error_response(scope, error)(scope, receive, _with_version(send, None))
+            return
+        structlog.contextvars.bind_contextvars(user_id=caller.user_id, project_id=caller.project_id)
+        await self.app(scope, receive, _with_version(send, version))
+
+    async def _caller(self, request: Request) -> Caller | None:
+        token = request.headers.get("x-auth-token", "")
+        if not token or len(token) > _LONGEST_TOKEN or not token.isascii() or not token.isprintable():
+            return None
+        return await self._clouds.validate_token(token)
+
+    def _context(self, scope: Scope, request: Request, caller: Caller, version: microversion.Microversion) -> Context:
+        admin = self._policy.is_admin(caller.roles)
+        if caller.project_id is None and not admin:
+            raise ApiError(403, "Not authorized.")
+        project = caller.project_id or ""
+        return Context(
+            request_id=scope[REQUEST_ID],
+            user_id=caller.user_id,
+            user_name=caller.user_name,
+            project_id=project,
+            roles=caller.roles,
+            token=request.headers["x-auth-token"],
+            all_projects=admin,
+            version=version,
+            credentials={"user_id": caller.user_id, "project_id": project, "roles": list(caller.roles)},
+        )
+
+    def _unauthorized(self) -> Response:
+        """As keystonemiddleware answers, which is what clients of any OpenStack service know."""
+        message = "The request you have made requires authentication."
+        body = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
+        return Response(json.dumps(body), 401, headers=self._challenge, media_type="application/json")
+
+
+def _with_version(send: Send, version: microversion.Microversion | None) -> Send:
+    extra = _HEADERS[version]
+
+    async def send_with_version(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *extra]
+        await send(message)
+
+    return send_with_version
+
+
+_HEADERS: dict[microversion.Microversion | None, list[tuple[bytes, bytes]]] = {
+    (1, minor): microversion.headers((1, minor)) for minor in range(1, microversion.MAX[1] + 1)
+}
+_HEADERS[None] = microversion.headers(None)

@@ -1,0 +1,50 @@
+"""Magnum's liberties with URLs: trailing slashes everywhere, and every resource also without `/v1`.
+
+Rule: routes are written once, as `/v1/<resource>` without a trailing slash; this is the only place that knows more.
+"""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_RESOURCES = frozenset(
+    {
+        "certificates",
+        "clusters",
+        "clustertemplates",
+        "credentials",
+        "event-types",
+        "events",
+        "federations",
+        "mservices",
+        "nodegroups",
+        "nodes",
+        "operations",
+        "quotas",
+        "stats",
+        "webhooks",
+    }
+)
+
+
+class Paths:
+    """Pure ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = canonical(scope["path"])
+            scope["path"] = path
+            scope["raw_path"] = path.encode("utf-8", "surrogateescape")
+        await self.app(scope, receive, send)
+
+
+def canonical(path: str) -> str:
+    """The one form routes know."""
+    path = path.rstrip("/") or "/"
+    if not path.startswith("/"):
+        path = f"/{path}"
+    first = path[1:].partition("/")[0]
+    return f"/v1{path}" if first in _RESOURCES else path

@@ -1,0 +1,74 @@
+"""The outermost layer: a request id, log context, metrics.
+
+Rule: every answer carries its own `X-OpenStack-Request-Id`, whatever happened inside. A caller's id is kept beside it
+(OpenStack's "global" request id), never instead of it, so nobody can choose the id we log under.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = "jeroboam.request_id"
+ROUTE = "jeroboam.route"
+_GLOBAL_ID = re.compile(rb"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+
+REQUESTS = Counter("jeroboam_api_requests_total", "Requests answered", ["method", "route", "status"])
+SECONDS = Histogram("jeroboam_api_request_seconds", "Time to answer", ["route"])
+_METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"})
+
+log = structlog.get_logger(__name__)
+
+
+class RequestScope:
+    """Pure ASGI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = f"req-{uuid4()}"
+        scope[REQUEST_ID] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id, **_global_id(scope))
+        header = (b"x-openstack-request-id", request_id.encode())
+        started = time.perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - started
+            route = _route(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            REQUESTS.labels(method, route, str(status)).inc()
+            SECONDS.labels(route).observe(seconds)
+            log.debug("request.answered", method=method, path=scope["path"], status=status, seconds=round(seconds, 4))
+            structlog.contextvars.clear_contextvars()
+
+
+def _global_id(scope: Scope) -> dict[str, str]:
+    for name, value in scope["headers"]:
+        if name == b"x-openstack-request-id" and _GLOBAL_ID.match(value):
+            return {"global_request_id": value.decode()}
+    return {}
+
+
+def _route(scope: Scope) -> str:
+    """The route's pattern, not its path: metrics must stay few."""
+    route = scope.get("route")
+    return getattr(route, "path", "unmatched")

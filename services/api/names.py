@@ -1,0 +1,37 @@
+"""Names for things whose maker gave none, in Magnum's style: `zeta-22-cluster`."""
+
+from __future__ import annotations
+
+import secrets
+
+_LETTERS = (
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "omicron",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+)
+
+
+def random_name(kind: str) -> str:
+    """Args: kind: `cluster` or `template`."""
+    return f"{secrets.choice(_LETTERS)}-{1 + secrets.randbelow(24)}-{kind}"

@@ -1,0 +1,108 @@
+"""limit, marker, sort_key, sort_dir and `next`, for every list.
+
+Rule: keyset pagination over (sort_key, id), which stays right while rows come and go; null sorts first, as in the
+database Magnum uses. Column names come from a table's own columns, never from the caller.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from services.api.errors import bad_request, invalid_field
+from services.api.identifiers import as_uuid
+
+ARGUMENTS = ("marker", "limit", "sort_key", "sort_dir")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What was asked for. `sort_key` is a known column; `marker` a uuid or None."""
+
+    limit: int
+    marker: str | None
+    sort_key: str
+    sort_dir: str
+
+    def sql(self, alias: str, marker_id_arg: int, table: str) -> tuple[str, str]:
+        """The condition after the marker and the ORDER BY for rows of `table` called `alias`.
+
+        Args:
+            marker_id_arg: number of the query argument that holds the marker's uuid.
+        """
+        ascending = self.sort_dir == "asc"
+        direction, nulls, sign = ("ASC", "NULLS FIRST", ">") if ascending else ("DESC", "NULLS LAST", "<")
+        order = f"{alias}.{self.sort_key} {direction} {nulls}, {alias}.id {direction}"
+        if self.marker is None:
+            # The argument is named all the same, so that a statement always has the same ones.
+            return f"${marker_id_arg}::text IS NULL", order
+        key, mark = f"{alias}.{self.sort_key}", f"(SELECT {self.sort_key} FROM {table} WHERE uuid = ${marker_id_arg})"
+        mark_id = f"(SELECT id FROM {table} WHERE uuid = ${marker_id_arg})"
+        beyond_null = f"{key} IS NOT NULL" if ascending else "false"
+        beyond = f"{key} {sign} {mark}" + ("" if ascending else f" OR {key} IS NULL")
+        return (
+            f"CASE WHEN {mark} IS NULL THEN {beyond_null} OR ({key} IS NULL AND {alias}.id {sign} {mark_id}) "
+            f"ELSE {beyond} OR ({key} = {mark} AND {alias}.id {sign} {mark_id}) END",
+            order,
+        )
+
+    def next_link(self, base: str, path: str, last_uuid: str, count: int) -> dict[str, str]:
+        """`{"next": url}` when the page is full, else nothing."""
+        if count < self.limit:
+            return {}
+        query = urlencode(
+            {"sort_key": self.sort_key, "sort_dir": self.sort_dir, "limit": self.limit, "marker": last_uuid}
+        )
+        return {"next": f"{base}/v1/{path}?{query}"}
+
+
+def read_page(request: Request, *, columns: Collection[str], max_limit: int) -> Page:
+    """The page a request asks for.
+
+    Raises:
+        ApiError: 400 in Magnum's words.
+    """
+    query = request.query_params
+    return Page(
+        limit=_limit(query.get("limit"), max_limit),
+        marker=_marker(query.get("marker")),
+        sort_key=_sort_key(query.get("sort_key", "id"), columns),
+        sort_dir=_sort_dir(query.get("sort_dir", "asc")),
+    )
+
+
+def _limit(value: str | None, highest: int) -> int:
+    if value is None:
+        return highest
+    try:
+        number = int(value) if len(value) <= 20 else highest
+    except ValueError:
+        raise invalid_field("limit", value, "Value should be an integer") from None
+    if number <= 0:
+        raise bad_request("Limit must be positive")
+    return min(number, highest)
+
+
+def _marker(value: str | None) -> str | None:
+    if not value:
+        return None
+    marker = as_uuid(value)
+    if marker is None:
+        raise invalid_field("marker", value, f"Expected a uuid but received {value[:100]}.")
+    return marker
+
+
+def _sort_key(value: str, columns: Collection[str]) -> str:
+    if value not in columns:
+        raise bad_request(f'The sort_key value "{value[:100]}" is an invalid field for sorting')
+    return value
+
+
+def _sort_dir(value: str) -> str:
+    if value not in ("asc", "desc"):
+        raise bad_request(f"Invalid sort direction: {value[:100]}. Acceptable values are 'asc' or 'desc'")
+    return value

@@ -1,0 +1,114 @@
+"""The SQL of GETs.
+
+Rule: every statement takes the project it is limited to as an argument (null for an administrator), so what belongs
+to others is not found rather than refused.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+from __future__ import annotations
+
+from services.api.errors import ambiguous_name, not_found
+from services.api.identifiers import as_uuid, findable
+from services.api.paging import Page
+from services.api.reader import Reader, Row
+
+_COUNTS = """
+LEFT JOIN LATERAL (
+  SELECT coalesce(sum(node_count) FILTER (WHERE role <> 'master'), 0)::bigint AS node_count,
+         coalesce(sum(node_count) FILTER (WHERE role = 'master'), 0)::bigint AS master_count,
+         jsonb_object_agg(name, status_reason) FILTER (WHERE status LIKE '%\\_FAILED') AS faults
+  FROM nodegroups WHERE cluster_id = c.uuid) g ON true
+"""
+_ADDRESSES = """
+LEFT JOIN LATERAL (
+  SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (WHERE role <> 'master'), '{}')
+           AS node_addresses,
+         coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (WHERE role = 'master'), '{}')
+           AS master_addresses
+  FROM nodes WHERE cluster_id = c.uuid AND coalesce(floating_ip, ip_address) IS NOT NULL) a ON true
+"""
+_TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
+_REDUCED = f"SELECT c.*, g.node_count, g.master_count FROM clusters c {_COUNTS}"
+_FULL = (
+    "SELECT c.*, g.node_count, g.master_count, g.faults, a.node_addresses, a.master_addresses, "
+    f"t.labels AS parent_labels FROM clusters c {_TEMPLATE} {_COUNTS} {_ADDRESSES}"
+)
+_VISIBLE = "($1::text IS NULL OR c.project_id = $1)"
+_TEMPLATE_VISIBLE = "($1::text IS NULL OR t.project_id = $1 OR (t.public AND NOT t.hidden))"
+
+_NODEGROUP = """
+SELECT n.*, c.labels AS parent_labels, (
+  SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index), '{}') FROM nodes
+  WHERE nodegroup_id = n.uuid AND coalesce(floating_ip, ip_address) IS NOT NULL) AS node_addresses
+FROM nodegroups n JOIN clusters c ON c.uuid = n.cluster_id
+"""
+
+
+async def list_clusters(reader: Reader, project: str | None, page: Page, *, detail: bool) -> list[Row]:
+    await _check_marker(reader, "clusters", "Cluster", page, project)
+    after, order = page.sql("c", 2, "clusters")
+    select = _FULL if detail else _REDUCED
+    sql = f"{select} WHERE {_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
+    return await reader.rows(sql, project, page.marker, page.limit)
+
+
+async def one_cluster(reader: Reader, project: str | None, ident: str) -> Row:
+    """A cluster by uuid or name, with everything its full view shows."""
+    return await _one(reader, f"{_FULL} WHERE {_VISIBLE} AND c.", project, ident, "Cluster", "clusters", "cluster")
+
+
+async def list_templates(reader: Reader, project: str | None, page: Page) -> list[Row]:
+    await _check_marker(reader, "cluster_templates", "ClusterTemplate", page, None)
+    after, order = page.sql("t", 2, "cluster_templates")
+    sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
+    return await reader.rows(sql, project, page.marker, page.limit)
+
+
+async def one_template(reader: Reader, project: str | None, ident: str) -> Row:
+    """A template by uuid or name."""
+    sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND t."
+    return await _one(reader, sql, project, ident, "ClusterTemplate", "ClusterTemplates", "ClusterTemplate")
+
+
+async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str | None) -> list[Row]:
+    await _check_marker(reader, "nodegroups", "Nodegroup", page, None)
+    after, order = page.sql("n", 2, "nodegroups")
+    sql = (
+        f"{_NODEGROUP} WHERE n.cluster_id = $1 AND ({after}) AND ($4::text IS NULL OR n.role = $4) "
+        f"ORDER BY {order} LIMIT $3"
+    )
+    return await reader.rows(sql, cluster_id, page.marker, page.limit, role)
+
+
+async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
+    return await _one(
+        reader,
+        f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.",
+        cluster_id,
+        ident,
+        "Nodegroup",
+        "nodegroups",
+        "nodegroup",
+    )
+
+
+async def _one(reader: Reader, sql: str, scope: str | None, ident: str, kind: str, plural: str, singular: str) -> Row:
+    uuid = as_uuid(ident)
+    if uuid is None and not findable(ident):
+        raise not_found(kind, ascii(ident))
+    column = "name" if uuid is None else "uuid"
+    rows = await reader.rows(f"{sql}{column} = $2 LIMIT 2", scope, uuid or ident)
+    if not rows:
+        raise not_found(kind, ident)
+    if len(rows) > 1:
+        raise ambiguous_name(plural, singular)
+    return rows[0]
+
+
+async def _check_marker(reader: Reader, table: str, kind: str, page: Page, project: str | None) -> None:
+    if page.marker is None:
+        return
+    owned = "" if project is None else " AND project_id = $2"
+    args = (page.marker,) if project is None else (page.marker, project)
+    if not await reader.rows(f"SELECT 1 FROM {table} WHERE uuid = $1{owned}", *args):
+        raise not_found(kind, page.marker)

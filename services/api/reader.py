@@ -1,0 +1,65 @@
+"""Plain SQL for GETs: one statement, one round trip, no ORM.
+
+Rule: only reads, each a single statement outside any transaction, always limited to what the caller may see. The
+ORM costs more than the query itself here, and lists are most of what clients ask for. Writes go through
+`shared.db.engine`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+Row = Mapping[str, Any]
+
+
+class Reader:
+    """A pool of read-only connections.
+
+    Args:
+        url: `postgresql://...` (SQLAlchemy's dialect suffix is accepted).
+        size: connections at most.
+    """
+
+    def __init__(self, url: str, *, size: int = 10) -> None:
+        self._url = url.replace("+asyncpg", "", 1)
+        self._size = size
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._size,
+            timeout=10,
+            command_timeout=30,
+            init=_decode_json,
+            # Single statements leave nothing behind on a connection, so the round trip that cleans it is saved.
+            reset=_nothing_to_reset,
+            server_settings={"application_name": "jeroboam-api-reader", "default_transaction_read_only": "on"},
+        )
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def rows(self, sql: str, *args: Any) -> list[Row]:
+        assert self._pool is not None
+        async with self._pool.acquire(timeout=10) as connection:
+            found: list[Row] = await connection.fetch(sql, *args)
+            return found
+
+    async def row(self, sql: str, *args: Any) -> Row | None:
+        found = await self.rows(sql, *args)
+        return found[0] if found else None
+
+
+async def _decode_json(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
+    return None

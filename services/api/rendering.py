@@ -1,0 +1,70 @@
+"""How answers and refusals look on the wire.
+
+Rule: one function makes every JSON answer and one every refusal, so the format cannot drift between routes. Text is
+written as ASCII escapes: whatever bytes a caller sent can be echoed without breaking the encoding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from services.api.errors import ApiError
+
+_JSON = "application/json"
+_PROBLEM = "application/problem+json"
+
+
+def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Any JSON answer."""
+    return Response(json.dumps(data), status_code=status, headers=headers, media_type=_JSON)
+
+
+def empty_response(status: int = 204) -> Response:
+    return Response(status_code=status)
+
+
+def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> Response:
+    """A refusal in Magnum's format, or as `application/problem+json` where the caller asks for that.
+
+    Args:
+        scope: the ASGI scope, for its Accept header.
+        routing: the URL or method is at fault; Magnum leaves code, title and detail of these empty.
+    """
+    title = error.detail.split(".", 1)[0]
+    if _wants_problem(scope):
+        problem = {"type": "about:blank", "title": title, "status": error.status, "detail": error.detail}
+        return Response(json.dumps(problem), status_code=error.status, headers=error.headers, media_type=_PROBLEM)
+    body: dict[str, Any] = {
+        "request_id": "",
+        "code": "" if routing else "client" if error.status < 500 else "server",
+        "status": error.status,
+        "title": "" if routing else title,
+        "detail": "" if routing else error.detail,
+        "links": [],
+    }
+    return json_response({"errors": [body]}, error.status, error.headers)
+
+
+def _wants_problem(scope: Scope) -> bool:
+    return any(name == b"accept" and b"application/problem+json" in value.lower() for name, value in scope["headers"])
+
+
+def base_url(request: Request) -> str:
+    """Scheme and host as the caller wrote them: links must work from where the caller stands."""
+    host = request.headers.get("host", "")
+    if not host or not all(character.isalnum() or character in ".-:[]_" for character in host):
+        server = request.scope.get("server") or ("localhost", 80)
+        host = f"{server[0]}:{server[1]}"
+    return f"{request.scope['scheme']}://{host}"
+
+
+def links(base: str, *path: str) -> list[dict[str, str]]:
+    """Magnum's pair of links: `self` under /v1 and `bookmark` without it."""
+    tail = "/".join(path)
+    return [{"href": f"{base}/v1/{tail}", "rel": "self"}, {"href": f"{base}/{tail}", "rel": "bookmark"}]

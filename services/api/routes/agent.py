@@ -1,0 +1,113 @@
+"""/v1/nodes/{id}: what nodes' agents speak. docs/agent-protocol.md is its description."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from services.api.bodies import check_query, read_object
+from services.api.deps import Deps, deps_of
+from services.api.errors import ApiError, invalid_field
+from services.api.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
+from services.api.rendering import empty_response, json_response
+from services.api.usecases import agent
+from shared.drivers.base import NotYet
+from shared.operations.reports import REPORT_KINDS
+
+router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
+TOKEN_HEADER = "X-Jeroboam-Token"  # noqa: S105 - a header's name
+MAX_WAIT = 60
+
+
+def _addresses(name: str, value: Any) -> list[str]:
+    found = strings(name, value)
+    try:
+        return [str(ip_address(address)) for address in found[:16]]
+    except ValueError:
+        raise invalid_field(name, value, "Value should be a list of IP addresses") from None
+
+
+def _data(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(str(value)) > 16384 or not storable(str(value)) or "\\u0000" in repr(value):
+        raise invalid_field(name, "...", "Value should be a small object")
+    return value
+
+
+REPORT_FIELDS = [
+    Field("kind", one_of(*REPORT_KINDS), {"enum": list(REPORT_KINDS)}, mandatory=True),
+    Field("addresses", _addresses, {"type": "array", "items": {"type": "string"}}),
+    Field("data", _data, {"type": "object"}),
+    Field("reason", string(shortest=0, longest=8192), {"type": "string"}),
+]
+CSR_FIELDS = [Field("csr", string(longest=65536), {"type": "string"}, mandatory=True)]
+RESULT_FIELDS = [
+    Field("ok", boolean, {"type": "boolean"}, mandatory=True),
+    Field("output", string(shortest=0, longest=1_000_000), {"type": "string"}),
+]
+
+
+@router.post("/credential")
+async def exchange(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    token = request.headers.get(TOKEN_HEADER, "")
+    return json_response({"credential": await agent.exchange_token(deps_of(request), node_id, token)})
+
+
+@router.get("/bootstrap")
+async def bootstrap(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    found = await agent.bootstrap(deps, node)
+    if isinstance(found, NotYet):
+        raise ApiError(425, f"Not yet: {found.reason}", headers={"Retry-After": str(found.retry_after)})
+    script, revision = found
+    return json_response(
+        {"script": script.script, "files": [dict(file) for file in script.files], "revision": revision}
+    )
+
+
+@router.post("/reports", status_code=204)
+async def report(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request), REPORT_FIELDS, "report")
+    await agent.report(deps, node, body["kind"], body)
+    return empty_response()
+
+
+@router.post("/csr")
+async def csr(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request), CSR_FIELDS, "csr")
+    certificate, ca = await agent.sign_csr(deps, node, body["csr"])
+    return json_response({"certificate": certificate, "ca": ca})
+
+
+@router.get("/commands")
+async def commands(request: Request, node_id: str) -> Response:
+    check_query(request, ("wait",))
+    deps, node = await _authenticated(request, node_id)
+    seconds = integer()("wait", request.query_params.get("wait", "0"))
+    return json_response({"commands": await agent.wait_for_commands(deps, node, min(seconds, MAX_WAIT))})
+
+
+@router.post("/commands/{command_id}/result", status_code=204)
+async def result(request: Request, node_id: str, command_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request), RESULT_FIELDS, "result")
+    if not storable(command_id):
+        raise ApiError(404, "Command could not be found.")
+    await agent.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))
+    return empty_response()
+
+
+async def _authenticated(request: Request, node_id: str) -> tuple[Deps, str]:
+    deps = deps_of(request)
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        credential = ""
+    return deps, await agent.authenticate(deps, node_id, credential)

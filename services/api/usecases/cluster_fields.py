@@ -1,0 +1,82 @@
+"""What a `POST /v1/clusters` may hold, and how it is completed from the template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.api.fields import Field, anything, boolean, integer, labels, string
+from services.api.reader import Row
+
+NAME_PATTERN = "^[a-zA-Z][a-zA-Z0-9_.-]*$"
+_TEXT = {"type": ["string", "null"]}
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_SWITCH = {"type": ["boolean", "null"]}
+
+_READ_ONLY = (
+    "stack_id",
+    "cluster_id",
+    "status_reason",
+    "health_status_reason",
+    "api_address",
+    "coe_version",
+    "container_version",
+    "project_id",
+    "user_id",
+    "node_addresses",
+    "master_addresses",
+    "labels_overridden",
+    "labels_added",
+    "labels_skipped",
+    "links",
+    "created_at",
+    "updated_at",
+)
+
+FIELDS = [
+    Field("name", string(longest=242, pattern=NAME_PATTERN), {**_TEXT, "maxLength": 242, "pattern": NAME_PATTERN}),
+    Field("cluster_template_id", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
+    Field("keypair", string(), _TEXT),
+    Field("node_count", integer(lowest=0), _COUNT),
+    Field("master_count", integer(lowest=1), {**_COUNT, "minimum": 1}),
+    Field("docker_volume_size", integer(lowest=1), {**_COUNT, "minimum": 1}),
+    Field("labels", labels, {"type": ["object", "null"]}),
+    Field("merge_labels", boolean, _SWITCH),
+    Field("flavor_id", string(), _TEXT),
+    Field("master_flavor_id", string(), _TEXT),
+    Field("create_timeout", integer(lowest=0), _COUNT),
+    Field("discovery_url", string(shortest=0), _TEXT),
+    Field("fixed_network", string(shortest=0), _TEXT),
+    Field("fixed_subnet", string(shortest=0), _TEXT),
+    Field("floating_ip_enabled", boolean, _SWITCH),
+    Field("master_lb_enabled", boolean, _SWITCH),
+    *(Field(name, anything, {}, ignored=True) for name in ("uuid", "status", "health_status", "faults")),
+    *(Field(name, anything, {}, read_only=True) for name in _READ_ONLY),
+]
+
+_INHERITED = ("docker_volume_size", "master_flavor_id", "flavor_id", "fixed_network", "fixed_subnet")
+
+
+def complete(given: Mapping[str, Any], template: Row) -> dict[str, Any]:
+    """The cluster's columns: what was given, completed from its template as Magnum does it."""
+    values: dict[str, Any] = {
+        "name": given.get("name"),
+        "keypair": given.get("keypair") or template["keypair_id"],
+        "node_count": given.get("node_count", 1),
+        "master_count": given.get("master_count", 1),
+        "create_timeout": given.get("create_timeout", 60),
+        "discovery_url": given.get("discovery_url"),
+        "labels": _labels(given, template["labels"]),
+    }
+    for name in ("floating_ip_enabled", "master_lb_enabled"):
+        values[name] = given.get(name, template[name])
+    for name in _INHERITED:
+        values[name] = given.get(name) or template[name]
+    return values
+
+
+def _labels(given: Mapping[str, Any], inherited: Mapping[str, str]) -> dict[str, str]:
+    own = given.get("labels")
+    if not own:
+        return dict(inherited)
+    return {**inherited, **own} if given.get("merge_labels") else dict(own)

@@ -1,0 +1,57 @@
+"""Retrying and cancelling operations."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.context import Context
+from services.api.deps import Deps
+from services.api.errors import conflict, not_found
+from services.api.reader import Row
+from shared.db.models import Cluster, Operation
+from shared.domain.states import OperationKind
+from shared.operations.commands import cancel_operation, retry_operation
+
+
+async def retry(deps: Deps, context: Context, found: Row) -> None:
+    """Queue a failed operation again, with a new deadline.
+
+    Raises:
+        Conflict: it did not fail, or something else happened to the cluster since.
+    """
+    deps.policy.check(context, "operation:retry", project_id=found["project_id"], user_id=found["user_id"])
+    async with deps.db.transaction() as session:
+        cluster, operation = await _locked(session, found)
+        settings = deps.settings
+        minutes = cluster.create_timeout or settings.create_timeout_minutes
+        if operation.kind == OperationKind.DELETE:
+            minutes = settings.delete_timeout_minutes
+        await retry_operation(
+            session, operation, cluster, request_id=context.request_id, timeout=timedelta(minutes=minutes)
+        )
+
+
+async def cancel(deps: Deps, context: Context, found: Row) -> None:
+    """Stop an operation that is not a delete.
+
+    Raises:
+        Conflict: it has ended, or cannot be stopped.
+    """
+    deps.policy.check(context, "operation:cancel", project_id=found["project_id"], user_id=found["user_id"])
+    async with deps.db.transaction() as session:
+        cluster, operation = await _locked(session, found)
+        await cancel_operation(session, operation, cluster)
+
+
+async def _locked(session: AsyncSession, found: Row) -> tuple[Cluster, Operation]:
+    """Cluster first, as everywhere, so that two requests wait for each other instead of deadlocking."""
+    cluster = await session.scalar(select(Cluster).where(Cluster.uuid == found["cluster_id"]).with_for_update())
+    operation = await session.scalar(select(Operation).where(Operation.uuid == found["uuid"]).with_for_update())
+    if operation is None:
+        raise not_found("Operation", found["uuid"])
+    if cluster is None:
+        raise conflict(f"Cluster {found['cluster_name']} is gone.")
+    return cluster, operation
