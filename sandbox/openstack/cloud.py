@@ -112,6 +112,7 @@ class SimulatedCloud:
         self.people.seed()
         self.images.seed()
         self.servers.flavors.seed()
+        self.servers.keypairs.seed([known_id("user", name) for name in ("demo", "alt")])
         admin = known_id("project", "admin")
         if not self.neutron.state.networks.count("name", EXTERNAL_NETWORK):
             network = self.neutron.networks.create_network(

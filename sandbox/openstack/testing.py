@@ -22,7 +22,7 @@ QUICK = CloudConfig(scale=0.1, agents=False)
 class TestCloud:
     """Where a cloud is and who can log in.
 
-    `users` maps a user's name to its password, `user_ids` and `projects` map names to ids.
+    `password` is everybody's; `user_ids` and `project_ids` map names to ids.
     """
 
     __test__ = False
@@ -30,9 +30,9 @@ class TestCloud:
     url: str
     auth_url: str
     cloud: SimulatedCloud
-    users: dict[str, str] = field(default_factory=lambda: dict.fromkeys(USERS, PASSWORD))
+    password: str = PASSWORD
     user_ids: dict[str, str] = field(default_factory=lambda: {name: known_id("user", name) for name in USERS})
-    projects: dict[str, str] = field(default_factory=lambda: {name: known_id("project", name) for name in PROJECTS})
+    project_ids: dict[str, str] = field(default_factory=lambda: {name: known_id("project", name) for name in PROJECTS})
     service_user: str = "jeroboam"
     service_project: str = "service"
     image: str = "ubuntu-24.04"
@@ -44,7 +44,7 @@ class TestCloud:
         return {
             "OS_AUTH_URL": self.auth_url,
             "OS_USERNAME": user,
-            "OS_PASSWORD": self.users[user],
+            "OS_PASSWORD": self.password,
             "OS_PROJECT_NAME": project,
             "OS_USER_DOMAIN_NAME": "Default",
             "OS_PROJECT_DOMAIN_NAME": "Default",

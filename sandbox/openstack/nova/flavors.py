@@ -18,7 +18,17 @@ SEED = (
     ("4", "m1.large", 4, 8192, 80),
     ("5", "m1.xlarge", 8, 16384, 160),
     ("d0", "m1.diskless", 2, 4096, 0),
+    # Larger than any host: whoever asks for it learns what "no valid host" looks like.
+    ("x0", "m1.impossible", 512, 4194304, 40),
 )
+
+
+LARGEST_HOST = {"vcpus": 128, "ram": 1048576}
+
+
+def fits_a_host(flavor: Row) -> bool:
+    """Whether any simulated host has room for a flavor."""
+    return all(flavor[key] <= most for key, most in LARGEST_HOST.items())
 
 
 class Flavors:

@@ -19,12 +19,21 @@ from sandbox.openstack.nova.quotas import Quotas
 from sandbox.openstack.store import Row, Store, by, new_id
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, page
 
+SEED_NAME = "lab"
+SEED_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDvPlH4tsB8xQqyiTBTfyWAZNvx5aYcd7OfkXwV6wJpl lab"
+
 
 class Keypairs:
     """Rows and handlers of key pairs."""
 
     def __init__(self, store: Store) -> None:
         self.rows = store.collection("keypairs", user=by("user_id"))
+
+    def seed(self, user_ids: list[str]) -> None:
+        """Give each user a key pair `lab`, where it is missing."""
+        for user_id in user_ids:
+            if f"{user_id}/{SEED_NAME}" not in self.rows:
+                self.add(user_id, SEED_NAME, SEED_KEY)
 
     def routes(self) -> list[Route]:
         """What is answered about key pairs."""

@@ -18,7 +18,7 @@ from sandbox.openstack.faults import Faults
 from sandbox.openstack.glance import Images
 from sandbox.openstack.hypervisor import Hypervisor, Machine
 from sandbox.openstack.neutron.api import Neutron
-from sandbox.openstack.nova.flavors import Flavors
+from sandbox.openstack.nova.flavors import Flavors, fits_a_host
 from sandbox.openstack.nova.keypairs import Keypairs, ServerGroups
 from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
 from sandbox.openstack.store import Row, Store, by, new_id
@@ -163,7 +163,8 @@ class Servers:
         row = self.rows.get(row_id)
         if row is None or row["deleting"]:
             return
-        if self.faults.behaves("no_valid_host", row["name"]):
+        flavor = self.flavors.rows.rows[row["flavor"]]
+        if self.faults.behaves("no_valid_host", row["name"]) or not fits_a_host(flavor):
             fault = {"code": 500, "created": iso(), "message": NO_VALID_HOST}
             self.rows.update(row, status="ERROR", updated=iso(), fault=fault)
         else:
