@@ -97,11 +97,17 @@ class LocalBus:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._database.connect()
                 return list(await self._connection.fetch(query, *arguments))
+            except asyncio.CancelledError:
+                self._drop_connection()
+                raise
             except _LOST as error:
-                connection, self._connection = self._connection, None
-                if connection is not None:
-                    connection.terminate()
+                self._drop_connection()
                 raise TemporaryError(f"local bus: {error or type(error).__name__}") from error
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
 
     async def publish(self, messages: Sequence[Message]) -> list[JeroboamError | None]:
         outcomes: list[JeroboamError | None] = []
@@ -180,12 +186,13 @@ class _LocalConsumer:
         self._woken = woken
         self._loop: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def begin(self) -> None:
         self._loop = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             self._woken.clear()
             claimed: list[asyncpg.Record] = []
             room = self._prefetch - len(self._in_flight)
@@ -199,7 +206,7 @@ class _LocalConsumer:
                 task = asyncio.create_task(self._deliver(row, token))
                 self._in_flight.add(task)
                 task.add_done_callback(self._finished)
-            if len(claimed) < room or room == 0:
+            if (len(claimed) < room or room == 0) and not self._stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._bus.poll_seconds):
                         await self._woken.wait()
@@ -229,11 +236,12 @@ class _LocalConsumer:
             log.warning("bus.settle_failed", queue=self._queue.name, message=message.id, error=str(error))
 
     async def stop(self, grace: float = 10.0) -> None:
-        self._bus.forget(self._woken)
+        # Not cancelled: a statement cut off in the middle would spoil the connection others use.
+        self._stopping = True
+        self._woken.set()
         if self._loop is not None:
-            self._loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._loop
+            await self._loop
+        self._bus.forget(self._woken)
         if self._in_flight:
             _, late = await asyncio.wait(self._in_flight, timeout=grace)
             for task in late:
