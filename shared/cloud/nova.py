@@ -14,6 +14,7 @@ from shared.cloud import rest
 from shared.cloud.types import Flavor, Keypair, QuotaLine, Server
 
 CLUSTER_KEY = "jeroboam_cluster"
+FAULTS_ASKED = 20
 LIMITS = {
     "instances": ("maxTotalInstances", "totalInstancesUsed"),
     "cores": ("maxTotalCores", "totalCoresUsed"),
@@ -40,11 +41,20 @@ def find_keypair(connection: Connection, name: str) -> Keypair | None:
 
 
 def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
-    """See `Cloud.list_servers`. Nova filters by metadata for nobody but administrators, so we do."""
-    everything = rest.pages(
-        connection.compute, "/servers/detail", "servers", doing=f"list servers of cluster {cluster_id}"
-    )
-    return [_server(item) for item in everything if item.get("metadata", {}).get(CLUSTER_KEY) == cluster_id]
+    """See `Cloud.list_servers`. Nova filters by metadata for nobody but administrators, so we do.
+
+    A list lacks the fault of a server that never reached a host: Nova keeps that one in another cell (cell0) and
+    shows it only when asked for the server itself. We ask for the first few; the rest failed for the same reason.
+    """
+    doing = f"list servers of cluster {cluster_id}"
+    everything = rest.pages(connection.compute, "/servers/detail", "servers", doing=doing)
+    found = [item for item in everything if item.get("metadata", {}).get(CLUSTER_KEY) == cluster_id]
+    silent = [n for n, item in enumerate(found) if item["status"] == "ERROR" and not item.get("fault")]
+    for n in silent[:FAULTS_ASKED]:
+        shown = rest.get_or_none(connection.compute, "/servers", found[n]["id"], doing=doing)
+        if shown is not None:
+            found[n] = shown["server"]
+    return [_server(item) for item in found]
 
 
 def delete_server(connection: Connection, server_id: str) -> None:

@@ -112,7 +112,8 @@ async def test_application_credentials(cloud: Cloud, place: Any, cluster_id: str
     assert answer.status_code == 201
     assert answer.json()["token"]["project"]["id"] == place.projects["one"]
     await cloud.delete_application_credential(name)
-    assert (await login()).status_code == 401
+    # 404 where Keystone looks the credential up before it judges it.
+    assert (await login()).status_code in {401, 404}
     await cloud.delete_application_credential(name)
 
 
