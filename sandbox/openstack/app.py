@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from sandbox.nodes.fleet import Fleet
+from sandbox.nodes.memory import NodeMemory
 from sandbox.openstack.cloud import SimulatedCloud
 from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.faults import Faults
 from sandbox.openstack.gateway import Gateway
 from sandbox.openstack.hypervisor import Hypervisor, NoHypervisor
 from sandbox.ports import free_port
@@ -39,7 +42,10 @@ class RunningCloud:
 
 def build_cloud(config: CloudConfig, hypervisor: Hypervisor | None = None) -> SimulatedCloud:
     """A cloud with the hypervisor its settings ask for, unless one is given."""
-    return SimulatedCloud(config, hypervisor or NoHypervisor())
+    faults = Faults(config.seed)
+    if hypervisor is None and config.agents:
+        hypervisor = Fleet(NodeMemory(config.data_dir), faults, replace(config.nodes, scale=config.scale))
+    return SimulatedCloud(config, faults, hypervisor or NoHypervisor())
 
 
 def create_app(config: CloudConfig, hypervisor: Hypervisor | None = None) -> Starlette:
@@ -76,22 +82,29 @@ def server_of(app: Starlette, host: str, port: int) -> uvicorn.Server:
 
 
 @asynccontextmanager
-async def running(config: CloudConfig, hypervisor: Hypervisor | None = None) -> AsyncIterator[RunningCloud]:
-    """A cloud that is served on a free loopback port while the context lasts."""
-    cloud = build_cloud(config, hypervisor)
+async def serving(app: Starlette) -> AsyncIterator[str]:
+    """An application served on a free loopback port while the context lasts; its URL."""
     port = free_port()
-    server = server_of(app_of(cloud), "127.0.0.1", port)
+    server = server_of(app, "127.0.0.1", port)
     # Signals belong to whoever runs the process; here they are none of the server's business.
-    serving = asyncio.create_task(server._serve(), name="simulated cloud")
+    task = asyncio.create_task(server._serve(), name=f"server on port {port}")
     try:
         async with asyncio.timeout(START_SECONDS):
             # uvicorn tells of its start by a flag only.
-            while not server.started and not serving.done():  # noqa: ASYNC110
+            while not server.started and not task.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        if serving.done():
-            serving.result()
-            raise OSError(f"the simulated cloud did not start on port {port}")
-        yield RunningCloud(f"http://127.0.0.1:{port}", cloud)
+        if task.done():
+            task.result()
+            raise OSError(f"the server did not start on port {port}")
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        await serving
+        await task
+
+
+@asynccontextmanager
+async def running(config: CloudConfig, hypervisor: Hypervisor | None = None) -> AsyncIterator[RunningCloud]:
+    """A cloud that is served on a free loopback port while the context lasts."""
+    cloud = build_cloud(config, hypervisor)
+    async with serving(app_of(cloud)) as url:
+        yield RunningCloud(url, cloud)

@@ -48,15 +48,16 @@ class SimulatedCloud:
 
     Args:
         config: see `CloudConfig`.
+        faults: what goes wrong on purpose.
         hypervisor: what runs ACTIVE servers.
     """
 
-    def __init__(self, config: CloudConfig, hypervisor: Hypervisor) -> None:
+    def __init__(self, config: CloudConfig, faults: Faults, hypervisor: Hypervisor) -> None:
         self.config = config
         self.hypervisor = hypervisor
         self.store = Store()
         self.clock = Clock(config.seed, config.scale)
-        self.faults = Faults(config.seed)
+        self.faults = faults
         self.people = People(self.store)
         self.tokens = Tokens(self.store, self.people, config.token_seconds)
         self.images = glance.Images(self.store)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox.nodes.agent import NodeTimes
+
 Bounds = tuple[float, float]
 
 
@@ -37,6 +39,7 @@ class CloudConfig:
         data_dir: where state is kept; None keeps it in memory.
         faults_file: a fault script read at the start, JSON or YAML.
         agents: whether ACTIVE servers run a simulated node agent.
+        nodes: the times of those agents; `scale` is put on them too.
     """
 
     region: str = "RegionOne"
@@ -49,3 +52,4 @@ class CloudConfig:
     faults_file: Path | None = None
     agents: bool = True
     latencies: Latencies = field(default_factory=Latencies)
+    nodes: NodeTimes = field(default_factory=NodeTimes)

@@ -17,7 +17,7 @@ import yaml
 
 from sandbox.openstack.wire import ApiError
 
-BEHAVIOURS = frozenset({"no_valid_host", "quota", "stuck", "delete_fails", "slow", "fail_join", "silent"})
+BEHAVIOURS = frozenset({"no_valid_host", "quota", "stuck", "delete_fails", "slow", "fail_join", "silent", "unhealthy"})
 MATCHES = frozenset({"service", "method", "path", "project", "nth", "times", "probability"})
 ACTIONS = frozenset({"status", "headers", "body", "delay_s", "drop", "hang"})
 

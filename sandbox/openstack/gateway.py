@@ -22,6 +22,8 @@ from sandbox.openstack.wire import NOBODY, ApiError, Call, Reply, Route
 
 log = structlog.get_logger(__name__)
 MAX_BODY = 8 * 1024 * 1024
+# Heat's own default; a shard of nodes with long user data gets near it.
+MAX_HEAT_BODY = 1024 * 1024
 HANG_SECONDS = 3600.0
 DENIED = "The request you have made requires authentication."
 
@@ -74,6 +76,9 @@ class Gateway:
             route = self._route(service, call, path)
             if not route.open and not call.access.user_id:
                 raise ApiError(401, DENIED, headers={"WWW-Authenticate": f'Keystone uri="{call.base}/identity/v3"'})
+            if service.name == "orchestration" and body is not None and len(body) > MAX_HEAT_BODY:
+                words = f"JSON body size ({len(body)} bytes) exceeds maximum allowed size ({MAX_HEAT_BODY} bytes)."
+                raise ApiError(400, f"Request limit exceeded: {words}", "RequestLimitExceeded")
             call.body = _parsed(body)
             if service.name == "compute":
                 call.version = LOWEST if route.open else negotiate(call.headers)

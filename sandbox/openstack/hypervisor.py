@@ -28,8 +28,8 @@ class Hypervisor(Protocol):
         """The server became ACTIVE (or the cloud came back and it still is)."""
         ...
 
-    def stop(self, machine_id: str) -> None:
-        """The server is being deleted; nothing of it may go on."""
+    def stop(self, machine_id: str, *, gone: bool) -> None:
+        """The server was stopped or (`gone`) is being deleted; nothing of it may go on."""
         ...
 
     async def close(self) -> None:
@@ -43,7 +43,7 @@ class NoHypervisor:
     def start(self, machine: Machine) -> None:
         """Nothing runs."""
 
-    def stop(self, machine_id: str) -> None:
+    def stop(self, machine_id: str, *, gone: bool) -> None:
         """Nothing ran."""
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ SECTIONS = {"heat_template_version", "description", "parameters", "parameter_gro
 RESOURCE_KEYS = {"type", "properties", "depends_on", "metadata", "deletion_policy", "update_policy", "external_id",
                  "condition"}  # fmt: skip
 MAX_TEMPLATE_BYTES = 524288
+MAX_RESOURCES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,9 @@ def parse(source: Any) -> Template:
         raise invalid(f"The template section is invalid: {strange[0]}", "InvalidTemplateSection")
     written = raw.get("resources") or {}
     resources = {name: _definition(name, body) for name, body in written.items()}
+    if len(resources) > MAX_RESOURCES:
+        words = f"Request limit exceeded: Maximum resources per stack exceeded ({MAX_RESOURCES})."
+        raise invalid(words, "RequestLimitExceeded")
     outputs = raw.get("outputs") or {}
     parameters = raw.get("parameters") or {}
     for definition in resources.values():

@@ -172,10 +172,10 @@ class Nova:
         call.need_member()
         row = self._row(call)
         if "os-stop" in call.body:
-            self.servers.hypervisor.stop(row["id"])
+            self.servers.hypervisor.stop(row["id"], gone=False)
             self.servers.rows.update(row, status="SHUTOFF")
         elif "os-start" in call.body or "reboot" in call.body:
-            self.servers.hypervisor.stop(row["id"])
+            self.servers.hypervisor.stop(row["id"], gone=False)
             self.servers.rows.update(row, status="ACTIVE")
             self.servers.hypervisor.start(self.servers.machine(row))
         else:

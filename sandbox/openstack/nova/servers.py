@@ -120,7 +120,7 @@ class Servers:
         if row["deleting"]:
             return
         self.rows.update(row, deleting=True)
-        self.hypervisor.stop(row_id)
+        self.hypervisor.stop(row_id, gone=True)
         self.clock.start(self._vanish(row_id), f"delete {row_id}")
 
     async def settled(self, row_id: str) -> None:

@@ -1,0 +1,201 @@
+"""One simulated node: a coroutine that speaks the agent's protocol as the script on a real node does.
+
+Rule: the node knows nothing but its user data and what the API tells it. It keeps trying while its server exists,
+with growing pauses and jitter, so that a thousand of them do not call in step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import ssl
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import httpx
+import structlog
+
+from sandbox.nodes.memory import NodeMemory, Remembered
+from sandbox.nodes.user_data import AgentSettings
+from sandbox.openstack.hypervisor import Machine
+
+log = structlog.get_logger(__name__)
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+MOST_ADDRESSES = 16
+
+
+class Behaviours(Protocol):
+    """What a fault script says about nodes."""
+
+    def behaves(self, behaviour: str, name: str) -> bool:
+        """Whether a node of that name shows a behaviour."""
+        ...
+
+    def slowness(self, name: str) -> float:
+        """The factor on how long a node of that name takes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTimes:
+    """How long things take on a node, in seconds; pairs are from and to.
+
+    `boot` passes from ACTIVE to the first call, `bootstrap` from the script to having joined, `command` per
+    command; `heartbeat` between reports of health; `poll` is how long a command poll may hang.
+    """
+
+    boot: tuple[float, float] = (0.1, 0.5)
+    bootstrap: tuple[float, float] = (0.3, 1.0)
+    command: tuple[float, float] = (0.05, 0.2)
+    heartbeat: float = 60.0
+    poll: int = 50
+    scale: float = 1.0
+
+    def draw(self, bounds: tuple[float, float]) -> float:
+        """A scaled delay between two bounds."""
+        return random.uniform(*bounds) * self.scale
+
+
+class GaveUp(Exception):
+    """The API will never know this node."""
+
+
+class NodeAgent:
+    """The agent of one machine.
+
+    Args:
+        machine: the server it runs on.
+        settings: from its user data.
+        memory: where its credential is kept.
+        behaviours: what goes wrong on purpose.
+        times: how long things take.
+        tls: what certificates are checked with.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        settings: AgentSettings,
+        *,
+        memory: NodeMemory,
+        behaviours: Behaviours,
+        times: NodeTimes,
+        tls: ssl.SSLContext,
+    ) -> None:
+        self.machine = machine
+        self.settings = settings
+        self.memory = memory
+        self.behaviours = behaviours
+        self.times = times
+        self._tls = tls
+        self._log = log.bind(node=machine.name)
+
+    async def run(self) -> None:
+        """Live until cancelled: announce, bootstrap, join, then heartbeats and commands."""
+        if self.behaviours.behaves("silent", self.machine.name):
+            return
+        await asyncio.sleep(self.times.draw(self.times.boot) * self._slowness())
+        # A client of its own for each node, as in life; httpx's pool gets slow with a thousand shared connections.
+        async with httpx.AsyncClient(
+            base_url=f"{self.settings.url}/v1/nodes/{self.settings.node_id}",
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            verify=self._tls,
+            trust_env=False,
+        ) as client:
+            try:
+                remembered = self.memory.get(self.machine.id) or await self._exchange(client)
+                client.headers["Authorization"] = f"Bearer {remembered.credential}"
+                if not remembered.joined and not await self._join(client, remembered):
+                    return
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._heartbeats(client))
+                    group.create_task(self._commands(client))
+            except GaveUp as error:
+                self._log.warning("node gave up", reason=str(error))
+
+    async def _exchange(self, client: httpx.AsyncClient) -> Remembered:
+        header = {"X-Jeroboam-Token": self.settings.token}
+        answer = await self._ask(client, "POST", "/credential", headers=header, final=(200, 401, 403, 409))
+        if answer.status_code != 200:
+            raise GaveUp(f"the one-time token was refused with {answer.status_code}")
+        remembered = Remembered(str(answer.json()["credential"]))
+        self.memory.put(self.machine.id, remembered)
+        return remembered
+
+    async def _join(self, client: httpx.AsyncClient, remembered: Remembered) -> bool:
+        addresses = list(self.machine.addresses[:MOST_ADDRESSES])
+        await self._report(client, "announced", addresses=addresses, data={})
+        script = await self._bootstrap(client)
+        await asyncio.sleep(self.times.draw(self.times.bootstrap) * self._slowness())
+        if self.behaviours.behaves("fail_join", self.machine.name):
+            await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
+            return False
+        await self._report(client, "joined", data={"version": str(script.get("revision", ""))})
+        self.memory.put(self.machine.id, replace(remembered, joined=True))
+        return True
+
+    async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        while True:
+            answer = await self._ask(client, "GET", "/bootstrap", final=(200, 425))
+            if answer.status_code == 200:
+                found: dict[str, Any] = answer.json()
+                return found
+            await asyncio.sleep(_retry_after(answer) * random.uniform(0.9, 1.2))
+
+    async def _heartbeats(self, client: httpx.AsyncClient) -> None:
+        # The first one comes anywhere within the period, so that a fleet's heartbeats are spread.
+        await asyncio.sleep(random.uniform(0, self.times.heartbeat))
+        while True:
+            healthy = not self.behaviours.behaves("unhealthy", self.machine.name)
+            await self._report(client, "heartbeat", data={"healthy": healthy})
+            await asyncio.sleep(self.times.heartbeat)
+
+    async def _commands(self, client: httpx.AsyncClient) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            asked = clock()
+            limit = httpx.Timeout(self.times.poll + ANSWER_SECONDS, connect=CONNECT_SECONDS)
+            answer = await self._ask(client, "GET", f"/commands?wait={self.times.poll}", timeout=limit)
+            commands = answer.json().get("commands", [])
+            for command in commands:
+                await asyncio.sleep(self.times.draw(self.times.command))
+                self._log.info("node carried out a command", command=command.get("name"))
+                result = {"ok": True, "output": ""}
+                await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))
+            if not commands and clock() - asked < 1:
+                # An API that does not hold the poll must not be asked in a tight loop.
+                await asyncio.sleep(random.uniform(1, 3))
+
+    async def _report(self, client: httpx.AsyncClient, kind: str, **body: Any) -> None:
+        await self._ask(client, "POST", "/reports", json={"kind": kind, **body}, final=(200, 204))
+
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, path: str, *, final: tuple[int, ...] = (200,), **request: Any
+    ) -> httpx.Response:
+        """One call, repeated with growing pauses until the API gives one of the `final` answers."""
+        for attempt in itertools.count():
+            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(attempt, 10))
+            try:
+                answer = await client.request(method, path, **request)
+            except httpx.HTTPError as error:
+                self._log.debug("node could not call", path=path, error=repr(error))
+            else:
+                if answer.status_code in final:
+                    return answer
+                self._log.debug("node was refused", path=path, status=answer.status_code, body=answer.text[:200])
+                if "retry-after" in answer.headers:
+                    pause = _retry_after(answer)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
+        raise AssertionError("unreachable: the count has no end")
+
+    def _slowness(self) -> float:
+        return self.behaviours.slowness(self.machine.name)
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    value = answer.headers.get("retry-after", "")
+    return min(60.0, max(0.1, float(value))) if value.replace(".", "", 1).isdigit() else 1.0

@@ -1,0 +1,101 @@
+"""All simulated nodes of one process: the `simulated` hypervisor.
+
+Rule: a machine has one agent at most; it ends at once when its machine stops, and a machine that comes back goes
+on with what it remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+import structlog
+
+from sandbox.nodes.agent import Behaviours, NodeAgent, NodeTimes
+from sandbox.nodes.memory import NodeMemory
+from sandbox.nodes.user_data import read_user_data
+from sandbox.openstack.hypervisor import Machine
+
+log = structlog.get_logger(__name__)
+
+
+class WellBehaved:
+    """No fault script: nodes do what they should."""
+
+    def behaves(self, behaviour: str, name: str) -> bool:
+        """Never."""
+        return False
+
+    def slowness(self, name: str) -> float:
+        """As fast as ever."""
+        return 1.0
+
+
+class Fleet:
+    """Runs a node agent for each machine whose user data has one.
+
+    Args:
+        memory: what nodes remember.
+        behaviours: what goes wrong on purpose.
+        times: how long things take.
+    """
+
+    def __init__(self, memory: NodeMemory, behaviours: Behaviours, times: NodeTimes) -> None:
+        self.memory = memory
+        self.behaviours = behaviours
+        self.times = times
+        self._agents: dict[str, asyncio.Task[None]] = {}
+        self._tls: dict[str | None, ssl.SSLContext] = {}
+
+    def __contains__(self, machine_id: object) -> bool:
+        return machine_id in self._agents
+
+    @property
+    def machine_ids(self) -> set[str]:
+        """The machines that have an agent."""
+        return set(self._agents)
+
+    def start(self, machine: Machine) -> None:
+        """Start the machine's agent, unless it runs already or there is none in its user data."""
+        settings = read_user_data(machine.user_data)
+        if settings is None or machine.id in self._agents:
+            return
+        agent = NodeAgent(
+            machine,
+            settings,
+            memory=self.memory,
+            behaviours=self.behaviours,
+            times=self.times,
+            tls=self._context(settings.ca_pem),
+        )
+        task = asyncio.get_running_loop().create_task(agent.run(), name=f"node {machine.name}")
+        task.add_done_callback(lambda ended: _tell(ended, machine.name))
+        self._agents[machine.id] = task
+
+    def stop(self, machine_id: str, *, gone: bool) -> None:
+        """End the machine's agent; a machine that is gone remembers nothing."""
+        task = self._agents.pop(machine_id, None)
+        if task is not None:
+            task.cancel()
+        if gone:
+            self.memory.forget(machine_id)
+
+    async def close(self) -> None:
+        """End all agents; what they remember is kept."""
+        tasks = list(self._agents.values())
+        self._agents.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.memory.close()
+
+    def _context(self, ca_pem: str | None) -> ssl.SSLContext:
+        # Reading the system's CAs takes milliseconds; once for all nodes of a cluster is enough.
+        if ca_pem not in self._tls:
+            self._tls[ca_pem] = ssl.create_default_context(cadata=ca_pem)
+        return self._tls[ca_pem]
+
+
+def _tell(task: asyncio.Task[None], name: str) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("node agent failed", node=name, exc_info=task.exception())

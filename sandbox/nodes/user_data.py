@@ -1,0 +1,85 @@
+"""What a simulated node reads from its user data.
+
+Rule: cloud-config and Ignition are read as far as the agent needs them: its environment file and the CA. JSON is
+tried before YAML, because a thousand nodes' worth of YAML would cost minutes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import yaml
+
+ENVIRONMENT_FILE = "/etc/jeroboam/agent.env"
+CA_FILE = "/etc/jeroboam/ca.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Where an agent calls, and with what.
+
+    Args:
+        url: the API, without a slash at its end.
+        node_id: the node's id there.
+        token: the one-time token.
+        ca_pem: the CA of the API's certificate; None for plain HTTP or a publicly trusted one.
+    """
+
+    url: str
+    node_id: str
+    token: str
+    ca_pem: str | None = None
+
+
+def read_user_data(text: str) -> AgentSettings | None:
+    """The agent's settings, or None when the user data has no agent in it."""
+    files = dict(_files(text))
+    environment = files.get(ENVIRONMENT_FILE)
+    if environment is None:
+        return None
+    pairs = (line.split("=", 1) for line in environment.splitlines() if "=" in line and not line.startswith("#"))
+    values = {key.strip(): value.strip().strip("'\"") for key, value in pairs}
+    try:
+        return AgentSettings(
+            url=values["JEROBOAM_URL"].rstrip("/"),
+            node_id=values["JEROBOAM_NODE_ID"],
+            token=values["JEROBOAM_TOKEN"],
+            ca_pem=files.get(CA_FILE),
+        )
+    except KeyError:
+        return None
+
+
+def _files(text: str) -> Iterator[tuple[str, str]]:
+    document = _document(text)
+    for one in document.get("write_files") or []:
+        yield str(one.get("path")), _content(str(one.get("content", "")), str(one.get("encoding", "")))
+    for one in (document.get("storage") or {}).get("files") or []:
+        yield str(one.get("path")), _data_url(str((one.get("contents") or {}).get("source", "")))
+
+
+def _document(text: str) -> dict[str, Any]:
+    body = text.partition("\n")[2] if text.startswith("#cloud-config") else text
+    try:
+        found = json.loads(body)
+    except ValueError:
+        try:
+            found = yaml.safe_load(body)
+        except yaml.YAMLError:
+            return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _content(text: str, encoding: str) -> str:
+    return base64.b64decode(text).decode() if encoding in {"b64", "base64"} else text
+
+
+def _data_url(source: str) -> str:
+    head, _, body = source.removeprefix("data:").partition(",")
+    raw = unquote_to_bytes(body)
+    return base64.b64decode(raw).decode() if head.endswith(";base64") else raw.decode()
