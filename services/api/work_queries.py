@@ -1,6 +1,5 @@
 """The SQL of GETs of operations and nodes. Same rule as `queries`."""
 
-
 from __future__ import annotations
 
 from collections.abc import Collection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,6 +20,7 @@ from shared.operations.reports import REPORT_KINDS
 router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
 TOKEN_HEADER = "X-Jeroboam-Token"  # noqa: S105 - a header's name
 MAX_WAIT = 60
+_MAX_DATA = 16384
 
 
 def _addresses(name: str, value: Any) -> list[str]:
@@ -30,9 +32,11 @@ def _addresses(name: str, value: Any) -> list[str]:
 
 
 def _data(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(str(value)) > 16384 or not storable(str(value)) or "\\u0000" in repr(value):
-        raise invalid_field(name, "...", "Value should be a small object")
-    return value
+    if isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) <= _MAX_DATA and storable(text) and "\\u0000" not in text:
+            return value
+    raise invalid_field(name, "...", "Value should be a small object")
 
 
 REPORT_FIELDS = [

@@ -36,11 +36,16 @@ async def test_created_listed_shown_patched_and_deleted(user: httpx.AsyncClient,
 async def test_a_template_in_use_is_protected(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
     accepted = await user.post("/v1/clusters", json={"cluster_template_id": "k8s"})
     assert accepted.status_code == 202, accepted.text
-    refused = await user.patch("/v1/clustertemplates/k8s", json=[{"op": "replace", "path": "/coe", "value": "kubernetes"}])
+    refused = await user.patch(
+        "/v1/clustertemplates/k8s", json=[{"op": "replace", "path": "/coe", "value": "kubernetes"}]
+    )
     assert refused.status_code == 200, "nothing changes, so nothing is refused"
 
     change = [{"op": "replace", "path": "/dns_nameserver", "value": "8.8.4.4"}]
-    for answer in (await user.patch("/v1/clustertemplates/k8s", json=change), await user.delete("/v1/clustertemplates/k8s")):
+    for answer in (
+        await user.patch("/v1/clustertemplates/k8s", json=change),
+        await user.delete("/v1/clustertemplates/k8s"),
+    ):
         assert answer.status_code == 400
         expected = f"ClusterTemplate {template['uuid']} is referenced by one or multiple clusters."
         assert answer.json()["errors"][0]["detail"] == expected

@@ -1,0 +1,120 @@
+"""What a create is refused for, planned as, and done once for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+
+from services.api.deps import Deps
+from shared.db.models import Quota
+
+
+def detail(answer: httpx.Response) -> str:
+    found: str = answer.json()["errors"][0]["detail"]
+    return found
+
+
+async def test_one_error_lists_everything_that_is_wrong(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    body = {
+        "cluster_template_id": "k8s",
+        "flavor_id": "huge",
+        "keypair": "nobody",
+        "fixed_network": "nowhere",
+        "fixed_subnet": "neither",
+    }
+    answer = await user.post("/v1/clusters", json=body)
+    assert answer.status_code == 400
+    assert detail(answer) == (
+        "Unable to find flavor huge. Unable to find fixed network nowhere. "
+        "Unable to find fixed subnet neither. Unable to find keypair nobody."
+    )
+    assert (await user.get("/v1/clusters")).json() == {"clusters": []}
+
+
+async def test_a_missing_keypair_alone_is_404(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    answer = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "keypair": "nobody"})
+    assert answer.status_code == 404
+    assert detail(answer) == "Unable to find keypair nobody."
+
+
+async def test_shape(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    even = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "master_count": 2})
+    assert detail(even) == "master nodegroup size of 2 is invalid, size cannot be an even number."
+    no_balancer = {"cluster_template_id": "k8s", "master_count": 3, "master_lb_enabled": False}
+    answer = await user.post("/v1/clusters", json=no_balancer)
+    assert (answer.status_code, detail(answer)) == (400, "master_count must be 1 when master_lb_enabled is False")
+
+
+async def test_the_template_must_exist(user: httpx.AsyncClient, login: Any) -> None:
+    body = {"cluster_template_id": "none"}
+    text = "ClusterTemplate none could not be found."
+    for client, status in ((user, 404), (await login(version="1.9"), 400)):
+        answer = await client.post("/v1/clusters", json=body)
+        assert (answer.status_code, detail(answer)) == (status, text)
+
+
+async def test_quota_of_the_cloud(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    answer = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "node_count": 1900})
+    assert answer.status_code == 403
+    assert "Quota exceeded for cores" in detail(answer)
+
+
+async def test_dry_run_plans_and_stores_nothing(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    body = {"cluster_template_id": "k8s", "node_count": 120, "master_count": 3, "name": "big"}
+    answer = await user.post("/v1/clusters?dry_run=true", json=body)
+    assert answer.status_code == 200
+    plan = answer.json()
+    assert plan["nodes"] == {"default-master": 3, "default-worker": 120}
+    shards = [(stack["nodegroup"], stack["nodes"]) for stack in plan["stacks"]]
+    workers = "default-worker"
+    assert shards == [(None, 0), ("default-master", 3), (workers, 50), (workers, 50), (workers, 20)]
+    needed = {line["resource"]: line["needed"] for line in plan["quotas"]}
+    assert needed["instances"] == 123
+    assert (await user.get("/v1/clusters")).json() == {"clusters": []}
+
+
+async def test_an_idempotency_key_makes_one_cluster(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    body = {"cluster_template_id": "k8s", "name": "once"}
+    key = {"Idempotency-Key": "k1"}
+    first = await user.post("/v1/clusters", json=body, headers=key)
+    again = await user.post("/v1/clusters", json=body, headers=key)
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json() == again.json()
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert len((await user.get("/v1/clusters")).json()["clusters"]) == 1
+    other = await user.post("/v1/clusters", json=body | {"name": "twice"}, headers=key)
+    assert other.status_code == 409
+
+
+async def test_two_creates_cannot_take_the_last_place(
+    user: httpx.AsyncClient, template: dict[str, Any], deps: Deps
+) -> None:
+    async with deps.db.transaction() as session:
+        session.add(Quota(project_id=template["project_id"], resource="Cluster", hard_limit=1))
+    body = {"cluster_template_id": "k8s"}
+    answers = await asyncio.gather(*(user.post("/v1/clusters", json=body) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [202, 403, 403, 403]
+    refused = next(answer for answer in answers if answer.status_code == 403)
+    assert detail(refused) == (
+        "Resource limit exceeded: You have reached the maximum clusters per project, 1. "
+        "You may delete a cluster to make room for a new one."
+    )
+
+
+async def test_rows_are_stored_with_the_answer(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
+    body = {"cluster_template_id": "k8s", "name": "c1", "node_count": 2, "labels": {"kube_tag": "v1.34.1", "x": 1}}
+    cluster = (await user.post("/v1/clusters", json=body)).json()["uuid"]
+    nodes = (await user.get(f"/v1/clusters/{cluster}/nodes")).json()["nodes"]
+    assert [(node["nodegroup"], node["index"], node["state"]) for node in nodes] == [
+        ("default-master", 0, "planned"),
+        ("default-worker", 0, "planned"),
+        ("default-worker", 1, "planned"),
+    ]
+    operations = (await user.get(f"/v1/clusters/{cluster}/operations")).json()["operations"]
+    assert [(operation["kind"], operation["state"]) for operation in operations] == [("create", "queued")]
+    assert operations[0]["deadline_at"] is not None
+    shown = (await user.get("/v1/clusters/c1")).json()
+    assert shown["labels_added"] == {"x": "1"}
+    assert shown["create_timeout"] == 60

@@ -1,0 +1,143 @@
+"""No request, whatever its bytes, is answered with a 500."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROUTES = [
+    ("GET", "/v1/clusters"),
+    ("GET", "/v1/clusters/detail"),
+    ("POST", "/v1/clusters"),
+    ("GET", "/v1/clusters/{}"),
+    ("DELETE", "/v1/clusters/{}"),
+    ("GET", "/v1/clusters/{}/config"),
+    ("GET", "/v1/clusters/{}/nodes"),
+    ("GET", "/v1/clusters/{}/nodes/{}"),
+    ("GET", "/v1/clusters/{}/nodegroups"),
+    ("GET", "/v1/clusters/{}/nodegroups/{}"),
+    ("GET", "/v1/clusters/{}/operations"),
+    ("GET", "/v1/clustertemplates"),
+    ("GET", "/v1/clustertemplates/detail"),
+    ("POST", "/v1/clustertemplates"),
+    ("GET", "/v1/clustertemplates/{}"),
+    ("PATCH", "/v1/clustertemplates/{}"),
+    ("DELETE", "/v1/clustertemplates/{}"),
+    ("GET", "/v1/certificates/{}"),
+    ("POST", "/v1/certificates"),
+    ("GET", "/v1/operations"),
+    ("GET", "/v1/operations/{}"),
+    ("POST", "/v1/operations/{}/retry"),
+    ("POST", "/v1/operations/{}/cancel"),
+    ("GET", "/v1/events"),
+    ("GET", "/v1/event-types"),
+    ("POST", "/v1/nodes/{}/credential"),
+    ("GET", "/v1/nodes/{}/bootstrap"),
+    ("POST", "/v1/nodes/{}/reports"),
+    ("POST", "/v1/nodes/{}/csr"),
+    ("GET", "/v1/nodes/{}/commands"),
+    ("POST", "/v1/nodes/{}/commands/{}/result"),
+    ("PUT", "/{}"),
+]
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(min_value=-(2**70), max_value=2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(alphabet=st.characters(codec=None, exclude_categories=()), max_size=20),
+    st.sampled_from(
+        ["", "\x00", "a\x00b", "\ud800", "1", "f1", "i1", "n1", "key", "kubernetes", "{'a': 1}", "x" * 300]
+    ),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+# fmt: off
+NAMES = [
+    "name", "cluster_template_id", "keypair", "node_count", "master_count", "docker_volume_size", "labels",
+    "merge_labels", "flavor_id", "master_flavor_id", "create_timeout", "discovery_url", "fixed_network",
+    "fixed_subnet", "floating_ip_enabled", "master_lb_enabled", "coe", "image_id", "external_network_id",
+    "dns_nameserver", "network_driver", "apiserver_port", "tags", "public", "hidden", "uuid", "cluster_uuid",
+    "csr", "ca_cert_type", "kind", "addresses", "data", "reason", "ok", "output", "server_type",
+    "docker_storage_driver", "status",
+]
+# fmt: on
+bodies = st.one_of(
+    st.dictionaries(st.sampled_from(NAMES), values, max_size=6),
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "op": st.sampled_from(["add", "replace", "remove", "x"]),
+                "path": st.sampled_from(NAMES).map("/{}".format) | st.text(),
+            },
+            optional={"value": values},
+        ),
+        max_size=4,
+    ),
+    values,
+)
+segments = st.one_of(
+    st.text(max_size=12),
+    st.binary(max_size=8).map(lambda raw: "".join(f"%{byte:02X}" for byte in raw)),
+    st.sampled_from(["detail", "c1", "%00", "%ED%A0%80", "a" * 300, "0190a000-0000-7000-8000-000000000000"]),
+)
+queries = st.dictionaries(
+    st.sampled_from(
+        ["limit", "marker", "sort_key", "sort_dir", "after", "type", "cluster", "state", "hours", "dry_run", "role"]
+    ),
+    st.text(max_size=12)
+    | st.sampled_from(["1", "0", "-1", "9" * 30, "asc", "id", "name", "1-1", "9" * 25 + "-1", "true", "\x00"]),
+    max_size=3,
+)
+
+
+def _target(pattern: str, parts: list[str], query: dict[str, str]) -> str:
+    quoted = [part if part.startswith("%") else quote(part, safe="", errors="surrogatepass") for part in parts]
+    text = "&".join(f"{name}={quote(value, safe='', errors='surrogatepass')}" for name, value in query.items())
+    return pattern.format(*quoted[: pattern.count("{}")]) + (f"?{text}" if text else "")
+
+
+@pytest.mark.parametrize(("method", "pattern"), ROUTES)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.differing_executors,
+    ],
+)
+@given(
+    parts=st.lists(segments, min_size=2, max_size=2),
+    query=queries,
+    raw=st.one_of(bodies.map(lambda body: json.dumps(body).encode()), st.binary(max_size=40)),
+    media=st.sampled_from(["application/json", "application/json", "text/plain", ""]),
+    version=st.sampled_from(["1.1", "1.9", "1.14", "latest"]),
+    token=st.sampled_from(["user", "admin"]),
+)
+async def test_nothing_makes_a_500(
+    client: httpx.AsyncClient,
+    method: str,
+    pattern: str,
+    parts: list[str],
+    query: dict[str, str],
+    raw: bytes,
+    media: str,
+    version: str,
+    token: str,
+) -> None:
+    headers = {"X-Auth-Token": token, "OpenStack-API-Version": f"container-infra {version}"}
+    if media:
+        headers["Content-Type"] = media
+    answer = await client.request(method, _target(pattern, parts, query), content=raw, headers=headers)
+    assert answer.status_code < 500, answer.text
+    assert answer.headers["x-openstack-request-id"].startswith("req-")
