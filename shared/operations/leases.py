@@ -21,14 +21,16 @@ from shared.runtime.metrics import LEASES_LOST
 
 # The two arms match the two partial indexes: what is due, and what a dead process left behind.
 _CLAIM = text("""
-WITH ready AS (
-    (SELECT uuid FROM operations
-     WHERE state IN ('queued', 'waiting') AND next_attempt_at <= now() AND kind = ANY(:kinds)
-     ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-    UNION ALL
-    (SELECT uuid FROM operations
-     WHERE state = 'running' AND lease_until < now() AND kind = ANY(:kinds)
-     ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED)
+WITH due AS (
+    SELECT uuid FROM operations
+    WHERE state IN ('queued', 'waiting') AND next_attempt_at <= now() AND kind = ANY(:kinds)
+    ORDER BY next_attempt_at LIMIT :limit FOR UPDATE SKIP LOCKED
+), abandoned AS (
+    SELECT uuid FROM operations
+    WHERE state = 'running' AND lease_until < now() AND kind = ANY(:kinds)
+    ORDER BY lease_until LIMIT :limit FOR UPDATE SKIP LOCKED
+), ready AS (
+    SELECT uuid FROM abandoned UNION ALL SELECT uuid FROM due
 )
 UPDATE operations o SET state = 'running', lease_token = :token,
     lease_until = now() + make_interval(secs => :seconds)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from shared.db.engine import Database
 from shared.domain.clock import Clock, utc_now
@@ -37,7 +37,7 @@ from shared.runtime.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
 
 log = structlog.get_logger(__name__)
 
-_DATABASE_AWAY = (DBAPIError, InterfaceError, OSError, TimeoutError)
+_DATABASE_AWAY = (InterfaceError, OperationalError, OSError, TimeoutError)
 
 
 class Runner:
@@ -85,8 +85,9 @@ class Runner:
                 due = await self._leases.seconds_to_next()
                 if due is not None and room:
                     pause = min(pause, max(0.02, due))
-            except _DATABASE_AWAY as error:
-                log.warning("runner.database_away", error=str(error))
+            except Exception as error:
+                known = isinstance(error, _DATABASE_AWAY)
+                log.warning("runner.interrupted", error=str(error), exc_info=None if known else error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._woken.wait()
@@ -140,7 +141,7 @@ class Runner:
             try:
                 await self._leases.renew(claim)
                 renewed = asyncio.get_running_loop().time()
-            except _DATABASE_AWAY as error:
+            except (DBAPIError, *_DATABASE_AWAY) as error:
                 if asyncio.get_running_loop().time() - renewed > self._leases.seconds * 0.9:
                     raise LostLease(claim.operation_id) from error
 
