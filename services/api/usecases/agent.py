@@ -231,4 +231,5 @@ async def _node(session: AsyncSession, node_id: str) -> tuple[Node, Nodegroup, C
     row = found.one_or_none()
     if row is None:
         raise not_found("Node", node_id)
-    return row.tuple()
+    node, nodegroup, cluster = row
+    return node, nodegroup, cluster

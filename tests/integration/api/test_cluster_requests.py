@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from sandbox.openstack.testing import TestCloud
 from services.api.deps import Deps
 from shared.db.models import Quota
 
@@ -55,10 +56,22 @@ async def test_the_template_must_exist(user: httpx.AsyncClient, login: Any) -> N
         assert (answer.status_code, detail(answer)) == (status, text)
 
 
-async def test_quota_of_the_cloud(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
-    answer = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "node_count": 1900})
+async def test_quotas_of_the_cloud_are_judged_for_the_whole_cluster(
+    user: httpx.AsyncClient, login: Any, openstack: TestCloud, template: dict[str, Any]
+) -> None:
+    admin = await login("admin", "admin")
+    url = f"{openstack.url}/compute/v2.1/os-quota-sets/{template['project_id']}"
+    async with httpx.AsyncClient(trust_env=False, timeout=10, headers=admin.headers) as nova:
+        done = await nova.put(url, json={"quota_set": {"instances": 5, "cores": 3}})
+    assert done.status_code == 200, done.text
+
+    answer = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "node_count": 5})
+
     assert answer.status_code == 403
-    assert "Quota exceeded for cores" in detail(answer)
+    assert detail(answer) == (
+        "Resource limit exceeded: Quota exceeded for cores: 6 needed, 0 of 3 in use. "
+        "Quota exceeded for instances: 6 needed, 0 of 5 in use."
+    )
 
 
 async def test_dry_run_plans_and_stores_nothing(user: httpx.AsyncClient, template: dict[str, Any]) -> None:

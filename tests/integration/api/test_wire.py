@@ -1,0 +1,118 @@
+"""What holds for every route: discovery, versions, tokens, formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from services.api.bodies import MAX_BODY
+
+SERVICE = "container-infrastructure-management"
+
+
+async def test_discovery_needs_no_token(anonymous: httpx.AsyncClient) -> None:
+    root = await anonymous.get("/")
+    assert root.json()["versions"] == [
+        {
+            "id": "v1",
+            "links": [{"href": "http://api.test/v1/", "rel": "self"}],
+            "status": "CURRENT",
+            "max_version": "1.14",
+            "min_version": "1.1",
+        }
+    ]
+    assert "openstack-api-version" not in root.headers
+    v1 = await anonymous.get("/v1/")
+    assert v1.json()["clusters"][1] == {"href": "http://api.test/clusters/", "rel": "bookmark"}
+    assert v1.headers["openstack-api-version"] == f"{SERVICE} 1.1"
+    assert (await anonymous.get("/healthcheck")).text == "OK"
+    ready = await anonymous.get("/readyz")
+    assert (ready.status_code, ready.json()["parts"]) == (200, {"database": "ok", "cloud": "ok"})
+    assert "jeroboam_api_requests_total" in (await anonymous.get("/metrics")).text
+    document = (await anonymous.get("/openapi.json")).json()
+    assert "/v1/clusters/{cluster_id}" in document["paths"]
+
+
+async def test_without_a_valid_token(anonymous: httpx.AsyncClient) -> None:
+    for headers in ({}, {"X-Auth-Token": "gAAAA"}):
+        for path in ("/v1/clusters", "/clusters", "/v1/nothing"):
+            answer = await anonymous.get(path, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith('Keystone uri="http')
+            assert answer.json()["error"]["code"] == 401
+
+
+async def test_versions(user: httpx.AsyncClient) -> None:
+    async def ask(value: str) -> httpx.Response:
+        return await user.get("/v1/clusters", headers={"OpenStack-API-Version": value})
+
+    good = await ask("container-infra 1.9")
+    assert good.headers["openstack-api-version"] == f"{SERVICE} 1.9"
+    assert good.headers["openstack-api-minimum-version"] == f"{SERVICE} 1.1"
+    assert good.headers["openstack-api-maximum-version"] == f"{SERVICE} 1.14"
+    assert good.headers["vary"] == "OpenStack-API-Version"
+    assert (await ask("container-infra latest")).headers["openstack-api-version"] == f"{SERVICE} 1.14"
+    for version in ("1.15", "1.0", "2.1"):
+        unsupported = await ask(f"container-infra {version}")
+        assert unsupported.status_code == 406
+        assert unsupported.json()["errors"][0]["code"] == "magnum.microversion-unsupported"
+    for value in ("compute 1.1", "1.9", "container-infra x"):
+        wrong = await ask(value)
+        assert wrong.status_code == 406
+        assert wrong.json()["errors"][0]["detail"].startswith("Invalid ")
+
+
+async def test_nodegroups_need_their_version(login: Any) -> None:
+    old = await login(version="1.8")
+    assert (await old.get("/v1/clusters/c1/nodegroups")).status_code == 406
+
+
+async def test_unknown_urls_and_methods(user: httpx.AsyncClient) -> None:
+    empty = {"request_id": "", "code": "", "title": "", "detail": "", "links": []}
+    missing = await user.get("/v1/nothing")
+    assert missing.json() == {"errors": [empty | {"status": 404}]}
+    for method in ("PUT", "HEAD", "OPTIONS"):
+        assert (await user.request(method, "/v1/clusters")).status_code == 405
+    wrong = await user.put("/v1/clusters/")
+    assert wrong.json() == {"errors": [empty | {"status": 405}]}
+    assert wrong.headers["x-openstack-request-id"].startswith("req-")
+
+
+async def test_bodies(user: httpx.AsyncClient) -> None:
+    async def post(content: bytes, media: str = "application/json") -> tuple[int, str]:
+        answer = await user.post("/v1/clusters", content=content, headers={"Content-Type": media})
+        return answer.status_code, answer.json()["errors"][0]["detail"]
+
+    assert await post(b"{}", "text/plain") == (415, "Unknown mimetype: text/plain")
+    for raw in (b"{", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000):
+        assert await post(raw) == (400, "Request is not in valid JSON format")
+    assert await post(b'{"foo": 1}') == (400, "Unknown attribute for argument cluster: foo")
+    assert await post(b'{"stack_id": "x", "cluster_template_id": "y"}') == (
+        400,
+        "Invalid input for field/attribute stack_id. Value: 'x'. Cannot set read only field.",
+    )
+    assert (await post(b" " * (MAX_BODY + 1)))[0] == 413
+    chunked = await user.post("/v1/clusters", content=_chunks(), headers={"Content-Type": "application/json"})
+    assert chunked.status_code == 413
+
+
+async def _chunks() -> Any:
+    for _ in range(20):
+        yield b" " * (MAX_BODY // 16)
+
+
+async def test_problem_json_for_those_who_ask(user: httpx.AsyncClient) -> None:
+    answer = await user.get("/v1/clusters/none", headers={"Accept": "application/problem+json"})
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json() == {
+        "type": "about:blank",
+        "title": "Cluster none could not be found",
+        "status": 404,
+        "detail": "Cluster none could not be found.",
+    }
+
+
+async def test_unknown_query_arguments(user: httpx.AsyncClient) -> None:
+    answer = await user.get("/v1/clusters?foo=1")
+    assert answer.json()["errors"][0]["detail"] == 'Unknown argument: "foo"'
