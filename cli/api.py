@@ -1,0 +1,99 @@
+"""The API as the command line calls it. Every failure is one line that says what to do or who said no."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from shared.cloud.user_session import UserSession
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+
+
+class ApiError(Exception):
+    """The API refused, or cannot be reached. `status` is 0 where there was no answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Api:
+    """Args:
+    session: whose token and catalogue to use.
+    endpoint: overrides the catalogue's.
+    """
+
+    def __init__(self, session: UserSession, endpoint: str | None = None) -> None:
+        self._session = session
+        self._client = httpx.Client(
+            base_url=endpoint or session.endpoint(),
+            timeout=TIMEOUT,
+            verify=session.verify,
+            headers={"OpenStack-API-Version": "container-infra latest", "Accept": "application/json"},
+        )
+
+    def request(self, method: str, path: str, **arguments: Any) -> Any:
+        """Call the API; returns the decoded body, or None where there is none.
+
+        Raises:
+            ApiError: with the API's own words.
+        """
+        response = self._send(method, path, **arguments)
+        if response.status_code == 401:
+            self._session.invalidate()
+            response = self._send(method, path, **arguments)
+        if response.is_error:
+            raise ApiError(_words(response), response.status_code)
+        return response.json() if response.content else None
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        headers = {"X-Auth-Token": self._session.token(), **arguments.pop("headers", {})}
+        try:
+            return self._client.request(method, path, headers=headers, **arguments)
+        except httpx.HTTPError as error:
+            raise ApiError(f"{self._client.base_url} does not answer: {error or type(error).__name__}") from error
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        return self.request("GET", path, params={k: v for k, v in parameters.items() if v is not None})
+
+    def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
+        return self.request("POST", path, json=body, params=parameters)
+
+    def delete(self, path: str) -> None:
+        self.request("DELETE", path)
+
+    def follow_events(self, after: str | None, **parameters: str | None) -> Iterator[dict[str, Any]]:
+        """Server-sent events from a cursor on, for as long as the API answers."""
+        query = {key: value for key, value in parameters.items() if value is not None}
+        headers = {"X-Auth-Token": self._session.token(), "Accept": "text/event-stream"}
+        if after:
+            headers["Last-Event-ID"] = after
+        try:
+            with self._client.stream(
+                "GET", "/v1/events/stream", params=query, headers=headers, timeout=httpx.Timeout(60, read=120)
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise ApiError(_words(response), response.status_code)
+                for line in response.iter_lines():
+                    if line.startswith("data:"):
+                        yield _decode(line.removeprefix("data:").strip())
+        except httpx.HTTPError as error:
+            raise ApiError(f"the event stream broke off: {error or type(error).__name__}") from error
+
+
+def _decode(text: str) -> dict[str, Any]:
+    decoded = json.loads(text)
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _words(response: httpx.Response) -> str:
+    try:
+        error = response.json()["errors"][0]
+        return f"{error.get('detail') or error.get('title') or response.reason_phrase} (HTTP {response.status_code})"
+    except (ValueError, KeyError, IndexError, TypeError):
+        return f"HTTP {response.status_code}: {response.text[:200]}"

@@ -1,0 +1,153 @@
+"""`jeroboam cluster ...`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.api import Api, ApiError
+from cli.output import show_one, show_rows
+from cli.state import failures_as_words, options
+from cli.watch import latest_operation, watch
+
+app = typer.Typer(no_args_is_help=True, help="Clusters: create, look at, get into, delete.")
+
+COLUMNS = ("uuid", "name", "keypair", "node_count", "master_count", "status", "health_status")
+NODE_COLUMNS = ("name", "nodegroup", "role", "state", "ip_address", "floating_ip", "version", "reason")
+
+Name = Annotated[str, typer.Argument(help="name or UUID of the cluster")]
+Wait = Annotated[bool, typer.Option("--wait", help="watch the operation to its end")]
+
+
+@app.command("list")
+def list_clusters(context: typer.Context) -> None:
+    """All clusters of the project."""
+    with failures_as_words():
+        show_rows(options(context).api().get("/v1/clusters")["clusters"], COLUMNS, options(context).format)
+
+
+@app.command()
+def show(context: typer.Context, cluster: Name) -> None:
+    """Everything about one cluster."""
+    with failures_as_words():
+        show_one(options(context).api().get(f"/v1/clusters/{cluster}"), options(context).format)
+
+
+@app.command()
+def nodes(context: typer.Context, cluster: Name) -> None:
+    """The machines of a cluster, and how each of them is."""
+    with failures_as_words():
+        rows = options(context).api().get(f"/v1/clusters/{cluster}/nodes", limit=1000)["nodes"]
+        show_rows(rows, NODE_COLUMNS, options(context).format)
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="name of the new cluster")],
+    cluster_template: Annotated[str, typer.Option("--cluster-template", help="name or UUID of the template")],
+    node_count: Annotated[int, typer.Option(min=0)] = 1,
+    master_count: Annotated[int, typer.Option(min=1)] = 1,
+    keypair: Annotated[str | None, typer.Option()] = None,
+    label: Annotated[list[str] | None, typer.Option(help="key=value; may be given several times")] = None,
+    merge_labels: Annotated[bool, typer.Option(help="add the labels to the template's")] = False,
+    timeout: Annotated[int, typer.Option(min=0, help="minutes; 0: the operator's limit")] = 60,
+    dry_run: Annotated[bool, typer.Option(help="show what would be made, and make nothing")] = False,
+    wait: Wait = False,
+) -> None:
+    """Create a cluster from a template."""
+    with failures_as_words():
+        body: dict[str, Any] = {
+            "name": name,
+            "cluster_template_id": cluster_template,
+            "node_count": node_count,
+            "master_count": master_count,
+            "create_timeout": timeout,
+        }
+        if keypair:
+            body["keypair"] = keypair
+        if label:
+            body |= {"labels": _labels(label), "merge_labels": merge_labels}
+        api = options(context).api()
+        if dry_run:
+            show_one(api.post("/v1/clusters", body, dry_run="true"), options(context).format)
+            return
+        uuid = api.post("/v1/clusters", body)["uuid"]
+        print(f"Request to create cluster {uuid} accepted")
+        if wait:
+            _watch_to_success(api, uuid)
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    cluster: Name,
+    wait: Wait = False,
+) -> None:
+    """Delete a cluster, whatever it is doing, and everything that was made for it."""
+    with failures_as_words():
+        api = options(context).api()
+        uuid = api.get(f"/v1/clusters/{cluster}")["uuid"]
+        api.delete(f"/v1/clusters/{uuid}")
+        print(f"Request to delete cluster {cluster} has been accepted.")
+        if wait:
+            delete_and_watch(api, uuid)
+
+
+def delete_and_watch(api: Api, uuid: str) -> None:
+    """Watch until the delete has succeeded. The create it may have cancelled first is watched too."""
+    while (operation := latest_operation(api, uuid)) is not None:
+        ended = watch(api, operation["uuid"])
+        if ended["kind"] == "delete":
+            _expect_success(ended)
+            return
+
+
+@app.command()
+def config(
+    context: typer.Context,
+    cluster: Name,
+    directory: Annotated[Path, typer.Option("--dir", help="where to write the file")] = Path(),
+    force: Annotated[bool, typer.Option(help="overwrite a file that is there")] = False,
+) -> None:
+    """Write a short-lived kubeconfig (or docker environment) for yourself."""
+    with failures_as_words():
+        path = write_config(options(context).api(), cluster, directory, force=force)
+        print(f"export KUBECONFIG={path.resolve()}")
+
+
+def write_config(api: Api, cluster: str, directory: Path, *, force: bool) -> Path:
+    """Fetch and write the configuration, readable by its owner alone. Raises ApiError if a file is in the way."""
+    answer = api.get(f"/v1/clusters/{cluster}/config")
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / Path(str(answer["filename"])).name
+    if path.exists() and not force:
+        raise ApiError(f"{path} exists; use --force to overwrite it")
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(answer["content"])
+    return path
+
+
+def _labels(pairs: list[str]) -> dict[str, str]:
+    labels = {}
+    for pair in pairs:
+        key, separator, value = pair.partition("=")
+        if not key or not separator:
+            raise ApiError(f"--label {pair!r} is not of the form key=value")
+        labels[key] = value
+    return labels
+
+
+def _watch_to_success(api: Api, uuid: str) -> None:
+    operation = latest_operation(api, uuid)
+    if operation is None:
+        raise ApiError(f"cluster {uuid} is gone")
+    _expect_success(watch(api, operation["uuid"]))
+
+
+def _expect_success(operation: dict[str, Any]) -> None:
+    if operation["state"] != "succeeded":
+        raise ApiError(f"{operation['kind']} {operation['state']}: {operation['reason']}")

@@ -1,0 +1,185 @@
+"""`jeroboam demo`: the main job on the sandbox, from request to credentials and away again.
+
+Rule: every line printed is what the API or the cloud said; every check can fail, and the exit status tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from pydantic import SecretStr
+from rich.table import Table
+
+from cli.api import Api, ApiError
+from cli.clusters import COLUMNS, delete_and_watch, write_config
+from cli.output import Format, console, show_rows
+from cli.state import failures_as_words
+from cli.watch import watch
+from cli.work import summary
+from sandbox.layout import PASSWORD
+from sandbox.run import Sandbox, running_sandbox
+from shared.cloud.sdk import OpenStackCloudFactory
+from shared.cloud.settings import CloudSettings
+from shared.cloud.user_session import UserSession
+
+MASTERS = 3
+
+
+def demo(
+    nodes: Annotated[int, typer.Option(min=4, max=1000, help="machines in all, 3 of them masters")] = 100,
+) -> None:
+    """Create a Kubernetes cluster on the sandbox, get its credentials, delete it, and check nothing is left."""
+    with failures_as_words():
+        asyncio.run(_demo(nodes))
+
+
+async def _demo(nodes: int) -> None:
+    began = time.monotonic()
+    _say("Starting the sandbox (PostgreSQL, a simulated OpenStack, Jeroboam's services)")
+    async with running_sandbox() as sandbox:
+        print(f"  ready after {time.monotonic() - began:.1f} s; API at {sandbox.api_url}/v1")
+        await asyncio.to_thread(_main_job, sandbox, nodes)
+    print(f"\nDemo passed in {time.monotonic() - began:.0f} s.")
+
+
+def _main_job(sandbox: Sandbox, nodes: int) -> None:
+    os.environ["OS_CLIENT_CONFIG_FILE"] = str(sandbox.layout.clouds_file)
+    api = Api(UserSession("jeroboam"))
+    _say("A template")
+    template = api.post("/v1/clustertemplates", _TEMPLATE)
+    print(f"  {template['name']}  {template['uuid']}")
+    _say(f"A cluster of {MASTERS} masters and {nodes - MASTERS} workers")
+    body = {"name": "demo", "cluster_template_id": template["uuid"], "master_count": MASTERS}
+    uuid = api.post("/v1/clusters", body | {"node_count": nodes - MASTERS})["uuid"]
+    operation = api.get(f"/v1/clusters/{uuid}/operations")["operations"][0]
+    ended = watch(api, operation["uuid"])
+    if ended["state"] != "succeeded":
+        raise ApiError(f"the create {ended['state']}: {ended['reason']}")
+    show_rows(api.get("/v1/clusters")["clusters"], COLUMNS, Format.TABLE)
+    _show_steps(ended)
+    _say("Credentials")
+    with tempfile.TemporaryDirectory(prefix="jeroboam-demo-") as directory:
+        path = write_config(api, uuid, Path(directory), force=False)
+        for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
+            print(f"  {line}")
+    _say("What happened (the event log; node events counted)")
+    _show_timeline(api.get("/v1/events", cluster=uuid, limit=1000)["events"])
+    _say("Delete")
+    project = api.get(f"/v1/clusters/{uuid}")["project_id"]
+    servers = [node["server_id"] for node in api.get(f"/v1/clusters/{uuid}/nodes", limit=1000)["nodes"]]
+    api.delete(f"/v1/clusters/{uuid}")
+    delete_and_watch(api, uuid)
+    _check_nothing_left(sandbox, project, uuid, servers)
+    api.delete(f"/v1/clustertemplates/{template['uuid']}")
+
+
+_TEMPLATE = {
+    "name": "k8s-demo",
+    "coe": "kubernetes",
+    "image_id": "ubuntu-24.04",
+    "external_network_id": "public",
+    "flavor_id": "m1.small",
+    "master_flavor_id": "m1.medium",
+    "network_driver": "calico",
+    "master_lb_enabled": True,
+    "floating_ip_enabled": False,
+    "labels": {"master_lb_floating_ip_enabled": "true"},
+}
+
+
+def _say(text: str) -> None:
+    console().print(f"\n[bold]{text}[/bold]")
+
+
+def _show_steps(operation: dict[str, Any]) -> None:
+    table = Table("step", "seconds")
+    for step in operation["steps"]:
+        table.add_row(step["name"], f"{_seconds(step['started_at'], step['finished_at']):.1f}")
+    table.add_row("from request to credentials", f"{_seconds(operation['created_at'], operation['finished_at']):.1f}")
+    console().print(table)
+
+
+def _seconds(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _check_kubeconfig(path: Path, ca_pem: str) -> list[str]:
+    """Check that the file is a whole kubeconfig whose certificate the cluster's own CA signed.
+
+    Raises:
+        ApiError: what is wrong with it.
+    """
+    config = yaml.safe_load(path.read_text())
+    try:
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
+        client = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
+        key = authority.public_key()
+        if not isinstance(key, rsa.RSAPublicKey) or client.signature_hash_algorithm is None:
+            raise ApiError("the cluster's authority has no RSA key")
+        key.verify(client.signature, client.tbs_certificate_bytes, padding.PKCS1v15(), client.signature_hash_algorithm)
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ApiError(f"the kubeconfig is not whole: {error!r}") from error
+    if authority != x509.load_pem_x509_certificate(ca_pem.encode()):
+        raise ApiError("the kubeconfig trusts another authority than the cluster's")
+    return [
+        f"{path.name} for {cluster['server']}, signed by the cluster's authority",
+        f"user {client.subject.rfc4514_string()}, valid until {client.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+    ]
+
+
+def _show_timeline(events: Sequence[dict[str, Any]]) -> None:
+    """Every event once, runs of node events as one line, and the gap-free sequence checked."""
+    # The log is in the order of commits; a cluster's own order is its sequence.
+    events = sorted(events, key=lambda event: int(event["sequence"]))
+    numbers = [int(event["sequence"]) for event in events]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ApiError(f"the cluster's event sequence has gaps: {numbers}")
+    start = events[0]["time"]
+    run: list[dict[str, Any]] = []
+    for event in [*events, None]:
+        if event is not None and event["type"].startswith("io.jeroboam.node."):
+            run.append(event)
+            continue
+        if run:
+            kinds = sorted({each["type"].split(".")[3] for each in run})
+            counts = ", ".join(f"{sum(kind in e['type'] for e in run)} {kind}" for kind in kinds)
+            print(f"  {_seconds(start, run[0]['time']):6.2f} s  nodes: {counts}")
+            run = []
+        if event is not None:
+            print(f"  {_seconds(start, event['time']):6.2f} s  {summary(event)}")
+    print(f"  {len(events)} events, numbered without a gap")
+
+
+def _check_nothing_left(sandbox: Sandbox, project: str, cluster: str, servers: Sequence[str]) -> None:
+    """Ask the cloud itself, as an administrator would. Raises ApiError with what is still there."""
+
+    async def leftovers() -> list[str]:
+        settings = CloudSettings(
+            auth_url=sandbox.layout.auth_url,
+            username="jeroboam",
+            password=SecretStr(PASSWORD),
+        )
+        clouds = OpenStackCloudFactory(settings)
+        try:
+            found = await clouds.for_project(project).inventory(cluster_id=cluster, server_ids=servers)
+        finally:
+            await clouds.close()
+        return [f"{item.kind} {item.name or item.id}" for item in found]
+
+    left = asyncio.run(leftovers())
+    if left:
+        raise ApiError(f"left behind in the cloud: {', '.join(left)}")
+    print(f"  nothing left behind: no stack, server, port, network or load balancer of {cluster} in the cloud")

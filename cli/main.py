@@ -1,0 +1,37 @@
+"""The `jeroboam` command: a user's client, an operator's starter, a newcomer's sandbox."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli import clusters, demo, services, work
+from cli.output import Format
+from cli.state import Options
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Container clusters as a service for OpenStack.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(clusters.app, name="cluster")
+app.add_typer(work.templates, name="template")
+app.add_typer(work.operations, name="operation")
+app.command()(work.events)
+app.command()(services.run)
+app.command()(services.migrate)
+app.command()(services.sandbox)
+app.command()(demo.demo)
+
+
+@app.callback()
+def main(
+    context: typer.Context,
+    os_cloud: Annotated[str | None, typer.Option(help="a cloud of clouds.yaml (else OS_CLOUD or OS_*)")] = None,
+    os_region_name: Annotated[str | None, typer.Option(envvar="OS_REGION_NAME")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="the API's root, instead of the catalogue's")] = None,
+    fmt: Annotated[Format, typer.Option("--format", "-f", help="how to print")] = Format.TABLE,
+) -> None:
+    context.obj = Options(os_cloud, os_region_name, endpoint, fmt)

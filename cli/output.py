@@ -1,0 +1,65 @@
+"""Printing: tables for people, JSON for programs, plain lines where the terminal can do no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+# A file or a pipe has no width of its own; wide enough for a row of `cluster list`.
+PLAIN_WIDTH = 140
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+def console() -> Console:
+    """A console that draws only where drawing can be seen."""
+    return Console(highlight=False, width=None if is_live() else PLAIN_WIDTH)
+
+
+def is_live() -> bool:
+    """Whether a display may be redrawn: a terminal that is not dumb."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], fmt: Format) -> None:
+    """A list of things: a table of `columns`, or all of it as JSON."""
+    if fmt is Format.JSON:
+        print(json.dumps(list(rows), indent=2))
+        return
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(text(row.get(column)) for column in columns))
+    console().print(table)
+
+
+def show_one(thing: Mapping[str, Any], fmt: Format, fields: Sequence[str] | None = None) -> None:
+    """One thing: fields and values, or JSON."""
+    if fmt is Format.JSON:
+        print(json.dumps(dict(thing), indent=2))
+        return
+    table = Table("field", "value")
+    for field in fields or sorted(thing):
+        if field != "links":
+            table.add_row(field, text(thing.get(field)))
+    console().print(table)
+
+
+def text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, Mapping | list):
+        return json.dumps(value)
+    return str(value)

@@ -1,0 +1,105 @@
+"""`jeroboam run`, `jeroboam migrate` and `jeroboam sandbox`: what an operator or a newcomer starts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from cli.state import failures_as_words
+from sandbox.layout import PASSWORD
+from sandbox.run import Sandbox, running_sandbox
+from shared.db.migrate import migrate as migrate_database
+from shared.domain.errors import PermanentError
+from shared.runtime.settings import Settings
+
+SERVICES = ("api", "provisioner", "monitor")
+
+
+def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")]) -> None:
+    """Run one service in this process; settings come from JEROBOAM_* variables."""
+    with failures_as_words():
+        if service not in SERVICES:
+            raise PermanentError(f"no service {service!r}; there are {', '.join(SERVICES)}")
+        _settings()
+        # The service's own module is the process, exactly as a unit file or a container starts it.
+        os.execv(sys.executable, [sys.executable, "-m", f"services.{service}"])  # noqa: S606
+
+
+def migrate() -> None:
+    """Bring the database of JEROBOAM_DATABASE_URL to the newest schema. Safe to run again."""
+    with failures_as_words():
+        asyncio.run(migrate_database(_settings().database_url.get_secret_value()))
+        print("The schema is up to date.")
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [f"JEROBOAM_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise PermanentError("settings: " + "; ".join(lines)) from None
+
+
+def sandbox(
+    data_dir: Annotated[Path | None, typer.Option(help="keep the state here; without it everything goes")] = None,
+    amqp_url: Annotated[
+        str | None, typer.Option(envvar="AMQP_URL", help="RabbitMQ; else the bus is on Postgres")
+    ] = None,
+    api_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    faults: Annotated[Path | None, typer.Option(help="a fault script for the simulated cloud")] = None,
+) -> None:
+    """All of Jeroboam and a simulated OpenStack on this machine, until Ctrl-C. No root, no broker, no account."""
+    with failures_as_words():
+        asyncio.run(_sandbox(data_dir.resolve() if data_dir else None, amqp_url, api_port, faults))
+
+
+async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | None, faults: Path | None) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    print("Starting the sandbox: PostgreSQL, a simulated OpenStack, and Jeroboam's services ...", flush=True)
+    began = asyncio.get_running_loop().time()
+    try:
+        async with running_sandbox(data_dir, amqp_url=amqp_url, api_port=api_port, faults_file=faults) as running:
+            print(f"Ready after {asyncio.get_running_loop().time() - began:.1f} s.\n")
+            print(instructions(running), flush=True)
+            await stopped.wait()
+            print("\nStopping ...", flush=True)
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        raise PermanentError(str(error)) from error
+    kept = f"State is kept in {data_dir}." if data_dir else "Nothing is left behind."
+    print(f"Stopped. {kept}")
+
+
+def instructions(running: Sandbox) -> str:
+    """What to paste into another terminal."""
+    layout = running.layout
+    openstack = Path(sys.executable).with_name("openstack")
+    return f"""\
+  API        {layout.api_url}/v1
+  Keystone   {layout.auth_url}   (users demo, alt, admin; password "{PASSWORD}")
+  Database   {running.database_url}
+  Logs       {layout.directory / "logs"}
+
+Another terminal:
+
+  export OS_CLIENT_CONFIG_FILE={layout.clouds_file} OS_CLOUD=jeroboam
+  {openstack} coe cluster template create k8s --coe kubernetes --image ubuntu-24.04 \\
+      --external-network public --flavor m1.small --master-flavor m1.small \\
+      --master-lb-enabled --floating-ip-disabled
+  {openstack} coe cluster create demo --cluster-template k8s --master-count 3 --node-count 5
+  {openstack} coe cluster list
+  {Path(sys.executable).with_name("jeroboam")} events --follow
+
+  TOKEN=$({openstack} token issue -f value -c id)
+  curl -s -H "X-Auth-Token: $TOKEN" {layout.api_url}/v1/clusters
+
+Ctrl-C stops it."""

@@ -1,0 +1,46 @@
+"""What every command that talks to the API shares: options, the client, and how failures end the process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import typer
+
+from cli.api import Api, ApiError
+from cli.output import Format
+from shared.cloud.user_session import UserSession
+from shared.domain.errors import JeroboamError
+
+
+@dataclass(slots=True)
+class Options:
+    """The global options, kept on typer's context."""
+
+    cloud: str | None = None
+    region: str | None = None
+    endpoint: str | None = None
+    format: Format = Format.TABLE
+
+    def api(self) -> Api:
+        return Api(UserSession(self.cloud, self.region), self.endpoint)
+
+
+def options(context: typer.Context) -> Options:
+    found = context.find_root().obj
+    assert isinstance(found, Options)
+    return found
+
+
+@contextmanager
+def failures_as_words() -> Iterator[None]:
+    """Turn what goes wrong into one line on standard error and exit status 1 (130 for Ctrl-C)."""
+    try:
+        yield
+    except (ApiError, JeroboamError) as error:
+        print(f"jeroboam: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,0 +1,108 @@
+"""Watching an operation to its end: redrawn on a terminal, a line a change elsewhere.
+
+Rule: what is shown is what the API says; the exit status follows the operation's final state.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.api import Api, ApiError
+from cli.output import console, is_live
+
+POLL_SECONDS = 0.3
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+def latest_operation(api: Api, cluster_id: str) -> dict[str, Any] | None:
+    """The newest operation of a cluster, or None when the cluster is gone."""
+    try:
+        found = api.get(f"/v1/clusters/{cluster_id}/operations", limit=1)["operations"]
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
+    return found[0] if found else None
+
+
+def watch(api: Api, operation_id: str, *, timeout: float = 7200) -> dict[str, Any]:
+    """Show an operation until it ends.
+
+    Args:
+        timeout: seconds after which to stop watching (the operation itself goes on).
+
+    Returns:
+        The operation as it ended, with its steps.
+
+    Raises:
+        ApiError: the API is gone, or the time is over.
+    """
+    deadline = time.monotonic() + timeout
+    display = _Bars() if is_live() else _Lines()
+    with display:
+        while True:
+            operation: dict[str, Any] = api.get(f"/v1/operations/{operation_id}")
+            display.show(operation)
+            if operation["state"] in FINAL:
+                return operation
+            if time.monotonic() > deadline:
+                raise ApiError(f"operation {operation_id} is still {operation['state']} after {timeout:.0f} s")
+            time.sleep(POLL_SECONDS)
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._last = ""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, operation: dict[str, Any]) -> None:
+        line = describe(operation)
+        if line != self._last:
+            self._last = line
+            print(f"  {time.monotonic() - self._began:6.1f} s  {line}", flush=True)
+
+
+class _Bars:
+    def __init__(self) -> None:
+        self._steps = Progress(TextColumn("  {task.description}"), TimeElapsedColumn())
+        self._nodes = Progress(TextColumn("  nodes joined"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = self._nodes.add_task("nodes", total=None)
+        self._step = self._steps.add_task("queued", total=None)
+        self._live = Live(console=console(), refresh_per_second=8, get_renderable=self._render)
+
+    def _render(self) -> Any:
+        return Group(self._steps, self._nodes)
+
+    def __enter__(self) -> _Bars:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *arguments: Any) -> None:
+        self._live.__exit__(*arguments)
+
+    def show(self, operation: dict[str, Any]) -> None:
+        self._steps.update(self._step, description=describe(operation))
+        if operation["total"]:
+            self._nodes.update(self._bar, total=operation["total"], completed=operation["done"])
+
+
+def describe(operation: dict[str, Any]) -> str:
+    """One line: kind, state or step, and what it waits for."""
+    if operation["state"] in FINAL:
+        return f"{operation['kind']} {operation['state']}" + (
+            f": {operation['reason']}" if operation.get("reason") else ""
+        )
+    step = operation.get("step") or operation["state"]
+    reason = operation.get("step_reason")
+    return f"{operation['kind']}: {step}" + (f" ({reason})" if reason else "")

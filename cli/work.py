@@ -1,0 +1,129 @@
+"""`jeroboam operation ...`, `jeroboam template ...` and `jeroboam events`"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from cli.api import Api
+from cli.output import Format, show_one, show_rows
+from cli.state import failures_as_words, options
+from cli.watch import watch
+
+operations = typer.Typer(no_args_is_help=True, help="Operations: what is being done, retry it, cancel it.")
+templates = typer.Typer(no_args_is_help=True, help="Cluster templates.")
+
+OPERATION_COLUMNS = ("uuid", "cluster_name", "kind", "state", "step", "done", "total", "reason", "created_at")
+TEMPLATE_COLUMNS = ("uuid", "name", "coe", "image_id", "network_driver", "public", "tags")
+
+OperationId = Annotated[str, typer.Argument(help="UUID of the operation")]
+
+
+@operations.command("list")
+def list_operations(
+    context: typer.Context,
+    cluster: Annotated[str | None, typer.Option(help="only of this cluster")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+) -> None:
+    """Operations, the newest first."""
+    with failures_as_words():
+        path = f"/v1/clusters/{cluster}/operations" if cluster else "/v1/operations"
+        rows = options(context).api().get(path, limit=limit)["operations"]
+        show_rows(rows, OPERATION_COLUMNS, options(context).format)
+
+
+@operations.command("show")
+def show_operation(context: typer.Context, operation: OperationId) -> None:
+    """One operation, with its steps."""
+    with failures_as_words():
+        show_one(options(context).api().get(f"/v1/operations/{operation}"), options(context).format)
+
+
+@operations.command()
+def retry(context: typer.Context, operation: OperationId) -> None:
+    """Resume a failed operation at the step that failed."""
+    with failures_as_words():
+        options(context).api().post(f"/v1/operations/{operation}/retry")
+        print(f"Operation {operation} is queued again")
+
+
+@operations.command()
+def cancel(context: typer.Context, operation: OperationId) -> None:
+    """Stop an operation at the end of the step it is in."""
+    with failures_as_words():
+        options(context).api().post(f"/v1/operations/{operation}/cancel")
+        print(f"Operation {operation} was asked to stop")
+
+
+@operations.command("wait")
+def wait_for(context: typer.Context, operation: OperationId) -> None:
+    """Watch an operation to its end; the exit status tells how it ended."""
+    with failures_as_words():
+        if watch(options(context).api(), operation)["state"] != "succeeded":
+            raise typer.Exit(1)
+
+
+@templates.command("list")
+def list_templates(context: typer.Context) -> None:
+    """Templates you may use."""
+    with failures_as_words():
+        rows = options(context).api().get("/v1/clustertemplates")["clustertemplates"]
+        show_rows(rows, TEMPLATE_COLUMNS, options(context).format)
+
+
+@templates.command("show")
+def show_template(context: typer.Context, template: Annotated[str, typer.Argument()]) -> None:
+    """One template."""
+    with failures_as_words():
+        show_one(options(context).api().get(f"/v1/clustertemplates/{template}"), options(context).format)
+
+
+def events(
+    context: typer.Context,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="stay, and print what happens")] = False,
+    cluster: Annotated[str | None, typer.Option(help="only of this cluster (UUID)")] = None,
+    after: Annotated[str | None, typer.Option(help="a cursor: only what came later")] = None,
+) -> None:
+    """The event log: what happened, in order."""
+    with failures_as_words():
+        api = options(context).api()
+        fmt = options(context).format
+        cursor = after
+        for event in _logged(api, cluster, after):
+            _print_event(event, fmt)
+            cursor = event["cursor"]
+        if follow:
+            for event in api.follow_events(cursor, cluster=cluster):
+                _print_event(event, fmt)
+
+
+def _logged(api: Api, cluster: str | None, after: str | None) -> list[dict[str, Any]]:
+    """The whole log after a cursor, page by page."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = api.get("/v1/events", cluster=cluster, after=after, limit=500)
+        found += page["events"]
+        if "next" not in page:
+            return found
+        after = page["cursor"]
+
+
+def _print_event(event: dict[str, Any], fmt: Format) -> None:
+    if fmt is Format.JSON:
+        print(json.dumps(event), flush=True)
+        return
+    print(f"{event['time'][:23]}  {event['cursor']:>12}  {summary(event)}", flush=True)
+
+
+def summary(event: dict[str, Any]) -> str:
+    """One line about an event: its type and what matters of its data."""
+    data = event["data"]
+    name = event["type"].removeprefix("io.jeroboam.").rsplit(".", 1)[0]
+    parts = [str(data[key]) for key in ("name", "cluster_name", "step", "status") if data.get(key)]
+    if data.get("total"):
+        parts.append(f"{data['done']}/{data['total']}")
+    if data.get("reason"):
+        parts.append(str(data["reason"]))
+    return f"{name:<28} {'  '.join(parts)}"
