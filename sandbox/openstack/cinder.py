@@ -35,6 +35,8 @@ class Volumes:
             Route("POST", base, self.create_by_call),
             Route("GET", base + "/{id}", lambda call: Reply(200, {"volume": self._shown(self._row(call))})),
             Route("DELETE", base + "/{id}", self.delete_by_call),
+            Route("GET", "/v3/{project}/os-quota-sets/{target}", self.quota),
+            Route("GET", "/v3/{project}/limits", self.limits),
             Route("GET", "/v3/{project}/snapshots/detail", lambda call: Reply(200, {"snapshots": []})),
         ]
 
@@ -111,6 +113,28 @@ class Volumes:
         links = [{"rel": "self", "href": f"{call.root}/v3/"}]
         version = {"id": "v3.0", "status": "CURRENT", "version": "3.70", "min_version": "3.0", "links": links}
         return Reply(300 if call.path.rstrip("/").endswith("volume") else 200, {"versions": [version]})
+
+    def quota(self, call: Call) -> Reply:
+        """Volumes have no quota here; what is used is counted."""
+        call.need_member()
+        rows = self.rows.where("project", call.params["target"])
+        used = {"volumes": len(rows), "gigabytes": sum(row["size"] for row in rows), "snapshots": 0}
+        if call.flag("usage"):
+            lines: dict[str, Any] = {k: {"limit": -1, "in_use": v, "reserved": 0} for k, v in used.items()}
+        else:
+            lines = dict.fromkeys(used, -1)
+        return Reply(200, {"quota_set": {"id": call.params["target"], **lines}})
+
+    def limits(self, call: Call) -> Reply:
+        """The same, in the shape of limits."""
+        rows = self.rows.where("project", call.project)
+        absolute = {
+            "maxTotalVolumes": -1,
+            "maxTotalVolumeGigabytes": -1,
+            "totalVolumesUsed": len(rows),
+            "totalGigabytesUsed": sum(row["size"] for row in rows),
+        }
+        return Reply(200, {"limits": {"rate": [], "absolute": absolute}})
 
     def several(self, call: Call) -> Reply:
         """A listing of the project's volumes."""

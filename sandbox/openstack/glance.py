@@ -24,9 +24,10 @@ SEED: tuple[tuple[str, dict[str, Any]], ...] = (
 CREATED = "2026-01-01T00:00:00Z"
 
 
-def render_error(error: ApiError) -> str:
-    """A refusal as Glance writes it: a small page."""
-    return f"<html><head><title>{error.status}</title></head><body><h1>{error.status}</h1>{error.message}</body></html>"
+def render_error(error: ApiError) -> dict[str, Any]:
+    """A refusal as Glance writes it for who accepts JSON."""
+    title = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}.get(error.status, "Bad Request")
+    return {"message": f"{error.message}<br /><br />\n\n\n", "code": f"{error.status} {title}", "title": title}
 
 
 class Images:

@@ -150,7 +150,9 @@ class Heat:
         """One stack, its outputs resolved unless the query says not to."""
         stack = self._stack(call)
         shown = stack_view(call, stack, parameters(stack))
-        if call.flag("resolve_outputs", True):
+        if stack["deleted"]:
+            shown["outputs"] = None
+        elif call.flag("resolve_outputs", True):
             shown["outputs"] = outputs(self.engine, stack)
         return Reply(200, {"stack": shown})
 
@@ -267,7 +269,12 @@ class Heat:
         template = parse(_body(call).get("template"))
         self.engine.validate(template, project, call.access.user_id)
         return Reply(
-            200, {"Description": template.description, "Parameters": template.parameters, "ParameterGroups": []}
+            200,
+            {
+                "Description": template.description or "No description",
+                "Parameters": template.parameters,
+                "ParameterGroups": [],
+            },
         )
 
     def resource_types(self, call: Call) -> Reply:

@@ -99,7 +99,7 @@ def parse(source: Any) -> Template:
     for definition in resources.values():
         _check_references(definition, resources, parameters)
     _check_order(resources)
-    description = str(raw.get("description") or "No description")
+    description = str(raw.get("description") or "")
     return Template(raw, description, resources, outputs, parameters)
 
 

@@ -43,9 +43,10 @@ def stack_view(call: Call, stack: Row, parameters: dict[str, Any]) -> dict[str, 
     shown.pop("project")
     return {
         **shown,
+        "description": stack["description"] or "No description",
         "notification_topics": [],
         "parameters": parameters,
-        "template_description": stack["description"],
+        "template_description": stack["description"] or "No description",
         "capabilities": [],
         "disable_rollback": stack["disable_rollback"],
         "timeout_mins": stack["timeout_mins"],

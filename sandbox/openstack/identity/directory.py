@@ -121,9 +121,24 @@ class DirectoryApi:
                 continue
             if (target or row["target"]) != row["target"]:
                 continue
-            scope = {"system": {"all": True}} if row["target"] == "system" else {"project": {"id": row["target"]}}
-            rows.append({"role": {"id": row["role"]}, "user": {"id": row["user"]}, "scope": scope, "links": {}})
+            rows.append(self._assignment(row, names="include_names" in dict(call.query)))
         return _listing(call, "role_assignments", rows)
+
+    def _assignment(self, row: Row, *, names: bool) -> dict[str, Any]:
+        def named(collection: Collection, row_id: str) -> dict[str, Any]:
+            known = collection.get(row_id)
+            if not names or known is None:
+                return {"id": row_id}
+            domain = {"id": known["domain_id"], "name": "Default"} if known.get("domain_id") else None
+            return {"id": row_id, "name": known["name"], **({"domain": domain} if domain else {})}
+
+        scope: dict[str, Any] = {"system": {"all": True}}
+        if row["target"] in self.people.domains:
+            scope = {"domain": named(self.people.domains, row["target"]), "OS-INHERIT:inherited_to": "projects"}
+        elif row["target"] != "system":
+            scope = {"project": named(self.people.projects, row["target"])}
+        role, user = named(self.people.roles, row["role"]), named(self.people.users, row["user"])
+        return {"role": role, "user": user, "scope": scope, "links": {}}
 
     def granted(self, call: Call) -> Reply:
         """The roles a user was given on a project, without implied ones."""

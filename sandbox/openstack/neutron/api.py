@@ -205,15 +205,16 @@ class Neutron:
         def create(call: Call) -> Reply:
             call.need_member()
             if isinstance(call.body, dict) and isinstance(call.body.get(envelope), list):
-                made = [kind.show(self._create(call, kind, one)) for one in call.body[envelope]]
+                made = [trimmed(kind.show(self._create(call, kind, one)), call) for one in call.body[envelope]]
                 return Reply(201, {envelope: made})
-            return Reply(201, {kind.single: kind.show(self._create(call, kind, call.dictionary(kind.single)))})
+            row = self._create(call, kind, call.dictionary(kind.single))
+            return Reply(201, {kind.single: trimmed(kind.show(row), call)})
 
         def update(call: Call) -> Reply:
             row = found(call, write=True)
             changes = {key: value for key, value in call.dictionary(kind.single).items() if key not in READ_ONLY}
             changed = kind.update(row, changes) if kind.update else self.state.change(kind.rows, row, **changes)
-            return Reply(200, {kind.single: kind.show(changed)})
+            return Reply(200, {kind.single: trimmed(kind.show(changed), call)})
 
         def delete(call: Call) -> Reply:
             kind.delete(found(call, write=True)["id"])

@@ -14,6 +14,7 @@ from sandbox.openstack.wire import Call, truth
 SHAPING = frozenset(
     {"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir", "all_projects", "all_tenants"}
 )
+OPERATORS = ("provider:", "binding:host_id", "binding:profile")
 TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
 
 
@@ -32,8 +33,10 @@ def select(rows: Collection, call: Call) -> list[Row]:
 
 
 def trimmed(row: Row, call: Call) -> Row:
-    """Only the fields the query asks for."""
+    """Only the fields the query asks for, and for others than administrators no field of the operator's."""
     fields = call.all("fields")
+    if not call.access.admin:
+        row = {key: value for key, value in row.items() if not key.startswith(OPERATORS)}
     return {key: row[key] for key in fields if key in row} if fields else row
 
 

@@ -43,8 +43,6 @@ SUBNET: dict[str, Any] = {
     "prefixlen": None,
     "use_default_subnetpool": False,
 }
-# Ports of these owners do not keep a network alive: Neutron removes them itself.
-OWN_PORTS = frozenset({"network:dhcp", "network:distributed", ""})
 
 
 class Networks:
@@ -73,11 +71,12 @@ class Networks:
     def delete_network(self, row_id: str) -> None:
         """Delete a network and its subnets; 409 while ports use it."""
         self.network(row_id)
-        if self.state.ports.count("network_id", row_id):
+        if ports := self.state.ports.where("network_id", row_id):
+            ids = ",".join(port["id"] for port in ports)
             raise ApiError(
                 409,
                 f"Unable to complete operation on network {row_id}. "
-                "There are one or more ports still in use on the network.",
+                f"There are one or more ports still in use on the network, id for these ports is: {ids}.",
                 "NetworkInUse",
             )
         for subnet in self.state.subnets.where("network_id", row_id):

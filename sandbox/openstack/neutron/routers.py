@@ -63,8 +63,9 @@ class Routers:
     def delete(self, row_id: str) -> None:
         """Delete a router and its gateway; 409 while it has interfaces."""
         row = self.router(row_id)
-        if self._interfaces(row_id):
-            raise ApiError(409, f"Router {row_id} still has ports", "RouterInUse")
+        if ports := self._interfaces(row_id):
+            ids = ",".join(port["id"] for port in ports)
+            raise ApiError(409, f"Router {row_id} has ports still attached: {ids}", "RouterInUse")
         self._drop_gateway(row)
         self.state.routers.remove(row_id)
 
@@ -105,10 +106,11 @@ class Routers:
             None,
         )
         if port is None:
-            wanted = fields.get("subnet_id") or fields.get("port_id")
-            raise ApiError(
-                404, f"Router {row['id']} has no interface on subnet {wanted}", "RouterInterfaceNotFoundForSubnet"
-            )
+            if fields.get("port_id"):
+                words = f"Router {row['id']} does not have an interface with id {fields['port_id']}"
+                raise ApiError(404, words, "RouterInterfaceNotFound")
+            words = f"Router {row['id']} has no interface on subnet {fields.get('subnet_id')}"
+            raise ApiError(404, words, "RouterInterfaceNotFoundForSubnet")
         subnet_id = port["fixed_ips"][0]["subnet_id"]
         for other in self.state.ports.where("subnet", subnet_id):
             if any(ip["router_id"] == row["id"] for ip in self.state.floatingips.where("port_id", other["id"])):

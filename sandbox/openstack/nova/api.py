@@ -100,7 +100,9 @@ class Nova:
         chosen = [row for row in reversed(listed) if self._wanted(call, row)]
         shown, following = page(chosen, call)
         detail = call.path.rstrip("/").endswith("detail")
-        body: dict[str, Any] = {"servers": [self._shown(call, row) if detail else _short(call, row) for row in shown]}
+        body: dict[str, Any] = {
+            "servers": [self._shown(call, row, alone=False) if detail else _short(call, row) for row in shown]
+        }
         if following:
             body["servers_links"] = [{"rel": "next", "href": following}]
         return Reply(200, body)
@@ -205,7 +207,7 @@ class Nova:
             and call.one("image") in (None, row["image"])
         )
 
-    def _shown(self, call: Call, row: Row) -> dict[str, Any]:
+    def _shown(self, call: Call, row: Row, *, alone: bool = True) -> dict[str, Any]:
         flavor = self.servers.flavors.rows.rows[row["flavor"]]
         task = "deleting" if row["deleting"] else ("spawning" if row["status"] == "BUILD" else None)
         active = row["status"] == "ACTIVE"
@@ -238,7 +240,8 @@ class Nova:
             "os-extended-volumes:volumes_attached": [{"id": one} for one in row["volumes"]],
             "security_groups": [{"name": "default"}],
         }
-        if row["fault"]:
+        # A listing has no faults of servers that no host took: they are in another cell's database.
+        if row["fault"] and alone:
             shown["fault"] = row["fault"]
         if call.version >= (2, 26):
             shown["tags"] = row["tags"]
