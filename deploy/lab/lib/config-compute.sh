@@ -32,7 +32,7 @@ $(database nova)
 [quota]
 instances = 5000
 cores = 20000
-ram = 50000000
+ram = -1
 server_groups = 1000
 server_group_members = 1000
 $(memcache)
