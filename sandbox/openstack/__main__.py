@@ -7,9 +7,12 @@ written.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import signal
 from pathlib import Path
 
 import structlog
+import uvicorn
 
 from sandbox.openstack.app import app_of, build_cloud, server_of
 from sandbox.openstack.config import CloudConfig
@@ -48,8 +51,22 @@ def main() -> None:
     log = structlog.get_logger("sandbox.openstack")
     cloud = build_cloud(config)
     log.info("simulated cloud starts", url=f"http://{given.host}:{given.port}", data_dir=str(given.data_dir or ""))
-    server_of(app_of(cloud), given.host, given.port).run()
+    asyncio.run(_serve(server_of(app_of(cloud), given.host, given.port)))
     log.info("simulated cloud ended")
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    def stop() -> None:
+        # The second signal does not wait for anybody.
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    # Not `serve`: it takes the signals itself, and dies of them at the end with a status that means failure.
+    await server._serve()
+    if not server.started:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

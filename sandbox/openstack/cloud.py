@@ -107,7 +107,7 @@ class SimulatedCloud:
         await self.hypervisor.close()
         await self.clock.close()
         if self.snapshot is not None:
-            self.snapshot.close()
+            await self.snapshot.close()
 
     def _seed(self) -> None:
         self.people.seed()

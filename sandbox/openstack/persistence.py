@@ -28,6 +28,7 @@ class Snapshot:
     def __init__(self, store: Store, data_dir: Path) -> None:
         data_dir.mkdir(parents=True, exist_ok=True)
         self.store = store
+        self._writing: asyncio.Future[None] | None = None
         self._file = sqlite3.connect(data_dir / "cloud.sqlite", check_same_thread=False)
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute(
@@ -48,10 +49,14 @@ class Snapshot:
             await asyncio.sleep(EVERY_SECONDS)
             changes = self._changes()
             if changes:
-                await asyncio.shield(asyncio.to_thread(self._write, changes))
+                self._writing = asyncio.ensure_future(asyncio.to_thread(self._write, changes))
+                await asyncio.shield(self._writing)
 
-    def close(self) -> None:
-        """Write what is left and close the file."""
+    async def close(self) -> None:
+        """Write what is left and close the file; to be called when nothing changes any more."""
+        if self._writing is not None:
+            # Cancelling `keep_writing` does not end its thread, which still has an older state to write.
+            await self._writing
         self._write(self._changes())
         self._file.close()
 
