@@ -32,6 +32,7 @@ class ChildProcess:
         environment: added to ours.
         log_file: where its output goes.
         restart: start it again when it dies by itself.
+        first_environment: added for the first start only (a crash armed by a test must not repeat).
     """
 
     def __init__(
@@ -43,16 +44,26 @@ class ChildProcess:
         log_file: Path,
         *,
         restart: bool = True,
+        first_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log_file = log_file
         self._command = [sys.executable, "-m", module, *arguments]
         self._environment = {**os.environ, **environment}
+        self._first = dict(first_environment or {})
         self._restart = restart
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
         self.starts = 0
+
+    def again(self, first_environment: Mapping[str, str]) -> ChildProcess:
+        """The same process, not yet started, with settings for its first start."""
+        fresh = ChildProcess(
+            self.name, "", [], {}, self.log_file, restart=self._restart, first_environment=first_environment
+        )
+        fresh._command, fresh._environment = self._command, self._environment
+        return fresh
 
     @property
     def pid(self) -> int:
@@ -73,7 +84,7 @@ class ChildProcess:
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                env=self._environment | self._first,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -81,6 +92,7 @@ class ChildProcess:
                 start_new_session=True,
             )
         self.starts += 1
+        self._first = {}
 
     async def _watch(self) -> None:
         recent: deque[float] = deque(maxlen=MAX_RESTARTS)

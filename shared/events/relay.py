@@ -41,6 +41,8 @@ UPDATE events SET published_at = now(), lease_token = NULL, lease_until = NULL
 WHERE seq = ANY($2::bigint[]) AND lease_token = $1
 """
 
+_RELEASE = "UPDATE events SET lease_token = NULL, lease_until = NULL WHERE lease_token = $1"
+
 # A message that no queue took stays leased until this runs out, and is then tried again.
 _LEASE_SECONDS = 30.0
 
@@ -104,7 +106,12 @@ class Relay:
         )
         if not rows:
             return 0
-        outcomes = await self._bus.publish([to_message(row) for row in rows])
+        try:
+            outcomes = await self._bus.publish([to_message(row) for row in rows])
+        except TemporaryError:
+            # Ours no longer: whoever finds the bus again first shall carry them, now and not when the lease ends.
+            await connection.execute(_RELEASE, token)
+            raise
         await crashpoints.reached("relay.published")
         sent = [row["seq"] for row, outcome in zip(rows, outcomes, strict=True) if outcome is None]
         await connection.execute(_MARK, token, sent)
@@ -112,7 +119,7 @@ class Relay:
         RELAY_LAG.observe(max(row["lag"] for row in rows))
         for row, outcome in zip(rows, outcomes, strict=True):
             if isinstance(outcome, Unroutable):
-                log.error("relay.unroutable", event=row["id"], type=row["type"])
+                log.error("relay.unroutable", event_id=row["id"], type=row["type"])
             elif outcome is not None:
-                log.warning("relay.refused", event=row["id"], type=row["type"], error=str(outcome))
+                log.warning("relay.refused", event_id=row["id"], type=row["type"], error=str(outcome))
         return len(sent)
