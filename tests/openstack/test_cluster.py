@@ -1,0 +1,158 @@
+"""The main job on a real OpenStack, driven by the client that nobody here wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from cryptography import x509
+
+from shared.cloud.sdk import OpenStackCloudFactory
+
+pytestmark = [
+    pytest.mark.openstack,
+    pytest.mark.timeout(1500),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
+]
+Coe = Callable[..., Awaitable[str]]
+Api = Callable[..., Awaitable[httpx.Response]]
+
+
+async def make_template(coe: Coe, place: dict[str, Any], **changes: str) -> None:
+    names = place["names"]
+    options = {
+        "--coe": "kubernetes",
+        "--image": names["image"],
+        "--external-network": names["external_network"],
+        "--flavor": names["flavor"],
+        "--master-flavor": names["flavor"],
+        "--keypair": names["keypair"],
+        **changes,
+    }
+    flat = [word for pair in options.items() for word in pair]
+    await coe("cluster", "template", "create", "k8s", *flat, "--floating-ip-disabled")
+
+
+async def cluster(coe: Coe) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(await coe("cluster", "show", "real", "-f", "json"))
+    return shown
+
+
+async def settle(coe: Coe, api: Api, uuid: str, seconds: float) -> dict[str, Any]:
+    """Wait until the cluster is no longer in progress; fail with what its operation says."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = await api("GET", f"/v1/clusters/{uuid}")
+        assert answer.status_code == 200, answer.text
+        if not answer.json()["status"].endswith("_IN_PROGRESS"):
+            return await cluster(coe)
+        operations = (await api("GET", f"/v1/clusters/{uuid}/operations")).json()
+        assert time.monotonic() < end, operations
+        await asyncio.sleep(2)
+
+
+async def gone(api: Api, uuid: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while (answer := await api("GET", f"/v1/clusters/{uuid}")).status_code == 200:
+        assert answer.json()["status"] == "DELETE_IN_PROGRESS", answer.text
+        assert time.monotonic() < end, answer.text
+        await asyncio.sleep(2)
+    assert answer.status_code == 404
+
+
+async def credential_names(place: dict[str, Any]) -> set[str]:
+    """The application credentials that Jeroboam's own user has in Keystone."""
+    service = place["service"]
+    user = {"name": service["username"], "domain": {"name": "Default"}, "password": service["password"]}
+    project = {"name": service["project_name"], "domain": {"name": "Default"}}
+    auth = {
+        "identity": {"methods": ["password"], "password": {"user": user}},
+        "scope": {"project": project},
+    }
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        answer = await client.post(f"{place['auth_url']}/auth/tokens", json={"auth": auth})
+        headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
+        user_id = answer.json()["token"]["user"]["id"]
+        path = f"{place['auth_url']}/users/{user_id}/application_credentials"
+        listed = (await client.get(path, headers=headers)).json()["application_credentials"]
+        return {item["name"] for item in listed}
+
+
+async def test_from_template_to_nothing_left(
+    coe: Coe, api: Api, place: dict[str, Any], factory: OpenStackCloudFactory, tmp_path: Path
+) -> None:
+    cloud = factory.for_project(place["projects"]["one"])
+    await make_template(coe, place)
+    await coe("cluster", "create", "real", "--cluster-template", "k8s", "--master-count", "3", "--node-count", "20")
+    uuid = (await cluster(coe))["uuid"]
+    done = await settle(coe, api, uuid, 900)
+    assert done["status"] == "CREATE_COMPLETE", done
+    assert (done["master_count"], done["node_count"]) == (3, 20)
+
+    servers = await cloud.list_servers(cluster_id=uuid)
+    assert len(servers) == 23
+    assert {server.status for server in servers} == {"ACTIVE"}
+    nodes = (await api("GET", f"/v1/clusters/{uuid}/nodes")).json()["nodes"]
+    assert {node["server_id"] for node in nodes} == {server.id for server in servers}
+
+    await coe("cluster", "config", "real", "--dir", str(tmp_path), "--force")
+    config = yaml.safe_load((tmp_path / "config").read_text())
+    authority = x509.load_pem_x509_certificate(
+        base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
+    )
+    client = x509.load_pem_x509_certificate(base64.b64decode(config["users"][0]["user"]["client-certificate-data"]))
+    client.verify_directly_issued_by(authority)
+    shown = await coe("ca", "show", "real")
+    assert x509.load_pem_x509_certificate(shown.encode()) == authority
+
+    assert any(uuid in name for name in await credential_names(place))
+    await coe("cluster", "delete", "real")
+    await gone(api, uuid, 600)
+    await coe("cluster", "template", "delete", "k8s")
+    assert await cloud.inventory(cluster_id=uuid, server_ids=[server.id for server in servers]) == []
+    assert not any(uuid in name for name in await credential_names(place))
+
+
+async def test_a_failure_names_the_node_and_a_delete_cleans_up(
+    coe: Coe, api: Api, place: dict[str, Any], factory: OpenStackCloudFactory
+) -> None:
+    cloud = factory.for_project(place["projects"]["one"])
+    await make_template(coe, place, **{"--flavor": place["names"]["impossible_flavor"]})
+    await coe("cluster", "create", "real", "--cluster-template", "k8s", "--node-count", "1")
+    uuid = (await cluster(coe))["uuid"]
+    failed = await settle(coe, api, uuid, 600)
+    assert failed["status"] == "CREATE_FAILED"
+    assert "No valid host was found" in failed["status_reason"]
+    nodes = (await api("GET", f"/v1/clusters/{uuid}/nodes")).json()["nodes"]
+    reasons = [node["reason"] for node in nodes if node["state"] == "failed"]
+    assert len(reasons) == 1
+    assert "No valid host was found" in reasons[0]
+    await coe("cluster", "delete", "real")
+    await gone(api, uuid, 600)
+    await coe("cluster", "template", "delete", "k8s")
+    assert await cloud.inventory(cluster_id=uuid) == []
+
+
+async def test_a_delete_overtakes_a_create(
+    coe: Coe, api: Api, place: dict[str, Any], factory: OpenStackCloudFactory
+) -> None:
+    cloud = factory.for_project(place["projects"]["one"])
+    await make_template(coe, place)
+    await coe("cluster", "create", "real", "--cluster-template", "k8s", "--node-count", "3")
+    uuid = (await cluster(coe))["uuid"]
+    end = time.monotonic() + 120
+    while not await cloud.list_stacks(tag=f"jeroboam-cluster-{uuid}"):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.2)
+    await coe("cluster", "delete", "real")
+    await gone(api, uuid, 600)
+    await coe("cluster", "template", "delete", "k8s")
+    assert await cloud.inventory(cluster_id=uuid) == []
