@@ -113,7 +113,7 @@ def integer(*, lowest: int = 0, highest: int = MAX_INT) -> Parser:
     return parse
 
 
-def boolean(name: str, value: Any) -> bool:
+def boolean(_name: str, value: Any) -> bool:
     """True, False, 0, 1 and the usual words for them."""
     if isinstance(value, bool):
         return value
@@ -122,7 +122,8 @@ def boolean(name: str, value: Any) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise invalid_field(name, value, "Value should be one of: True, False")
+    accepted = ", ".join(f"'{each}'" for each in sorted(_TRUE | _FALSE))
+    raise bad_request(f"Unrecognized value '{str(value)[:100]}', acceptable values are: {accepted}")
 
 
 def one_of(*choices: str) -> Parser:

@@ -1,20 +1,163 @@
-"""The OpenAPI document."""
+"""The OpenAPI document: what FastAPI sees of the routes, completed with bodies, queries and answers.
+
+Rule: one line of `_ROUTES` per route; a route without a line fails a test. Nothing here runs while a request is
+answered; the document is built once, when it is first asked for.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from services.api import microversion
+from services.api.routes.agent import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
+from services.api.routes.certificates import FIELDS as CERTIFICATE_FIELDS
+from services.api.schemas import SCHEMAS, Schema, body, listed, ref
+from services.api.usecases.cluster_fields import FIELDS as CLUSTER_FIELDS
+from services.api.usecases.template_fields import FIELDS as TEMPLATE_FIELDS
+
+_PAGE = ("limit", "marker", "sort_key", "sort_dir")
+_INTEGERS = {"limit": 1, "wait": 0, "hours": 1}
+_ANY: Schema = {"type": "object"}
+_PATCH: Schema = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["op", "path"],
+        "properties": {
+            "op": {"enum": ["add", "replace", "remove"]},
+            "path": {"type": "string", "pattern": r"^(/[\w-]+)+$"},
+            "value": {"type": ["string", "integer", "boolean"]},
+        },
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Args: ok: status -> schema (None: no body); auth: `keystone`, `node`, `token` or ``."""
+
+    ok: dict[int, Schema | None]
+    query: Sequence[str] = ()
+    body: Schema | None = None
+    auth: str = "keystone"
+    media: str = "application/json"
+
+
+def _one(name: str) -> dict[int, Schema | None]:
+    return {200: ref(name)}
+
+
+_ROUTES: dict[tuple[str, str], _Route] = {
+    ("get", "/"): _Route({200: _ANY}, auth=""),
+    ("get", "/v1"): _Route({200: _ANY}, auth=""),
+    ("get", "/healthcheck"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
+    ("get", "/livez"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
+    ("get", "/readyz"): _Route({200: _ANY, 503: _ANY}, auth=""),
+    ("get", "/metrics"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
+    ("get", "/v1/clustertemplates"): _Route({200: listed("clustertemplates", "ClusterTemplate")}, _PAGE),
+    ("get", "/v1/clustertemplates/detail"): _Route({200: listed("clustertemplates", "ClusterTemplate")}, _PAGE),
+    ("post", "/v1/clustertemplates"): _Route({201: ref("ClusterTemplate")}, body=body(TEMPLATE_FIELDS)),
+    ("get", "/v1/clustertemplates/{template_id}"): _Route(_one("ClusterTemplate")),
+    ("patch", "/v1/clustertemplates/{template_id}"): _Route(_one("ClusterTemplate"), body=_PATCH),
+    ("delete", "/v1/clustertemplates/{template_id}"): _Route({204: None}),
+    ("get", "/v1/clusters"): _Route({200: listed("clusters", "ClusterSummary")}, _PAGE),
+    ("get", "/v1/clusters/detail"): _Route({200: listed("clusters", "Cluster")}, _PAGE),
+    ("post", "/v1/clusters"): _Route({200: ref("Plan"), 202: ref("Accepted")}, ("dry_run",), body(CLUSTER_FIELDS)),
+    ("get", "/v1/clusters/{cluster_id}"): _Route(_one("Cluster")),
+    ("delete", "/v1/clusters/{cluster_id}"): _Route({204: None}),
+    ("get", "/v1/clusters/{cluster_id}/config"): _Route(_one("Config"), ("hours",)),
+    ("get", "/v1/clusters/{cluster_id}/operations"): _Route(
+        {200: listed("operations", "Operation")}, ("limit", "marker", "state")
+    ),
+    ("get", "/v1/clusters/{cluster_id}/nodes"): _Route(
+        {200: listed("nodes", "Node")}, ("limit", "marker", "state", "nodegroup")
+    ),
+    ("get", "/v1/clusters/{cluster_id}/nodes/{node_id}"): _Route(_one("Node")),
+    ("get", "/v1/clusters/{cluster_id}/nodegroups"): _Route(
+        {200: listed("nodegroups", "NodegroupSummary")}, (*_PAGE, "role")
+    ),
+    ("get", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(_one("Nodegroup")),
+    ("get", "/v1/certificates/{cluster_id}"): _Route(_one("Certificate"), ("ca_cert_type",)),
+    ("post", "/v1/certificates"): _Route({201: ref("Certificate")}, body=body(CERTIFICATE_FIELDS)),
+    ("get", "/v1/operations"): _Route({200: listed("operations", "Operation")}, ("limit", "marker", "state")),
+    ("get", "/v1/operations/{operation_id}"): _Route(_one("Operation")),
+    ("post", "/v1/operations/{operation_id}/retry"): _Route({202: ref("Accepted")}),
+    ("post", "/v1/operations/{operation_id}/cancel"): _Route({202: ref("Accepted")}),
+    ("get", "/v1/events"): _Route({200: listed("events", "Event")}, ("after", "limit", "cluster", "type")),
+    ("get", "/v1/events/stream"): _Route(
+        {200: {"type": "string"}}, ("after", "cluster", "type"), media="text/event-stream"
+    ),
+    ("get", "/v1/event-types"): _Route({200: _ANY}),
+    ("post", "/v1/nodes/{node_id}/credential"): _Route({200: _ANY}, auth="token"),
+    ("get", "/v1/nodes/{node_id}/bootstrap"): _Route({200: _ANY}, auth="node"),
+    ("post", "/v1/nodes/{node_id}/reports"): _Route({204: None}, body=body(REPORT_FIELDS), auth="node"),
+    ("post", "/v1/nodes/{node_id}/csr"): _Route({200: _ANY}, body=body(CSR_FIELDS), auth="node"),
+    ("get", "/v1/nodes/{node_id}/commands"): _Route({200: _ANY}, ("wait",), auth="node"),
+    ("post", "/v1/nodes/{node_id}/commands/{command_id}/result"): _Route(
+        {204: None}, body=body(RESULT_FIELDS), auth="node"
+    ),
+}
+_SCHEMES = {
+    "keystone": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+    "token": {"type": "apiKey", "in": "header", "name": "X-Jeroboam-Token"},
+    "node": {"type": "http", "scheme": "bearer"},
+}
+
 
 def install(app: FastAPI) -> None:
-    """Make the application describe itself with what FastAPI cannot see; built once, when first asked for."""
+    """Make the application answer with the completed document."""
     built: dict[str, Any] = {}
 
     def document() -> dict[str, Any]:
         if not built:
-            built.update(get_openapi(title=app.title, version=app.version, routes=app.routes))
+            built.update(_complete(get_openapi(title=app.title, version=app.version, routes=app.routes)))
         return built
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
+    document["components"] = {"schemas": SCHEMAS, "securitySchemes": _SCHEMES}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            _describe(operation, _ROUTES[method, path])
+    return document
+
+
+def _describe(operation: dict[str, Any], route: _Route) -> None:
+    parameters = [
+        {"name": each["name"], "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for each in operation.get("parameters", [])
+    ]
+    parameters += [{"name": name, "in": "query", "schema": _query(name)} for name in route.query]
+    if route.auth == "keystone":
+        known = [f"container-infra 1.{minor}" for minor in range(1, microversion.MAX[1] + 1)]
+        schema = {"enum": [*known, "container-infra latest"]}
+        parameters.append({"name": microversion.HEADER, "in": "header", "schema": schema})
+    operation["parameters"] = parameters
+    operation["responses"] = {str(status): _answer(schema, route.media) for status, schema in route.ok.items()}
+    if route.auth:
+        operation["security"] = [{route.auth: []}]
+        unauthorized = ref("Unauthorized" if route.auth == "keystone" else "Errors")
+        operation["responses"]["401"] = _answer(unauthorized, "application/json")
+        operation["responses"]["4XX"] = _answer(ref("Errors"), "application/json")
+        operation["responses"]["503"] = _answer(ref("Errors"), "application/json")
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+
+
+def _query(name: str) -> Schema:
+    if name in _INTEGERS:
+        return {"type": "integer", "minimum": _INTEGERS[name]}
+    return {"enum": ["asc", "desc"]} if name == "sort_dir" else {"type": "string"}
+
+
+def _answer(schema: Schema | None, media: str) -> dict[str, Any]:
+    if schema is None:
+        return {"description": "Done"}
+    return {"description": "Answer", "content": {media: {"schema": schema}}}

@@ -92,7 +92,7 @@ def _marker(value: str | None) -> str | None:
         return None
     marker = as_uuid(value)
     if marker is None:
-        raise invalid_field("marker", value, f"Expected a uuid but received {value[:100]}.")
+        raise bad_request(f"Expected a uuid but received {value[:100]}.")
     return marker
 
 

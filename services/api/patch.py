@@ -69,7 +69,7 @@ def _change(item: Any) -> Change:
         raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
     value = item.get("value")
     if op != "remove" and value is None:
-        raise bad_request("'add' and 'replace' operations need a value")
+        raise bad_request("'add' and 'replace' operations needs value")
     if isinstance(value, dict | list | float):
         raise invalid_field("value", value, "Wrong type. Expected '(<class 'str'>, <class 'int'>)'")
     attribute, _, key = path[1:].partition("/")

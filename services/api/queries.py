@@ -21,16 +21,18 @@ LEFT JOIN LATERAL (
 """
 _ADDRESSES = """
 LEFT JOIN LATERAL (
-  SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (WHERE role <> 'master'), '{}')
-           AS node_addresses,
-         coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (WHERE role = 'master'), '{}')
-           AS master_addresses
-  FROM nodes WHERE cluster_id = c.uuid AND coalesce(floating_ip, ip_address) IS NOT NULL) a ON true
+  SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
+           WHERE role <> 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS node_addresses,
+         coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
+           WHERE role = 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS master_addresses,
+         jsonb_object_agg(name, reason) FILTER (WHERE state = 'failed') AS faults
+  FROM nodes WHERE cluster_id = c.uuid) a ON true
 """
 _TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
 _REDUCED = f"SELECT c.*, g.node_count, g.master_count FROM clusters c {_COUNTS}"
 _FULL = (
-    "SELECT c.*, g.node_count, g.master_count, g.faults, a.node_addresses, a.master_addresses, "
+    "SELECT c.*, g.node_count, g.master_count, a.node_addresses, a.master_addresses, "
+    "coalesce(g.faults, '{}') || coalesce(a.faults, '{}') AS faults, "
     f"t.labels AS parent_labels FROM clusters c {_TEMPLATE} {_COUNTS} {_ADDRESSES}"
 )
 _VISIBLE = "($1::text IS NULL OR c.project_id = $1)"

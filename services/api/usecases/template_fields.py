@@ -25,6 +25,17 @@ def _coe(name: str, value: Any) -> str:
     return str(value)
 
 
+def _addresses(name: str, value: Any) -> str:
+    servers: str = string()(name, value)
+    try:
+        for server in servers.split(","):
+            ip_address(server.strip())
+    except ValueError:
+        text = f"Expected a single dns address or comma separated dns list, but received {servers[:200]}."
+        raise bad_request(text) from None
+    return servers
+
+
 FIELDS = [
     Field("uuid", string(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), _TEXT),
     Field("name", string(), _TEXT),
@@ -32,7 +43,7 @@ FIELDS = [
     Field("image_id", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
     Field("flavor_id", string(), _TEXT),
     Field("master_flavor_id", string(), _TEXT),
-    Field("dns_nameserver", string(), _TEXT),
+    Field("dns_nameserver", _addresses, _TEXT),
     Field("keypair_id", string(), _TEXT),
     Field("external_network_id", string(), _TEXT),
     Field("fixed_network", string(), _TEXT),
@@ -85,23 +96,14 @@ def check_values(values: dict[str, Any]) -> None:
     driver = values.get("network_driver") or DEFAULT_NETWORK_DRIVER
     values["network_driver"] = driver
     if driver not in NETWORK_DRIVERS:
-        allowed = ", ".join(NETWORK_DRIVERS)
-        raise bad_request(f"Network driver type {driver} is not supported, expecting one of: {allowed}.")
+        supported = "/".join((*NETWORK_DRIVERS, "unspecified"))
+        raise bad_request(f"Network driver type {driver} is not supported, expecting a {supported} network driver.")
     volume_driver = values.get("volume_driver")
     if volume_driver and volume_driver != "cinder":
-        raise bad_request(f"Volume driver type {volume_driver} is not supported, expecting a ['cinder'] volume driver.")
+        text = f"Volume driver type {volume_driver} is not supported, expecting a cinder/unspecified volume driver."
+        raise bad_request(text)
     size = values.get("docker_volume_size")
     if values.get("docker_storage_driver") == "devicemapper" and (size is None or size < 3):
-        raise bad_request(f"docker volume size {size} GB is not valid, expecting minimum value 3GB for devicemapper.")
-    servers = values.get("dns_nameserver")
-    if servers is not None:
-        _check_addresses(servers)
-
-
-def _check_addresses(servers: str) -> None:
-    try:
-        for server in servers.split(","):
-            ip_address(server.strip())
-    except ValueError:
-        message = f"Expected a single dns address or comma separated dns list, but received {servers[:200]}."
-        raise invalid_field("dns_nameserver", servers, message) from None
+        raise bad_request(
+            f"docker volume size {size} GB is not valid, expecting minimum value 3GB for devicemapper storage driver."
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from services.api.errors import bad_request
+from services.api.errors import ApiError, bad_request
 from services.api.fields import labels as parse_labels
 from services.api.patch import Change, literal
 from services.api.usecases.template_fields import DEFAULTS, FIELDS
@@ -40,7 +40,7 @@ def apply_changes(values: dict[str, Any], changes: list[Change]) -> dict[str, An
         if change.attribute in _INTERNAL:
             raise bad_request(f"'{change.path}' is an internal attribute and can not be updated")
         if change.attribute not in _PARSERS:
-            raise bad_request(f"Couldn't apply patch '{change.path}'. Reason: can't replace a non-existent object")
+            raise _unknown(change)
         if change.key is not None:
             new["labels"] = _changed_labels(new["labels"], change)
         elif change.op == "remove":
@@ -54,6 +54,12 @@ def apply_changes(values: dict[str, Any], changes: list[Change]) -> dict[str, An
             value = literal("labels", change.value) if change.attribute == "labels" else change.value
             new[change.attribute] = _PARSERS[change.attribute](change.attribute, value)
     return new
+
+
+def _unknown(change: Change) -> ApiError:
+    if change.op == "add" and change.key is None:
+        return bad_request(f"Adding a new attribute {change.path} to the root of the resource is not allowed.")
+    return bad_request(f"Couldn't apply patch '{change.path}'. Reason: can't {change.op} a non-existent object")
 
 
 def _changed_labels(labels: dict[str, str], change: Change) -> dict[str, str]:

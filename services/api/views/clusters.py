@@ -12,7 +12,7 @@ from services.api.microversion import CLUSTER_ID, Microversion
 from services.api.reader import Row
 from services.api.rendering import links
 
-_REDUCED = (
+REDUCED = (
     "uuid",
     "name",
     "cluster_template_id",
@@ -27,8 +27,8 @@ _REDUCED = (
     "flavor_id",
     "create_timeout",
 )
-_FULL = (
-    *_REDUCED,
+FULL = (
+    *REDUCED,
     "status_reason",
     "health_status_reason",
     "discovery_url",
@@ -44,7 +44,7 @@ _FULL = (
     "node_addresses",
     "master_addresses",
 )
-_NODEGROUP_REDUCED = (
+NODEGROUP_REDUCED = (
     "uuid",
     "name",
     "flavor_id",
@@ -57,8 +57,8 @@ _NODEGROUP_REDUCED = (
     "min_node_count",
     "max_node_count",
 )
-_NODEGROUP_FULL = (
-    *_NODEGROUP_REDUCED,
+NODEGROUP_FULL = (
+    *NODEGROUP_REDUCED,
     "id",
     "cluster_id",
     "project_id",
@@ -74,7 +74,7 @@ _NODEGROUP_FULL = (
 
 def reduced(row: Row, base: str, version: Microversion) -> dict[str, Any]:
     """What a list shows of a cluster."""
-    view = {name: row[name] for name in _REDUCED}
+    view = {name: row[name] for name in REDUCED}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["uuid"])
     view["cluster_id" if version >= CLUSTER_ID else "stack_id"] = row["stack_id"]
@@ -83,24 +83,24 @@ def reduced(row: Row, base: str, version: Microversion) -> dict[str, Any]:
 
 def full(row: Row, base: str, version: Microversion) -> dict[str, Any]:
     """Everything about a cluster; the row carries its template's labels as `parent_labels`."""
-    view = {name: row[name] for name in _FULL}
+    view = {name: row[name] for name in FULL}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["uuid"])
     view["cluster_id" if version >= CLUSTER_ID else "stack_id"] = row["stack_id"]
     view |= _label_differences(row["labels"], row["parent_labels"])
     view |= _times(row)
     if row["status"].endswith("_FAILED"):
-        view["faults"] = row["faults"] or {}
+        view["faults"] = row["faults"]
     return view
 
 
 def nodegroup_reduced(row: Row) -> dict[str, Any]:
-    return {name: row[name] for name in _NODEGROUP_REDUCED} | {"merge_labels": False}
+    return {name: row[name] for name in NODEGROUP_REDUCED} | {"merge_labels": False}
 
 
 def nodegroup_full(row: Row, base: str) -> dict[str, Any]:
     """Everything about a nodegroup; the row carries its cluster's labels as `parent_labels`."""
-    view = {name: row[name] for name in _NODEGROUP_FULL}
+    view = {name: row[name] for name in NODEGROUP_FULL}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["cluster_id"], "nodegroups", row["uuid"])
     return view | _label_differences(row["labels"], row["parent_labels"]) | _times(row)

@@ -9,7 +9,7 @@ from services.api.reader import Row
 from services.api.rendering import links
 from shared.events.reader import LoggedEvent
 
-_OPERATION = (
+OPERATION = (
     "uuid",
     "cluster_id",
     "cluster_name",
@@ -27,8 +27,8 @@ _OPERATION = (
     "cancel_requested",
     "request_id",
 )
-_OPERATION_TIMES = ("created_at", "started_at", "finished_at", "deadline_at", "next_attempt_at")
-_NODE = (
+OPERATION_TIMES = ("created_at", "started_at", "finished_at", "deadline_at", "next_attempt_at")
+NODE = (
     "uuid",
     "cluster_id",
     "nodegroup",
@@ -45,12 +45,12 @@ _NODE = (
     "version",
     "health",
 )
-_NODE_TIMES = ("created_at", "announced_at", "joined_at", "last_report_at", "updated_at")
+NODE_TIMES = ("created_at", "announced_at", "joined_at", "last_report_at", "updated_at")
 
 
 def operation(row: Row, base: str) -> dict[str, Any]:
-    view = {name: row[name] for name in _OPERATION}
-    view |= {name: _time(row[name]) for name in _OPERATION_TIMES}
+    view = {name: row[name] for name in OPERATION}
+    view |= {name: _time(row[name]) for name in OPERATION_TIMES}
     return view | {"links": links(base, "operations", row["uuid"])}
 
 
@@ -59,8 +59,8 @@ def operation_step(row: Row) -> dict[str, Any]:
 
 
 def node(row: Row, base: str) -> dict[str, Any]:
-    view = {name: row[name] for name in _NODE}
-    view |= {name: _time(row[name]) for name in _NODE_TIMES}
+    view = {name: row[name] for name in NODE}
+    view |= {name: _time(row[name]) for name in NODE_TIMES}
     return view | {"links": links(base, "clusters", row["cluster_id"], "nodes", row["uuid"])}
 
 

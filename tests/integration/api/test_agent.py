@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from services.api.deps import Deps
 from services.api.usecases.agent import COMMANDS_CHANNEL
 from shared.db.engine import notify
-from shared.db.models import Node, NodeCommand
+from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 from shared.drivers.registry import find_driver
@@ -151,3 +151,19 @@ async def test_a_node_that_is_being_removed_is_told_to_stop(
     assert answer.status_code == 409
     refused = await anonymous.post(f"/v1/nodes/{nodes[0]}/credential", headers={"X-Jeroboam-Token": "token-master"})
     assert refused.status_code == 401
+
+
+async def test_faults_name_nodegroups_and_nodes(
+    anonymous: httpx.AsyncClient, user: httpx.AsyncClient, nodes: list[str], deps: Deps
+) -> None:
+    headers = await credential(anonymous, nodes[1], "token-worker")
+    body = {"kind": "failed", "reason": "disk full", "addresses": ["10.0.0.9"]}
+    await anonymous.post(f"/v1/nodes/{nodes[1]}/reports", headers=headers, json=body)
+    failed = {"status": "CREATE_FAILED", "status_reason": "one node failed"}
+    async with deps.db.transaction() as session:
+        await session.execute(update(Cluster).values(**failed))
+        await session.execute(update(Nodegroup).where(Nodegroup.role == "worker").values(**failed))
+    shown = (await user.get("/v1/clusters/c1")).json()
+    name = (await user.get(f"/v1/clusters/c1/nodes/{nodes[1]}")).json()["name"]
+    assert shown["faults"] == {"default-worker": "one node failed", name: "disk full"}
+    assert (shown["node_addresses"], shown["master_addresses"]) == (["10.0.0.9"], [])

@@ -72,6 +72,8 @@ async def test_quotas_of_the_cloud_are_judged_for_the_whole_cluster(
         "Resource limit exceeded: Quota exceeded for cores: 6 needed, 0 of 3 in use. "
         "Quota exceeded for instances: 6 needed, 0 of 5 in use."
     )
+    events = (await user.get("/v1/events?type=quota.*")).json()["events"]
+    assert {event["data"]["resource"]: event["data"]["wanted"] for event in events} == {"cores": 6, "instances": 6}
 
 
 async def test_dry_run_plans_and_stores_nothing(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
