@@ -107,7 +107,7 @@ def _target(pattern: str, parts: list[str], query: dict[str, str]) -> str:
 
 @pytest.mark.parametrize(("method", "pattern"), ROUTES)
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
