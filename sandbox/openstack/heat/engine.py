@@ -159,7 +159,7 @@ class Engine:
                     return await self._finish(stack, row, kind, context, CREATE)
                 if not changed and same_kind and row["status"] == "COMPLETE":
                     return True
-                if same_kind and row["status"] != "FAILED" and not changed & kind.rebuilt_by:
+                if same_kind and row["status"] != "FAILED" and not kind.replaces(changed, wanted):
                     action = UPDATE
                     self.stacks.mark(row, UPDATE, "IN_PROGRESS")
                     kind.update(context, row["physical_id"], wanted)
@@ -178,8 +178,7 @@ class Engine:
     async def _finish(self, stack: Row, row: Row, kind: ResourceType, context: Context, action: str) -> bool:
         if self.faults.behaves("stuck", f"{stack['name']}/{row['name']}"):
             await asyncio.get_running_loop().create_future()
-        if action == CREATE:
-            await kind.wait(context, row["physical_id"])
+        await kind.wait(context, row["physical_id"])
         self.stacks.mark(row, action, "COMPLETE")
         return True
 

@@ -24,6 +24,7 @@ from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
 from sandbox.openstack.store import Row, Store, by, new_id
 from sandbox.openstack.wire import ApiError
 
+UNDER_WAY = frozenset({"BUILD", "REBUILD", "RESIZE"})
 NO_VALID_HOST = "No valid host was found. "
 
 
@@ -123,10 +124,30 @@ class Servers:
         self.hypervisor.stop(row_id, gone=True)
         self.clock.start(self._vanish(row_id), f"delete {row_id}")
 
+    def resize(self, row: Row, name_or_id: str) -> None:
+        """Give a server another flavor; it is away while that happens, and keeps its disk."""
+        flavor, old = self.flavors.find(name_or_id), self.flavors.rows.rows[row["flavor"]]
+        if flavor is None or not fits_a_host(flavor):
+            raise ApiError(400, "No valid host was found. No valid host found for resize")
+        if flavor["id"] == old["id"]:
+            return
+        self.quotas.reserve(row["project_id"], cores=flavor["vcpus"] - old["vcpus"], ram=flavor["ram"] - old["ram"])
+        self.rows.update(row, flavor=flavor["id"])
+        self._interrupt(row, "RESIZE", gone=False)
+
+    def rebuild(self, row: Row, name_or_id: str) -> None:
+        """Put another image on a server: same id and addresses, an empty disk, the user data it always had."""
+        image = self.images.find(name_or_id)
+        if image is None:
+            raise ApiError(400, f"Image {name_or_id} could not be found.")
+        if image["id"] != row["image"]:
+            self.rows.update(row, image=image["id"])
+            self._interrupt(row, "REBUILD", gone=True)
+
     async def settled(self, row_id: str) -> None:
-        """Wait until a server has left BUILD, or is gone."""
+        """Wait until a server is no longer being built, rebuilt or resized, or is gone."""
         row = self.rows.get(row_id)
-        if row is not None and row["status"] == "BUILD":
+        if row is not None and row["status"] in UNDER_WAY:
             await self._wait(row_id)
 
     async def gone(self, row_id: str) -> None:
@@ -143,7 +164,7 @@ class Servers:
             self.quotas.count(row["project_id"], instances=1, cores=flavor["vcpus"], ram=flavor["ram"])
             if row["deleting"]:
                 self.clock.start(self._vanish(row["id"]), f"delete {row['id']}")
-            elif row["status"] == "BUILD":
+            elif row["status"] in UNDER_WAY:
                 self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
             elif row["status"] == "ACTIVE":
                 self.hypervisor.start(self.machine(row))
@@ -173,6 +194,14 @@ class Servers:
                 self.neutron.state.ports.update(port, status="ACTIVE")
             self.hypervisor.start(self.machine(row))
         self._wake(row_id)
+
+    def _interrupt(self, row: Row, status: str, *, gone: bool) -> None:
+        self.hypervisor.stop(row["id"], gone=gone)
+        # Two reasons to be away at once (another flavor and another image) are one absence.
+        under_way = row["status"] in UNDER_WAY
+        self.rows.update(row, status=status, updated=iso())
+        if not under_way:
+            self.clock.start(self._boot(row["id"]), f"{status} {row['id']}")
 
     async def _vanish(self, row_id: str) -> None:
         await self.clock.wait(self.latencies.server_delete)

@@ -94,7 +94,7 @@ async def test_an_update_adds_removes_and_replaces_exactly_what_changed(demo: An
     await demo.create("c", nodes(3))
     await demo.until("c", "CREATE_COMPLETE")
     before = await servers(demo)
-    changed = dict(NETWORK) | node(0) | node(1, image="ubuntu-22.04") | node(3)
+    changed = dict(NETWORK) | node(0) | node(1, user_data="#cloud-config\n{a: 1}") | node(3)
     await demo.update("c", changed)
     await demo.until("c", "UPDATE_COMPLETE")
     after = await servers(demo)
@@ -102,6 +102,23 @@ async def test_an_update_adds_removes_and_replaces_exactly_what_changed(demo: An
     assert after["c-node-0"]["id"] == before["c-node-0"]["id"]
     assert after["c-node-1"]["id"] != before["c-node-1"]["id"]
     assert after["c-node-1"]["addresses"] == before["c-node-1"]["addresses"]
+
+
+async def test_the_update_policies_of_a_server_are_heeded(demo: Any) -> None:
+    await demo.create("c", nodes(3))
+    await demo.until("c", "CREATE_COMPLETE")
+    before = await servers(demo)
+    replaced = node(2, image="ubuntu-22.04", image_update_policy="REPLACE")
+    await demo.update("c", dict(NETWORK) | node(0, image="ubuntu-22.04") | node(1, flavor="m1.large") | replaced)
+    await demo.until("c", "UPDATE_COMPLETE")
+    after = await servers(demo)
+    assert {row["status"] for row in after.values()} == {"ACTIVE"}
+    kept = {name for name in before if before[name]["id"] == after[name]["id"]}
+    assert kept == {"c-node-0", "c-node-1"}
+    assert after["c-node-0"]["image"] == after["c-node-2"]["image"] != before["c-node-0"]["image"]
+    assert after["c-node-1"]["flavor"]["id"] == "4"
+    quota = await demo.listed(f"/compute/v2.1/os-quota-sets/{demo.project_id}/detail", "quota_set")
+    assert quota["cores"]["in_use"] == 1 + 4 + 1
 
 
 async def test_one_failing_server_fails_the_stack_with_novas_words(demo: Any) -> None:

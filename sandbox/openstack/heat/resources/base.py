@@ -77,6 +77,10 @@ class ResourceType:
     def update(self, context: Context, physical_id: str, properties: Properties) -> None:
         """Change it in place."""
 
+    def replaces(self, changed: set[str], properties: Properties) -> bool:
+        """Whether these changes make another resource of it."""
+        return bool(changed & self.rebuilt_by)
+
     def before_replacement(self, context: Context, physical_id: str) -> None:
         """Let go of what the replacement needs."""
 

@@ -11,7 +11,7 @@ import secrets
 import string
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from typing import Any
+from typing import Any, ClassVar
 
 from sandbox.openstack.heat.resources.base import Context, Properties, ResourceFailed, ResourceType, named
 from sandbox.openstack.store import new_id
@@ -29,9 +29,13 @@ class Server(ResourceType):
          "tags", "admin_pass", "personality", "diskConfig", "flavor_update_policy", "image_update_policy",
          "user_data_update_policy", "software_config_transport", "deployment_swift_data", "reservation_id"}
     )  # fmt: skip
-    rebuilt_by = frozenset(
-        {"flavor", "image", "user_data", "user_data_format", "key_name", "availability_zone", "block_device_mapping_v2"}
-    )
+    rebuilt_by = frozenset({"user_data_format", "key_name", "availability_zone", "block_device_mapping_v2"})
+    # What Heat does about these is the template's to say; the default comes first.
+    policies: ClassVar = {
+        "flavor": ("flavor_update_policy", "RESIZE"),
+        "image": ("image_update_policy", "REBUILD"),
+        "user_data": ("user_data_update_policy", "REPLACE"),
+    }
 
     def check(self, context: Context, properties: Properties) -> None:
         """Flavor and image must exist."""
@@ -82,7 +86,7 @@ class Server(ResourceType):
             )
 
     def update(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Name and metadata change in place."""
+        """Name and metadata change in place, a flavor by resizing, an image by rebuilding."""
         servers = context.services.servers
         row = servers.rows.get(physical_id)
         if row is None:
@@ -90,6 +94,16 @@ class Server(ResourceType):
         name = properties.get("name") or row["name"]
         metadata = {str(key): str(value) for key, value in (properties.get("metadata") or {}).items()}
         servers.rows.update(row, name=name, metadata=metadata)
+        servers.resize(row, str(properties["flavor"]))
+        if properties.get("image"):
+            servers.rebuild(row, str(properties["image"]))
+
+    def replaces(self, changed: set[str], properties: Properties) -> bool:
+        """Flavor, image and user data as their update policies say."""
+        return super().replaces(changed, properties) or any(
+            key in changed and properties.get(policy, default) == "REPLACE"
+            for key, (policy, default) in self.policies.items()
+        )
 
     def before_replacement(self, context: Context, physical_id: str) -> None:
         """The ports of a template are taken from the old server, so that the new one can have them."""
