@@ -29,8 +29,8 @@ from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
 
 log = structlog.get_logger(__name__)
-# `/clusters/detail` must be known before `/clusters/{id}`; within a module the order is the module's own.
-_ROUTERS = (system, templates, nodes, operations, clusters, certificates, events, agent)
+# Routes are tried in order, so what is asked most comes first.
+_ROUTERS = (clusters, templates, agent, nodes, operations, certificates, events, system)
 _HANDLED = (ApiError, JeroboamError, SQLAlchemyError, OSError, TimeoutError, Exception)
 
 

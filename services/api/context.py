@@ -32,7 +32,6 @@ class Context:
     token: str = field(repr=False)
     all_projects: bool
     version: Microversion
-    credentials: dict[str, object]
 
     @property
     def scope_project(self) -> str | None:

@@ -7,6 +7,7 @@ project first, so they are 404, not 403.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from oslo_config import cfg
@@ -14,6 +15,10 @@ from oslo_policy import policy as oslo
 
 from services.api.context import Context
 from services.api.errors import policy_denied
+
+REMEMBERED_SECONDS = 1.0
+_REMEMBERED = 10_000
+_NO_FILE = "policy.yaml"
 
 _ADMIN = "rule:context_is_admin"
 _MEMBER = "rule:admin_or_project_member"
@@ -107,6 +112,9 @@ RULES = {
 class Policy:
     """The rules in force.
 
+    A decision follows from the rule, the caller and whose thing it is, and from nothing else, so it is remembered for
+    REMEMBERED_SECONDS: evaluating a rule costs more than the query it guards.
+
     Args:
         policy_file: an operator's overrides; may be absent and may change while we run.
     """
@@ -114,28 +122,44 @@ class Policy:
     def __init__(self, policy_file: Path | None = None) -> None:
         conf = cfg.ConfigOpts()
         conf([], project="jeroboam", default_config_files=[], default_config_dirs=[])
-        self._enforcer = oslo.Enforcer(conf, policy_file=str(policy_file) if policy_file else "policy.yaml")
-        if policy_file is None:
-            self._enforcer.policy_path = None
+        self._enforcer = oslo.Enforcer(conf, policy_file=str(policy_file or _NO_FILE))
         self._enforcer.suppress_deprecation_warnings = True
         self._enforcer.register_defaults([oslo.RuleDefault(name, rule) for name, rule in (_BASE | RULES).items()])
         self._enforcer.load_rules()
-        self._overridable = policy_file is not None
+        self._decisions: dict[tuple[object, ...], bool] = {}
+        self._forget_at = 0.0
 
     def is_admin(self, roles: tuple[str, ...]) -> bool:
         """Whether these roles make an administrator of the whole service."""
-        credentials: dict[str, object] = {"roles": list(roles), "user_id": "", "project_id": ""}
-        return bool(self._enforcer.enforce("context_is_admin", {}, credentials))
+        return self._decide("context_is_admin", "", "", roles, "", "")
 
     def allows(self, context: Context, rule: str, *, project_id: str | None = None, user_id: str | None = None) -> bool:
         """Whether the caller may do `rule` to a thing of `project_id` and `user_id` (default: the caller's own)."""
-        target = {
-            "project_id": context.project_id if project_id is None else project_id,
-            "user_id": context.user_id if user_id is None else user_id,
-        }
-        return bool(self._enforcer.authorize(rule, target, context.credentials))
+        return self._decide(
+            rule,
+            context.user_id,
+            context.project_id,
+            context.roles,
+            context.project_id if project_id is None else project_id,
+            context.user_id if user_id is None else user_id,
+        )
 
     def check(self, context: Context, rule: str, *, project_id: str | None = None, user_id: str | None = None) -> None:
         """Raise Magnum's 403 unless `allows`."""
         if not self.allows(context, rule, project_id=project_id, user_id=user_id):
             raise policy_denied(rule)
+
+    def _decide(
+        self, rule: str, user: str, project: str, roles: tuple[str, ...], owner_project: str, owner_user: str
+    ) -> bool:
+        now = time.monotonic()
+        if now >= self._forget_at or len(self._decisions) >= _REMEMBERED:
+            self._decisions.clear()
+            self._forget_at = now + REMEMBERED_SECONDS
+        key = (rule, user, project, roles, owner_project, owner_user)
+        known = self._decisions.get(key)
+        if known is None:
+            credentials: dict[str, object] = {"user_id": user, "project_id": project, "roles": list(roles)}
+            target = {"project_id": owner_project, "user_id": owner_user}
+            known = self._decisions[key] = bool(self._enforcer.authorize(rule, target, credentials))
+        return known

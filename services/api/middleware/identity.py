@@ -93,7 +93,6 @@ class Identity:
             token=request.headers["x-auth-token"],
             all_projects=admin,
             version=version,
-            credentials={"user_id": caller.user_id, "project_id": project, "roles": list(caller.roles)},
         )
 
     def _unauthorized(self) -> Response:
