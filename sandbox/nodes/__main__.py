@@ -1,7 +1,7 @@
 """Run the nodes of a real OpenStack with fake hypervisors: `python -m sandbox.nodes`.
 
-Rule: the cloud is named as for every OpenStack client, by OS_* variables or `--os-cloud`; the user must be an
-administrator, since only they see user data.
+Rule: the cloud is named by OS_* variables, as for every OpenStack client; the user must be an administrator, since
+only they see user data.
 """
 
 from __future__ import annotations
@@ -11,41 +11,43 @@ import asyncio
 import signal
 from pathlib import Path
 
-import openstack
 import structlog
-from openstack.connection import Connection
 
 from sandbox.nodes.agent import NodeTimes
 from sandbox.nodes.fleet import Fleet, WellBehaved
 from sandbox.nodes.impersonate import impersonate
 from sandbox.nodes.memory import NodeMemory
+from sandbox.nodes.nova import Nova
 
 
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.nodes", description=__doc__)
-    parser.add_argument("--os-cloud", help="a cloud of clouds.yaml; otherwise OS_* variables are used")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two looks at Nova")
     parser.add_argument("--heartbeat", type=float, default=60.0, help="seconds between a node's heartbeats")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the nodes' own times")
     parser.add_argument("--data-dir", type=Path, help="where the nodes' credentials are kept")
     given = parser.parse_args()
     times = NodeTimes(heartbeat=given.heartbeat, scale=given.scale)
-    connection = openstack.connect(cloud=given.os_cloud or "envvars")
-    asyncio.run(_run(connection, Fleet(NodeMemory(given.data_dir), WellBehaved(), times), given.every))
+    try:
+        nova = Nova()
+    except KeyError as missing:
+        parser.error(f"{missing.args[0]} is not set")
+    asyncio.run(_run(nova, Fleet(NodeMemory(given.data_dir), WellBehaved(), times), given.every))
 
 
-async def _run(connection: Connection, fleet: Fleet, every: float) -> None:
+async def _run(nova: Nova, fleet: Fleet, every: float) -> None:
     log = structlog.get_logger("sandbox.nodes")
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    work = asyncio.create_task(impersonate(connection, fleet, every))
+    work = asyncio.create_task(impersonate(nova, fleet, every))
     log.info("nodes of a real cloud are impersonated")
     await ended.wait()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     await fleet.close()
+    await nova.close()
     log.info("nodes ended")
 
 

@@ -8,8 +8,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import openstack
-import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -19,14 +17,9 @@ from sandbox.nodes.agent import NodeTimes
 from sandbox.nodes.fleet import Fleet, WellBehaved
 from sandbox.nodes.impersonate import impersonate
 from sandbox.nodes.memory import NodeMemory
+from sandbox.nodes.nova import Nova
 from sandbox.openstack.app import serving
 from sandbox.openstack.testing import TestCloud
-
-# The SDK warns of its own defaults; nothing we could change.
-pytestmark = [
-    pytest.mark.filterwarnings(f"ignore::openstack.warnings.{name}")
-    for name in ("RemovedInSDK50Warning", "RemovedInSDK60Warning")
-]
 
 
 def api(reports: list[tuple[str, str, Any]]) -> Starlette:
@@ -67,20 +60,12 @@ async def test_the_nodes_of_clusters_live_as_long_as_their_servers(cloud: TestCl
     neutron = cloud.cloud.neutron.networks
     network = neutron.create_network(cloud.project_ids["demo"], {})["id"]
     neutron.create_subnet(cloud.project_ids["demo"], {"network_id": network, "cidr": "10.0.0.0/24"})
-    connection = openstack.connect(
-        auth_url=cloud.auth_url,
-        username="admin",
-        password=cloud.password,
-        project_name="admin",
-        user_domain_name="Default",
-        project_domain_name="Default",
-        region_name="RegionOne",
-    )
+    nova = Nova(cloud.environment("admin", "admin"))
     fleet = Fleet(NodeMemory(), WellBehaved(), NodeTimes(scale=0.1))
     async with serving(api(reports)) as url:
         node = boot("node", url, {"jeroboam_cluster": "c"})
         boot("stranger", url, {})
-        work = asyncio.create_task(impersonate(connection, fleet, every=0.1))
+        work = asyncio.create_task(impersonate(nova, fleet, every=0.1))
         await until(lambda: ("node", "joined", None) in reports)
         assert ("node", "announced", ["10.0.0.2"]) in reports
         assert fleet.machine_ids == {node}
@@ -89,5 +74,5 @@ async def test_the_nodes_of_clusters_live_as_long_as_their_servers(cloud: TestCl
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         await fleet.close()
-    connection.close()
+    await nova.close()
     assert {name for name, _, _ in reports} == {"node"}
