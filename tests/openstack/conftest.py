@@ -35,7 +35,9 @@ PORT = 9511  # where the laboratory's catalogue says that Jeroboam is
 @pytest.fixture
 async def place() -> dict[str, Any]:
     """Where the cloud is and what is in it; the file is described at `Place` in tests/contract/cloud."""
-    text = await asyncio.to_thread(Path(os.environ["JEROBOAM_TEST_CLOUD"]).read_text)
+    file = os.environ.get("JEROBOAM_TEST_CLOUD")
+    assert file, "JEROBOAM_TEST_CLOUD names no cloud: run scripts/test-openstack.sh"
+    text = await asyncio.to_thread(Path(file).read_text)
     found: dict[str, Any] = json.loads(text)
     return found
 

@@ -38,7 +38,8 @@ async def make_template(coe: Coe, place: dict[str, Any], **changes: str) -> None
         **changes,
     }
     flat = [word for pair in options.items() for word in pair]
-    await coe("cluster", "template", "create", "k8s", *flat, "--floating-ip-disabled")
+    # Without Octavia several masters share a virtual address.
+    await coe("cluster", "template", "create", "k8s", *flat, "--floating-ip-disabled", "--master-lb-enabled")
 
 
 async def cluster(coe: Coe) -> dict[str, Any]:
