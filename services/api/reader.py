@@ -32,7 +32,8 @@ class Reader:
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
             self._url,
-            min_size=1,
+            # None is kept by force: a database that restarts must not fill the log with attempts.
+            min_size=0,
             max_size=self._size,
             timeout=10,
             command_timeout=30,

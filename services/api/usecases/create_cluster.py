@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.context import Context
@@ -26,7 +26,6 @@ from services.api.queries import one_template
 from services.api.reader import Row
 from services.api.usecases.cluster_fields import FIELDS, complete
 from services.api.usecases.cluster_rows import cluster_row, nodegroup_rows, specs
-from shared.db.models import Cluster, Quota
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.drivers.base import Driver
@@ -191,29 +190,29 @@ def require_driver(coe: str, distro: str, server_type: str) -> Driver:
 
 
 _COUNT_AND_LIMIT = """
-SELECT (SELECT count(*) FROM clusters WHERE project_id = $1) AS number,
-       (SELECT hard_limit FROM quotas WHERE project_id = $1 AND resource = 'Cluster') AS hard_limit
+SELECT (SELECT count(*) FROM clusters WHERE project_id = {0}) AS number,
+       (SELECT hard_limit FROM quotas WHERE project_id = {0} AND resource = 'Cluster') AS hard_limit
 """
 
 
 async def _check_quota_early(deps: Deps, context: Context) -> None:
     """Refuse before the cloud is asked anything; `_take_quota` decides."""
-    row = await deps.reader.row(_COUNT_AND_LIMIT, context.project_id)
+    row = await deps.reader.row(_COUNT_AND_LIMIT.format("$1"), context.project_id)
     assert row is not None
-    limit = deps.settings.max_clusters_per_project if row["hard_limit"] is None else row["hard_limit"]
-    if row["number"] >= limit:
-        raise quota_reached(limit)
+    _judge_quota(deps, row["number"], row["hard_limit"])
 
 
 async def _take_quota(session: AsyncSession, deps: Deps, project_id: str) -> None:
     """Count under a lock, so that two creates cannot take the same last place."""
+    # A statement of its own: the count must see what the holder of the lock before us has committed.
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"cluster quota of {project_id}"}
     )
-    limit = await session.scalar(
-        select(Quota.hard_limit).where(Quota.project_id == project_id, Quota.resource == "Cluster")
-    )
-    limit = deps.settings.max_clusters_per_project if limit is None else limit
-    number = await session.scalar(select(func.count()).select_from(Cluster).where(Cluster.project_id == project_id))
-    if (number or 0) >= limit:
+    row = (await session.execute(text(_COUNT_AND_LIMIT.format(":project")), {"project": project_id})).one()
+    _judge_quota(deps, row.number, row.hard_limit)
+
+
+def _judge_quota(deps: Deps, number: int, hard_limit: int | None) -> None:
+    limit = deps.settings.max_clusters_per_project if hard_limit is None else hard_limit
+    if number >= limit:
         raise quota_reached(limit)
