@@ -39,8 +39,8 @@ class UserSession:
     @property
     def verify(self) -> bool | str:
         """As `requests` takes it: False, True, or a file of CA certificates."""
-        verify: bool | str = self._session.verify
-        return verify
+        verify = self._session.verify
+        return True if verify is None else verify
 
     def endpoint(self) -> str:
         """The API's root, without `/v1`. Raises PermanentError when the catalogue has none."""

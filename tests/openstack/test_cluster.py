@@ -17,11 +17,7 @@ from cryptography import x509
 
 from shared.cloud.sdk import OpenStackCloudFactory
 
-pytestmark = [
-    pytest.mark.openstack,
-    pytest.mark.timeout(1500),
-    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
-]
+pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
 Coe = Callable[..., Awaitable[str]]
 Api = Callable[..., Awaitable[httpx.Response]]
 

@@ -42,10 +42,10 @@ keystone = adapter.Adapter(session.Session(login), endpoint_override=auth_url)
 
 def ensure(kind, name, query=None, **body):
     parameters = {"name": name, **(query or {})}
-    found = keystone.get("/%ss" % kind, params=parameters).json()["%ss" % kind]
+    found = keystone.get(f"/{kind}s", params=parameters).json()[f"{kind}s"]
     if found:
         return found[0]["id"]
-    return keystone.post("/%ss" % kind, json={kind: {"name": name, **body}}).json()[kind]["id"]
+    return keystone.post(f"/{kind}s", json={kind: {"name": name, **body}}).json()[kind]["id"]
 
 
 def project(name):
@@ -61,7 +61,7 @@ role_ids = {name: ensure("role", name) for name in ROLES}
 
 def grant(scope, user_id, *names):
     for name in names:
-        keystone.put("/%s/users/%s/roles/%s" % (scope, user_id, role_ids[name]))
+        keystone.put(f"/{scope}/users/{user_id}/roles/{role_ids[name]}")
 
 
 service = project("service")

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import openstack
 
@@ -21,7 +22,8 @@ FLAVORS = {  # name: vcpus, MiB, GiB
 }
 IMAGES = {"ubuntu": "ubuntu", "fedora-coreos": "fedora-coreos", "flatcar": "flatcar", "plain": None}
 
-auth_url, password, region, directory = sys.argv[1:5]
+auth_url, password, region = sys.argv[1:4]
+directory = Path(sys.argv[4])
 
 
 def connect(user, project):
@@ -60,7 +62,7 @@ def images(admin):
                 visibility="public",
                 wait=True,
                 meta={},
-                **properties
+                **properties,
             )
 
 
@@ -95,14 +97,13 @@ def write_files(projects):
     lines = ["clouds:"]
     for user, project in (("admin", "admin"), ("jeroboam", "service"), ("alice", "alice"), ("bob", "bob")):
         lines += [
-            "  %s:" % user,
-            "    region_name: %s" % region,
+            f"  {user}:",
+            f"    region_name: {region}",
             "    identity_api_version: 3",
-            "    auth: {auth_url: '%s', username: %s, password: %s, project_name: %s,"
-            " user_domain_name: Default, project_domain_name: Default}" % (auth_url, user, password, project),
+            f"    auth: {{auth_url: '{auth_url}', username: {user}, password: {password}, project_name: {project},"
+            " user_domain_name: Default, project_domain_name: Default}",
         ]
-    with open(directory + "/clouds.yaml", "w") as file:
-        file.write("\n".join(lines) + "\n")
+    (directory / "clouds.yaml").write_text("\n".join(lines) + "\n")
     place = {
         "auth_url": auth_url,
         "service": {"username": "jeroboam", "password": password, "project_name": "service"},
@@ -119,8 +120,7 @@ def write_files(projects):
             "keypair": "lab",
         },
     }
-    with open(directory + "/cloud.json", "w") as file:
-        json.dump(place, file, indent=2)
+    (directory / "cloud.json").write_text(json.dumps(place, indent=2))
 
 
 cloud = connect("admin", "admin")

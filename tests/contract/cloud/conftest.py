@@ -56,14 +56,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("place", ["simulated", *real], indirect=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # The SDK calls its own deprecated parameter; nothing we could change.
-    quiet = pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning")
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(quiet)
-
-
 @pytest.fixture
 async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     if request.param == "real":
