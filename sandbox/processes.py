@@ -32,7 +32,6 @@ class ChildProcess:
         environment: added to ours.
         log_file: where its output goes.
         restart: start it again when it dies by itself.
-        first_environment: added for the first start only (a crash armed by a test must not repeat).
     """
 
     def __init__(
@@ -44,26 +43,21 @@ class ChildProcess:
         log_file: Path,
         *,
         restart: bool = True,
-        first_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log_file = log_file
         self._command = [sys.executable, "-m", module, *arguments]
         self._environment = {**os.environ, **environment}
-        self._first = dict(first_environment or {})
+        self._first: dict[str, str] = {}
         self._restart = restart
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
         self.starts = 0
 
-    def again(self, first_environment: Mapping[str, str]) -> ChildProcess:
-        """The same process, not yet started, with settings for its first start."""
-        fresh = ChildProcess(
-            self.name, "", [], {}, self.log_file, restart=self._restart, first_environment=first_environment
-        )
-        fresh._command, fresh._environment = self._command, self._environment
-        return fresh
+    def arm(self, environment: Mapping[str, str]) -> None:
+        """Settings for the next start only (a crash armed by a test must not repeat)."""
+        self._first = dict(environment)
 
     @property
     def pid(self) -> int:

@@ -98,16 +98,6 @@ class Sandbox:
         self.children[name] = child
         return child
 
-    async def restart(self, name: str, *, first_environment: Mapping[str, str] | None = None) -> None:
-        """Stop one process and start it anew, with extra settings for its first start (tests)."""
-        old = self.children[name]
-        await old.stop()
-        fresh = old.again(first_environment or {})
-        self.children[name] = fresh
-        fresh.start()
-        port = self.layout.api_port if name == "api" else self.layout.service_ports[name]
-        await self.wait_ready(name, f"http://127.0.0.1:{port}/readyz")
-
     async def wait_ready(self, name: str, url: str, seconds: float = READY_SECONDS) -> None:
         """Wait until a process says it is ready. Raises RuntimeError with the end of its log."""
         deadline = time.monotonic() + seconds

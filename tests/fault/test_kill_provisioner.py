@@ -1,0 +1,139 @@
+"""SIGKILL at every named moment of one create and one delete: the cluster ends right, once, with nothing left over.
+
+The process that takes over after one death is armed for the next moment, so a single cluster lives through them all:
+every step is begun, killed before its work, done, and killed before its record.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+import pytest_asyncio
+
+from sandbox.run import Sandbox, running_sandbox
+from services.provisioner.steps import base, join, shards, teardown
+from shared.cloud.names import base_stack, shard_stack
+from shared.cloud.sdk import OpenStackCloudFactory
+from tests.support.client import Client, demo_client
+from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kill-provisioner"),
+]
+
+CREATE_STEPS = [
+    base.ensure_secrets,
+    base.ensure_credential,
+    base.ensure_base_stack,
+    shards.ensure_shards,
+    join.ensure_nodes_joined,
+]
+DELETE_STEPS = [
+    teardown.ensure_agents_dismissed,
+    teardown.ensure_shards_gone,
+    teardown.ensure_service_load_balancers_gone,
+    teardown.ensure_base_gone,
+    teardown.ensure_nothing_left,
+    teardown.ensure_credential_gone,
+]
+
+
+def points(kind: str, steps: Sequence[object], between: dict[str, list[str]]) -> list[str]:
+    """Every step's two moments, and the named moments inside some steps, in the order they are reached."""
+    found = []
+    for step in steps:
+        name = step.__name__  # type: ignore[attr-defined]
+        found += [f"{kind}.{name}.before", *between.get(name, []), f"{kind}.{name}.after"]
+    return found
+
+
+CREATE_POINTS = points(
+    "create",
+    CREATE_STEPS,
+    {"ensure_base_stack": ["stack.created"], "ensure_shards": ["stack.created", "stack.created"]},
+)
+DELETE_POINTS = points(
+    "delete",
+    DELETE_STEPS,
+    {"ensure_shards_gone": ["stack.delete_sent"], "ensure_base_gone": ["stack.delete_sent"]},
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    quick = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
+    async with running_sandbox(durable=False, restart=False, extra_environment={"provisioner": quick}) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with demo_client(sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
+    async with cloud_of(sandbox.layout) as made:
+        yield made
+
+
+async def die_at_each(sandbox: Sandbox, moments: Sequence[str]) -> None:
+    """Start the provisioner armed for each moment in turn, each time waiting for its death; then once unarmed."""
+    provisioner = sandbox.children["provisioner"]
+    for moment in moments:
+        provisioner.arm({"JEROBOAM_CRASH_AT": moment})
+        provisioner.start()
+        assert await provisioner.wait(60) == -signal.SIGKILL, f"nothing died at {moment}: {provisioner.log_tail()}"
+    provisioner.start()
+
+
+async def test_a_create_and_a_delete_killed_at_every_moment(
+    sandbox: Sandbox, client: Client, clouds: OpenStackCloudFactory
+) -> None:
+    await sandbox.children["provisioner"].stop()
+    cluster = await client.create()
+    await die_at_each(sandbox, CREATE_POINTS)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    shown = await client.get(f"/v1/clusters/{cluster}")
+    assert await stacks_of(clouds, shown["project_id"], cluster) == {
+        base_stack(cluster): 1,
+        shard_stack(cluster, "default-master", 0): 1,
+        shard_stack(cluster, "default-worker", 0): 1,
+    }
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    assert [node["state"] for node in nodes] == ["joined"] * 3
+    assert len({node["server_id"] for node in nodes}) == 3
+    types = [event["type"] for event in await client.events(cluster)]
+    for once in ("create.requested", "create.started", "create.completed"):
+        assert types.count(f"io.jeroboam.cluster.{once}.v1") == 1
+
+    await sandbox.children["provisioner"].stop()
+    await client.delete(cluster)
+    await die_at_each(sandbox, DELETE_POINTS)
+    assert await client.settled(cluster) is None
+    assert await left_behind(clouds, shown["project_id"], cluster) == []
+    types = [event["type"] for event in await client.events(cluster)]
+    assert types.count("io.jeroboam.cluster.delete.completed.v1") == 1
+    assert types[-1] == "io.jeroboam.cluster.delete.completed.v1"
+    print(f"{len(CREATE_POINTS)} + {len(DELETE_POINTS)} kills, one cluster")
+
+
+async def test_the_relay_killed_between_publishing_and_marking(sandbox: Sandbox, client: Client) -> None:
+    """What it had claimed goes out again under the same ids when its lease has run out; nothing is done twice."""
+    provisioner = sandbox.children["provisioner"]
+    await provisioner.stop()
+    provisioner.arm({"JEROBOAM_CRASH_AT": "relay.published"})
+    provisioner.start()
+    cluster = await client.create()
+    assert await provisioner.wait(60) == -signal.SIGKILL
+    provisioner.start()
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    types = [event["type"] for event in await client.events(cluster)]
+    assert types.count("io.jeroboam.cluster.create.completed.v1") == 1
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
