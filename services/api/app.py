@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from services.api.command_watch import CHANNEL as COMMANDS_CHANNEL
 from services.api.deps import Deps
 from services.api.errors import ApiError
 from services.api.middleware.identity import Identity
@@ -24,7 +25,6 @@ from services.api.openapi import install
 from services.api.rendering import error_response
 from services.api.routes import agent, certificates, clusters, events, nodes, operations, system, templates
 from services.api.translation import translated
-from services.api.usecases.agent import COMMANDS_CHANNEL
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
 
@@ -41,10 +41,12 @@ def create_app(deps: Deps) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await deps.reader.open()
         deps.wakeups.start([CHANNEL, COMMANDS_CHANNEL])
+        deps.commands.start()
         try:
             yield
         finally:
             deps.close_waiters()
+            await deps.commands.stop()
             await deps.wakeups.stop()
             await deps.reader.close()
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from services.api.command_watch import CommandWatch
 from services.api.policy import Policy
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups
@@ -33,6 +34,7 @@ class Deps:
     policy: Policy
     sealer: Sealer
     wakeups: Wakeups
+    commands: CommandWatch
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only asked whether it is there, for readiness
     closing: bool = False
@@ -41,6 +43,7 @@ class Deps:
         """End long polls and streams, because the process is asked to stop."""
         self.closing = True
         self.wakeups.wake_all()
+        self.commands.release()
 
 
 def deps_of(request: Request) -> Deps:
@@ -50,13 +53,16 @@ def deps_of(request: Request) -> Deps:
 
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
     """The usual set; opened and closed by the application's lifespan."""
+    reader = Reader(settings.database_url.get_secret_value(), size=settings.database_pool_size)
+    wakeups = Wakeups(db)
     return Deps(
         settings=settings,
         db=db,
-        reader=Reader(settings.database_url.get_secret_value(), size=settings.database_pool_size),
+        reader=reader,
         clouds=clouds,
         policy=Policy(settings.policy_file),
         sealer=Sealer(settings.secret_keys),
-        wakeups=Wakeups(db),
+        wakeups=wakeups,
+        commands=CommandWatch(reader, wakeups),
         bus=bus,
     )

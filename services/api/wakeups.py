@@ -41,12 +41,16 @@ class Wakeups:
         # Whoever waits holds the old event; whoever comes next gets a fresh one.
         self._changed.pop(channel, asyncio.Event()).set()
 
-    async def wait(self, channel: str, seconds: float) -> bool:
-        """Sleep until the channel changes or `seconds` are over; whether it changed."""
-        event = self._changed[channel]
-        try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
-        return True
+    def expect(self, channel: str) -> asyncio.Event:
+        """The channel's next change. Taken before looking at the database, it cannot be missed by looking."""
+        return self._changed[channel]
+
+
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Sleep until an event is set or `seconds` are over; whether it was set."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.api.deps import Deps
 from services.api.errors import ApiError, bad_request, conflict, not_found
 from services.api.identifiers import as_uuid
+from services.api.wakeups import happens
 from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.states import NodeState
 from shared.drivers.base import Bootstrap, BootstrapContext, NotYet, Secret, SecretKind
@@ -35,7 +36,6 @@ from shared.pki.cluster_secrets import (
 )
 from shared.pki.signing import InvalidRequest, sign_node_request
 
-COMMANDS_CHANNEL = "jeroboam_commands"
 _MASTER = "master"
 _MAX_OUTPUT = 16384
 
@@ -181,14 +181,18 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
 
 async def wait_for_commands(deps: Deps, node_id: str, seconds: float) -> list[dict[str, Any]]:
     """The node's unfinished commands, oldest first; waits up to `seconds` for one. No connection is held meanwhile."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     while True:
-        commands = await _unfinished(deps, node_id)
-        left = deadline - asyncio.get_running_loop().time()
-        if commands or left <= 0 or deps.closing:
-            return commands
-        # A lost notification costs at most this much of the wait.
-        await deps.wakeups.wait(COMMANDS_CHANNEL, min(left, 15.0))
+        change = deps.commands.expect(node_id)
+        try:
+            commands = await _unfinished(deps, node_id)
+            left = deadline - loop.time()
+            if commands or left <= 0 or deps.closing:
+                return commands
+            await happens(change, left)
+        finally:
+            deps.commands.forget(node_id, change)
 
 
 async def _unfinished(deps: Deps, node_id: str) -> list[dict[str, Any]]:

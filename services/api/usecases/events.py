@@ -18,6 +18,7 @@ from services.api.deps import Deps
 from services.api.errors import bad_request, invalid_field
 from services.api.identifiers import as_uuid
 from services.api.views.work import event
+from services.api.wakeups import happens
 from shared.events.catalog import CATALOG, PREFIX
 from shared.events.log import CHANNEL
 from shared.events.reader import Cursor, LoggedEvent, read_events
@@ -91,6 +92,7 @@ async def stream(
     last_sent = time.monotonic()
     yield b": jeroboam\nretry: 1000\n\n"
     while time.monotonic() < until and not deps.closing:
+        change = deps.wakeups.expect(CHANNEL)
         events = await read_log(deps, context, filters, limit=_BATCH)
         for logged in events:
             yield _frame(logged)
@@ -102,7 +104,7 @@ async def stream(
             last_sent = time.monotonic()
             yield b": still here\n\n"
         # The poll is the guarantee; a notification shortens it.
-        await deps.wakeups.wait(CHANNEL, deps.settings.poll_seconds)
+        await happens(change, deps.settings.poll_seconds)
 
 
 def _frame(logged: LoggedEvent) -> bytes:

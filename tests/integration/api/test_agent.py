@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 
+from services.api import command_watch
+from services.api.command_watch import CHANNEL as COMMANDS_CHANNEL
 from services.api.deps import Deps
-from services.api.usecases.agent import COMMANDS_CHANNEL
 from shared.db.engine import notify
 from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
@@ -139,6 +140,30 @@ async def test_commands_are_waited_for(anonymous: httpx.AsyncClient, nodes: list
         assert stored is not None
         assert (stored.ok, stored.output) == (True, "done"), "the first result stands"
     assert (await anonymous.post(f"{url}/{new_id()}/result", headers=headers, json={"ok": True})).status_code == 404
+
+
+async def test_a_command_nobody_told_of_is_found_by_the_poll(
+    anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_watch, "POLL_SECONDS", 0.05)
+    headers = await credential(anonymous, nodes[0], "token-master")
+    url = f"/v1/nodes/{nodes[0]}/commands?wait=30"
+    waiting = asyncio.create_task(anonymous.get(url, headers=headers))
+    async with deps.db.transaction() as session:
+        session.add(NodeCommand(id=new_id(), node_id=nodes[0], name="reset", args={}))
+    got = await asyncio.wait_for(waiting, 20)
+    assert [command["name"] for command in got.json()["commands"]] == ["reset"]
+    assert (await anonymous.get(url, headers=headers)).json() == got.json(), "given again until its result is there"
+
+
+async def test_a_wait_ends_when_the_process_stops(anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps) -> None:
+    headers = await credential(anonymous, nodes[0], "token-master")
+    waiting = asyncio.create_task(anonymous.get(f"/v1/nodes/{nodes[0]}/commands?wait=60", headers=headers))
+    while nodes[0] not in deps.commands._waiting:
+        assert not waiting.done()
+        await asyncio.sleep(0.01)
+    deps.close_waiters()
+    assert (await asyncio.wait_for(waiting, 10)).json() == {"commands": []}
 
 
 async def test_a_node_that_is_being_removed_is_told_to_stop(
