@@ -110,7 +110,7 @@ def server(cloud: TestCloud, api: Api, name: str) -> str:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what the stub was told
+        while not condition():
             await asyncio.sleep(0.01)
 
 

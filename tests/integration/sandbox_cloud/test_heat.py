@@ -173,7 +173,7 @@ async def test_a_delete_ends_a_create_that_hangs(demo: Any) -> None:
     demo.cloud.cloud.faults.put({"behaviours": {"stuck": ["c/node-0$"]}})
     await demo.create("c", nodes(2))
     async with asyncio.timeout(10):
-        while len(await servers(demo)) < 2:  # noqa: ASYNC110 - a cloud is asked, not an event
+        while len(await servers(demo)) < 2:
             await asyncio.sleep(0.02)
     await demo.delete("c")
     await demo.until("c", 404)

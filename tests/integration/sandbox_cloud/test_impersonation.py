@@ -41,7 +41,7 @@ def api(reports: list[tuple[str, str, Any]]) -> Starlette:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what the stub was told
+        while not condition():
             await asyncio.sleep(0.01)
 
 
