@@ -13,7 +13,7 @@ from services.api.deps import Deps, deps_of
 from services.api.errors import ApiError, invalid_field
 from services.api.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
 from services.api.rendering import empty_response, json_response
-from services.api.usecases import agent
+from services.api.usecases import agent, agent_commands
 from shared.drivers.base import NotYet
 from shared.operations.reports import REPORT_KINDS
 
@@ -95,7 +95,7 @@ async def commands(request: Request, node_id: str) -> Response:
     check_query(request, ("wait",))
     deps, node = await _authenticated(request, node_id)
     seconds = integer()("wait", request.query_params.get("wait", "0"))
-    return json_response({"commands": await agent.wait_for_commands(deps, node, min(seconds, MAX_WAIT))})
+    return json_response({"commands": await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))})
 
 
 @router.post("/commands/{command_id}/result", status_code=204)
@@ -105,7 +105,7 @@ async def result(request: Request, node_id: str, command_id: str) -> Response:
     body = parse_body(await read_object(request), RESULT_FIELDS, "result")
     if not storable(command_id):
         raise ApiError(404, "Command could not be found.")
-    await agent.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))
+    await agent_commands.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))
     return empty_response()
 
 

@@ -13,19 +13,17 @@ import json
 import secrets
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.deps import Deps
 from services.api.errors import ApiError, bad_request, conflict, not_found
 from services.api.identifiers import as_uuid
-from services.api.wakeups import happens
-from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
+from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.states import NodeState
 from shared.drivers.base import Bootstrap, BootstrapContext, NotYet, Secret, SecretKind
 from shared.drivers.registry import get_driver
 from shared.drivers.spec import cluster_spec, node_spec, nodegroup_spec
-from shared.operations.commands import make_due
 from shared.operations.node_tokens import hash_token
 from shared.operations.reports import record_report
 from shared.pki.cluster_secrets import (
@@ -37,7 +35,6 @@ from shared.pki.cluster_secrets import (
 from shared.pki.signing import InvalidRequest, sign_node_request
 
 _MASTER = "master"
-_MAX_OUTPUT = 16384
 
 
 def _is(token: str, stored_hash: str | None) -> bool:
@@ -177,52 +174,6 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
     except InvalidRequest:
         raise bad_request(f"Received invalid csr {csr[:200]}.") from None
     return certificate, authority.certificate
-
-
-async def wait_for_commands(deps: Deps, node_id: str, seconds: float) -> list[dict[str, Any]]:
-    """The node's unfinished commands, oldest first; waits up to `seconds` for one. No connection is held meanwhile."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        change = deps.commands.expect(node_id)
-        try:
-            commands = await _unfinished(deps, node_id)
-            left = deadline - loop.time()
-            if commands or left <= 0 or deps.closing:
-                return commands
-            await happens(change, left)
-        finally:
-            deps.commands.forget(node_id, change)
-
-
-async def _unfinished(deps: Deps, node_id: str) -> list[dict[str, Any]]:
-    rows = await deps.reader.rows(
-        "SELECT id, name, args, delivered_at FROM node_commands WHERE node_id = $1 AND finished_at IS NULL "
-        "ORDER BY created_at, id LIMIT 100",
-        node_id,
-    )
-    fresh = [row["id"] for row in rows if row["delivered_at"] is None]
-    if fresh:
-        async with deps.db.transaction() as session:
-            await session.execute(update(NodeCommand).where(NodeCommand.id.in_(fresh)).values(delivered_at=func.now()))
-    return [{"id": row["id"], "name": row["name"], "args": row["args"]} for row in rows]
-
-
-async def finish_command(deps: Deps, node_id: str, command_id: str, *, ok: bool, output: str) -> None:
-    """Store a command's result; the first one stands."""
-    async with deps.db.transaction() as session:
-        command = await session.scalar(
-            select(NodeCommand).where(NodeCommand.id == command_id, NodeCommand.node_id == node_id).with_for_update()
-        )
-        if command is None:
-            raise not_found("Command", command_id)
-        if command.finished_at is None:
-            command.finished_at = deps.clock()
-            command.ok = ok
-            command.output = output[:_MAX_OUTPUT]
-            cluster_id = await session.scalar(select(Node.cluster_id).where(Node.uuid == node_id))
-            assert cluster_id is not None
-            await make_due(session, cluster_id)
 
 
 async def _node(session: AsyncSession, node_id: str) -> tuple[Node, Nodegroup, Cluster]:

@@ -51,7 +51,8 @@ async def client_config(deps: Deps, context: Context, found: Row, hours: int) ->
             cluster_spec(cluster),
             api_address=found["api_address"],
             secrets=secrets,
-            user=context.user_name,
+            # Names are unique in a domain only, and could be one that the engine itself trusts; ids are neither.
+            user=context.user_id,
             groups=[group],
             lifetime=timedelta(hours=hours),
         )

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from services.api.context import Context
 from services.api.deps import Deps
-from services.api.errors import ApiError, bad_request, quota_reached
+from services.api.errors import ApiError, bad_request
 from services.api.fields import parse_body
 from services.api.idempotency import Key, remember
 from services.api.microversion import ZERO_NODES
@@ -25,6 +22,7 @@ from services.api.preflight_fetch import fetch
 from services.api.queries import one_template
 from services.api.reader import Row
 from services.api.usecases.cluster_fields import FIELDS, complete
+from services.api.usecases.cluster_quota import check_quota_early, take_quota
 from services.api.usecases.cluster_rows import cluster_row, nodegroup_rows, specs
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
@@ -65,7 +63,7 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
     deps.policy.check(context, "cluster:create")
     if not context.project_id:
         raise bad_request("A cluster belongs to a project: use a token that is scoped to one.")
-    await _check_quota_early(deps, context)
+    await check_quota_early(deps, context)
     if template["hidden"] and not context.all_projects:
         raise ApiError(403, "Not authorized.")
 
@@ -97,7 +95,7 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
     settings = deps.settings
     answer = {"uuid": prepared.uuid}
     async with deps.db.transaction() as session:
-        await _take_quota(session, deps, context.project_id)
+        await take_quota(session, deps, context.project_id)
         cluster = cluster_row(
             context, prepared.uuid, prepared.values, prepared.template, prepared.driver, prepared.found
         )
@@ -187,32 +185,3 @@ def require_driver(coe: str, distro: str, server_type: str) -> Driver:
             f"Loaded drivers support: {supported_types()}."
         )
     return driver
-
-
-_COUNT_AND_LIMIT = """
-SELECT (SELECT count(*) FROM clusters WHERE project_id = {0}) AS number,
-       (SELECT hard_limit FROM quotas WHERE project_id = {0} AND resource = 'Cluster') AS hard_limit
-"""
-
-
-async def _check_quota_early(deps: Deps, context: Context) -> None:
-    """Refuse before the cloud is asked anything; `_take_quota` decides."""
-    row = await deps.reader.row(_COUNT_AND_LIMIT.format("$1"), context.project_id)
-    assert row is not None
-    _judge_quota(deps, row["number"], row["hard_limit"])
-
-
-async def _take_quota(session: AsyncSession, deps: Deps, project_id: str) -> None:
-    """Count under a lock, so that two creates cannot take the same last place."""
-    # A statement of its own: the count must see what the holder of the lock before us has committed.
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"cluster quota of {project_id}"}
-    )
-    row = (await session.execute(text(_COUNT_AND_LIMIT.format(":project")), {"project": project_id})).one()
-    _judge_quota(deps, row.number, row.hard_limit)
-
-
-def _judge_quota(deps: Deps, number: int, hard_limit: int | None) -> None:
-    limit = deps.settings.max_clusters_per_project if hard_limit is None else hard_limit
-    if number >= limit:
-        raise quota_reached(limit)
