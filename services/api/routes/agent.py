@@ -14,6 +14,7 @@ from services.api.errors import ApiError, invalid_field
 from services.api.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
 from services.api.rendering import empty_response, json_response
 from services.api.usecases import agent, agent_commands
+from shared.drivers.agent import bundle
 from shared.drivers.base import NotYet
 from shared.operations.reports import REPORT_KINDS
 
@@ -97,7 +98,10 @@ async def commands(request: Request, node_id: str) -> Response:
     check_query(request, ("wait",))
     deps, node = await _authenticated(request, node_id)
     seconds = integer()("wait", request.query_params.get("wait", "0"))
-    return json_response({"commands": await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))})
+    found = await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))
+    if "text/plain" in request.headers.get("accept", ""):
+        return Response(bundle.render_commands(found), media_type="text/plain")
+    return json_response({"commands": found})
 
 
 @router.post("/commands/{command_id}/result", status_code=204)
