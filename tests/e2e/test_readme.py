@@ -1,0 +1,106 @@
+"""Every command of the README is run, and the sandbox does what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.sandbox_process import BIN, SandboxProcess
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("readme")]
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+# `make test` is what runs this file.
+COMMANDS = [block.strip() for block in BLOCKS if block.strip() != "make test"]
+
+
+def test_the_blocks_are_those_this_file_runs() -> None:
+    assert [command.splitlines()[0].split("=")[0] for command in COMMANDS] == [
+        "make demo",
+        "make sandbox",
+        "export OS_CLIENT_CONFIG_FILE",
+    ]
+
+
+def test_make_demo() -> None:
+    """The whole of it, on a terminal that can draw nothing."""
+    done = subprocess.run(
+        ["make", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    for said in ("create succeeded", "signed by the cluster's authority", "without a gap", "nothing left behind"):
+        assert said in done.stdout
+
+
+def test_by_hand_and_across_a_restart(tmp_path: Path) -> None:
+    data = tmp_path / "sandbox"
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o011)  # as root the database runs as an unprivileged user
+    began = time.monotonic()
+    sandbox = SandboxProcess("--data-dir", str(data))
+    print(f"ready after {time.monotonic() - began:.1f} s")
+    lines = [line for line in COMMANDS[2].splitlines() if not line.startswith("export ")]
+    assert lines[-1].endswith("cluster delete demo --wait")
+    for line in lines[:2]:
+        said = sandbox.run(paste(line))
+        assert said.returncode == 0, said.stdout + said.stderr
+    wait_complete(sandbox)
+    for line in lines[2:-1]:
+        said = sandbox.run(paste(line), cwd=tmp_path)
+        assert said.returncode == 0, said.stdout + said.stderr
+        assert "demo" in said.stdout or "KUBECONFIG" in said.stdout or "k8s" in said.stdout, line
+    assert (tmp_path / ".jeroboam" / "config").stat().st_mode & 0o777 == 0o600
+    assert sandbox.interrupt() == 0
+    assert "Stopped. State is kept" in sandbox.output
+
+    again = SandboxProcess("--data-dir", str(data))
+    assert again.clouds_file == sandbox.clouds_file
+    shown = again.run(f"{BIN}/openstack coe cluster show demo -f value -c status")
+    assert shown.stdout.strip() == "CREATE_COMPLETE", shown.stdout + shown.stderr
+    deleted = again.run(paste(lines[-1]))
+    assert deleted.returncode == 0, deleted.stdout + deleted.stderr
+    assert "delete succeeded" in deleted.stdout
+    assert again.interrupt() == 0
+
+
+def paste(line: str) -> str:
+    return line.replace(".venv/bin/", f"{BIN}/")
+
+
+def wait_complete(sandbox: SandboxProcess) -> None:
+    end = time.monotonic() + 120
+    status = ""
+    while status != "CREATE_COMPLETE":
+        assert time.monotonic() < end, status
+        said = sandbox.run(f"{BIN}/jeroboam --format json cluster show demo")
+        assert said.returncode == 0, said.stderr
+        status = re.findall(r'"status": "(\w+)"', said.stdout)[0]
+        assert status.endswith("_IN_PROGRESS") or status == "CREATE_COMPLETE", said.stdout
+
+
+def test_wrong_use_is_one_clear_line() -> None:
+    bare = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
+    for arguments, words in (
+        (["cluster", "list"], "OS_CLOUD"),
+        (["--os-cloud", "nowhere", "cluster", "list"], "nowhere"),
+        (["run", "nothing"], "no service 'nothing'"),
+        (["migrate"], "JEROBOAM_DATABASE_URL"),
+    ):
+        done = subprocess.run(
+            [str(BIN / "jeroboam"), *arguments], env=bare, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 1, (arguments, done.stdout, done.stderr)
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
