@@ -12,7 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-
 # A file or a pipe has no width of its own; wide enough for a row of `cluster list`.
 PLAIN_WIDTH = 140
 
