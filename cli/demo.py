@@ -92,7 +92,7 @@ _TEMPLATE = {
     "external_network_id": "public",
     "flavor_id": "m1.small",
     "master_flavor_id": "m1.medium",
-    "network_driver": "calico",
+    "network_driver": "flannel",
     "master_lb_enabled": True,
     "floating_ip_enabled": False,
     "labels": {"master_lb_floating_ip_enabled": "true"},

@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 import secrets
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import or_, select, update
@@ -124,6 +125,8 @@ def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:
         "region": settings.region or "",
         "application_credential_id": stored["id"],
         "application_credential_secret": stored["secret"],
+        # Nodes reach the same Keystone, so they need the CA we check it with.
+        "ca_pem": Path(settings.cacert).read_text() if settings.cacert else "",
     }
 
 

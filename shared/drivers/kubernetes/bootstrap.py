@@ -1,15 +1,63 @@
-"""What one node does to become part of the cluster, rendered for that node."""
+"""What one node does to become part of the cluster, rendered for that node.
+
+Rule: one master makes the cluster, the others join one after another, because etcd takes in one new member at a time;
+workers come as soon as there is a master to join, all at once. A master that comes after others have joined never makes
+a cluster of its own, whatever its number: it may be a machine built anew.
+"""
 
 from __future__ import annotations
 
 from shared.drivers.base import Bootstrap, BootstrapContext, NotYet
+from shared.drivers.kubernetes import addons, host, kubeadm, pki
+from shared.drivers.kubernetes.base_stack import api_mode
 from shared.drivers.kubernetes.labels import Labels
+
+JOINED, FAILED = "joined", "failed"
 
 
 def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
-    """The first master at once; everybody else when it has joined."""
-    masters = sorted((node for node in context.nodes if node.role == "master"), key=lambda node: node.index)
+    """The node's bootstrap, or why its turn has not come."""
+    not_yet = _not_yet(context)
+    if not_yet is not None:
+        return not_yet
+    me, masters = context.node.uuid, host.masters(context)
+    others_joined = any(node.state == JOINED for node in masters if node.uuid != me)
+    first = me == masters[0].uuid
+    # The node says it has a cloud exactly when the add-on that fills in for it is installed.
+    external_cloud = labels.cloud_provider_enabled and bool(context.cloud_config)
+    role = "init" if first and not others_joined else "join"
+    render_config = kubeadm.render_init if role == "init" else kubeadm.render_join
+    files = host.files(context, labels, role=role)
+    config = render_config(context, labels, external_cloud=external_cloud)
+    files.append({"path": f"{host.ETC}/kubeadm.yaml", "content": config, "mode": "0600"})
+    if context.nodegroup.role == "master":
+        files += pki.master_files(context.secrets)
+    if first:
+        files += addons.files(context, labels, external_cloud=external_cloud)
+    return Bootstrap(script=host.script("node.sh"), files=files)
+
+
+def _not_yet(context: BootstrapContext) -> NotYet | None:
+    masters = host.masters(context)
+    me = context.node.uuid
+    if "api_private_address" not in context.base_outputs:
+        return NotYet("the address of the cluster's API is not known yet", 3)
     first = masters[0]
-    if context.node.uuid != first.uuid and first.state != "joined":
+    joined = any(node.state == JOINED for node in masters)
+    if context.nodegroup.role != "master":
+        return None if joined else NotYet(f"waiting for the first master {first.name}", 3)
+    if api_mode(context.cluster) == "vip":
+        # They name each other in their configuration.
+        unknown = [node.name for node in masters if node.ip_address is None]
+        if unknown:
+            return NotYet(f"waiting for the addresses of {', '.join(unknown)}", 3)
+    if me == first.uuid:
+        return None
+    if not joined:
         return NotYet(f"waiting for the first master {first.name}", 3)
-    return Bootstrap(script=f"#!/bin/sh\n# {labels.kube_tag}\n", files=())
+    for node in masters:
+        if node.uuid == me:
+            break
+        if node.state not in (JOINED, FAILED):
+            return NotYet(f"masters join one after another: waiting for {node.name}", 3)
+    return None

@@ -11,7 +11,6 @@ from shared.drivers.base import ClusterSpec, NodegroupSpec
 from shared.drivers.kubernetes.base_stack import api_mode
 from shared.drivers.kubernetes.labels import label_problems, read_labels
 
-POD_PREFIX = 24  # each node's share of the pod network
 # Addresses of the node network that are not for nodes: network, broadcast, gateway, DHCP ports, API.
 RESERVED_ADDRESSES = 8
 
@@ -27,8 +26,12 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     pods = ipaddress.IPv4Network(labels.pods_network_cidr)
     node_network = ipaddress.IPv4Network(cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr)
     services = ipaddress.IPv4Network(labels.service_cluster_ip_range)
-    if pods.prefixlen > POD_PREFIX or 2 ** (POD_PREFIX - pods.prefixlen) < nodes:
-        found.append(f"label pods_network_cidr: {pods} has no /{POD_PREFIX} for each of {nodes} nodes")
+    share = labels.flannel_network_subnetlen
+    if pods.prefixlen > share or 2 ** (share - pods.prefixlen) < nodes:
+        found.append(f"label pods_network_cidr: {pods} has no /{share} for each of {nodes} nodes")
+    # Kubernetes' own limit: a larger pod network than this has more shares than its allocator counts.
+    if share - pods.prefixlen > 16:
+        found.append(f"label pods_network_cidr: {pods} is too large to be cut into /{share}; at most 16 bits apart")
     if node_network.num_addresses - RESERVED_ADDRESSES < nodes:
         found.append(f"label fixed_subnet_cidr: {node_network} has too few addresses for {nodes} nodes")
     named = {"pods_network_cidr": pods, "the node network": node_network, "service_cluster_ip_range": services}

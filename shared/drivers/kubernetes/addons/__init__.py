@@ -1,0 +1,34 @@
+"""What a cluster gets beside kubeadm's own CoreDNS and kube-proxy.
+
+Rule: manifests are our own, written from each project's documented interface, and are applied again whenever the
+first master's bootstrap runs, so a changed label can be rolled out. File names give the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import yaml
+
+from shared.drivers.base import BootstrapContext
+from shared.drivers.kubernetes.addons import access, cinder_csi, cloud_controller, flannel
+from shared.drivers.kubernetes.addons.objects import Object
+from shared.drivers.kubernetes.labels import Labels
+
+DIRECTORY = "/etc/jeroboam/addons"
+
+
+def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> list[dict[str, str]]:
+    """The manifests for the first master; readable by root only, because one holds the cloud's credential."""
+    manifests: dict[str, Sequence[Object]] = {"10-access": access.render()}
+    if labels.network_driver == "flannel":
+        manifests["20-flannel"] = flannel.render(labels)
+    if external_cloud:
+        manifests["30-cloud-config"] = [cloud_controller.secret(context, labels)]
+        manifests["40-cloud-controller"] = cloud_controller.render(context, labels)
+        if labels.cinder_csi_enabled:
+            manifests["50-cinder-csi"] = cinder_csi.render(context, labels)
+    return [
+        {"path": f"{DIRECTORY}/{name}.yaml", "content": yaml.safe_dump_all(objects, sort_keys=False), "mode": "0600"}
+        for name, objects in manifests.items()
+    ]

@@ -1,0 +1,86 @@
+"""Small helpers to write Kubernetes objects as plain dicts. Source: the Kubernetes API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Object = dict[str, Any]
+
+SYSTEM = "kube-system"
+RBAC = "rbac.authorization.k8s.io"
+ON_MASTERS = {"node-role.kubernetes.io/control-plane": ""}
+TOLERATE_MASTERS = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+# Put on every node until the cloud controller has seen it.
+TOLERATE_NEW_NODES = {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
+TOLERATE_ALL = {"operator": "Exists"}
+
+
+def image(prefix: str, name: str, tag: str, *, path: str = "") -> str:
+    """An add-on's image.
+
+    Args:
+        prefix: the label container_infra_prefix; its registry holds all images side by side, as Magnum's does.
+        path: where the image lies in the registry that kubeadm itself uses; the node knows which one that is.
+    """
+    return f"{prefix}{name}:{tag}" if prefix else f"@REGISTRY@/{path}{name}:{tag}"
+
+
+def metadata(name: str, namespace: str | None = None, **more: Any) -> Object:
+    return {"name": name, **({"namespace": namespace} if namespace else {}), **more}
+
+
+def rule(groups: str, resources: str, verbs: str) -> Object:
+    """One rule of a role; each argument is separated by spaces, `core` is the group without a name."""
+    return {
+        "apiGroups": ["" if group == "core" else group for group in groups.split()],
+        "resources": resources.split(),
+        "verbs": verbs.split(),
+    }
+
+
+def account(name: str, namespace: str, role: str, rules: Sequence[Mapping[str, Any]]) -> list[Object]:
+    """A service account and the cluster role it holds."""
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name, namespace)},
+        {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": metadata(role), "rules": list(rules)},
+        binding(role, role, {"kind": "ServiceAccount", "name": name, "namespace": namespace}),
+    ]
+
+
+def binding(name: str, role: str, subject: Mapping[str, str]) -> Object:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata(name),
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [dict(subject)],
+    }
+
+
+def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], **spec: Any) -> Object:
+    """A DaemonSet or Deployment whose pods carry the label `app=<name>`."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": metadata(name, namespace, labels=labels),
+        "spec": {
+            **spec,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": dict(pod)},
+        },
+    }
+
+
+def from_field(name: str, path: str) -> Object:
+    """An environment variable taken from the pod itself."""
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def host_path(name: str, path: str, kind: str = "") -> Object:
+    return {"name": name, "hostPath": {"path": path, **({"type": kind} if kind else {})}}
+
+
+def mount(name: str, path: str, **more: Any) -> Object:
+    return {"name": name, "mountPath": path, **more}

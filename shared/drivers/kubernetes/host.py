@@ -1,0 +1,202 @@
+"""Files of a node's operating system: kernel, containerd, proxies, the shared address, and what the scripts read.
+
+Rule: what differs between nodes is data in files, never generated shell; the scripts are the same on every node.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+from shared.drivers.base import BootstrapContext, NodeSpec
+from shared.drivers.kubernetes import kubeadm, pki
+from shared.drivers.kubernetes.base_stack import api_mode
+from shared.drivers.kubernetes.labels import Labels
+
+File = dict[str, str]
+ETC = "/etc/jeroboam"
+
+_MODULES = "overlay\nbr_netfilter\n"
+_SYSCTL = """\
+net.bridge.bridge-nf-call-iptables = 1
+net.bridge.bridge-nf-call-ip6tables = 1
+net.ipv4.ip_forward = 1
+"""
+# The node script puts the pause image in: only kubeadm knows which one belongs to its version.
+_CONTAINERD = """\
+version = 2
+
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "@SANDBOX_IMAGE@"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+  SystemdCgroup = true
+
+[plugins."io.containerd.grpc.v1.cri".registry]
+  config_path = "/etc/containerd/certs.d"
+"""
+
+
+def script(name: str) -> str:
+    """One of the driver's scripts, as it runs on nodes."""
+    return resources.files("shared.drivers.kubernetes").joinpath("scripts", name).read_text()
+
+
+def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]:
+    """Everything but kubeadm's own.
+
+    Args:
+        role: `init` or `join`, what kubeadm is to do.
+    """
+    found = [
+        _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
+        _file(f"{ETC}/health", script("health.sh"), "0755"),
+        _file(f"{ETC}/containerd.toml", _CONTAINERD),
+        _file("/etc/modules-load.d/kubernetes.conf", _MODULES),
+        _file("/etc/sysctl.d/90-kubernetes.conf", _SYSCTL),
+        *_proxies(context, labels),
+        *_insecure_registry(context.cluster.insecure_registry),
+    ]
+    if context.nodegroup.role == "master":
+        found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
+        if api_mode(context.cluster) == "vip":
+            found.append(_file(f"{ETC}/keepalived.conf", _keepalived(context), "0600"))
+    return found
+
+
+def masters(context: BootstrapContext) -> Sequence[NodeSpec]:
+    """The cluster's masters in the order in which they join."""
+    return sorted((node for node in context.nodes if node.role == "master"), key=lambda node: node.index)
+
+
+def _file(path: str, content: str, mode: str = "0644") -> File:
+    return {"path": path, "content": content, "mode": mode}
+
+
+def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
+    master = context.nodegroup.role == "master"
+    shared_address = master and api_mode(context.cluster) == "vip"
+    values: dict[str, Any] = {
+        "ROLE": role,
+        "MASTER": "yes" if master else "no",
+        "NODE_NAME": context.node.name,
+        "API_PORT": context.cluster.apiserver_port,
+        "KUBERNETES_VERSION": labels.kube_tag,
+        "KUBERNETES_APT_MIRROR": labels.kubernetes_apt_mirror or "",
+        "IMAGE_REPOSITORY": labels.container_infra_prefix.rstrip("/"),
+        "CRI_SOCKET": kubeadm.CRI_SOCKET,
+        "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
+        "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
+        "CNI_MANIFEST_URL": labels.cni_manifest_url or "",
+        "POST_INSTALL_MANIFEST_URL": labels.post_install_manifest_url or "",
+    }
+    cluster = context.cluster
+    if cluster.http_proxy or cluster.https_proxy:
+        values |= {
+            "http_proxy": cluster.http_proxy or "",
+            "https_proxy": cluster.https_proxy or "",
+            "no_proxy": _no_proxy(context, labels),
+        }
+    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+
+
+def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
+    """What must never go through the proxy: the cluster itself, and what the user named."""
+    cluster, outputs = context.cluster, context.base_outputs
+    given = [part.strip() for part in (cluster.no_proxy or "").split(",")]
+    own = [
+        "127.0.0.1",
+        "localhost",
+        str(outputs["api_private_address"]),
+        str(outputs.get("api_address") or ""),
+        cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr,
+        labels.pods_network_cidr,
+        labels.service_cluster_ip_range,
+        ".svc",
+        f".{labels.dns_cluster_domain}",
+    ]
+    return ",".join(dict.fromkeys(part for part in (*given, *own) if part))
+
+
+def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
+    """For what goes out to fetch: containerd and apt. Kubernetes' own parts speak within the cluster only."""
+    cluster = context.cluster
+    proxies = {"http": cluster.http_proxy, "https": cluster.https_proxy}
+    used = {scheme: url for scheme, url in proxies.items() if url}
+    if not used:
+        return []
+    variables = {f"{scheme.upper()}_PROXY": url for scheme, url in used.items()}
+    variables["NO_PROXY"] = _no_proxy(context, labels)
+    unit = "[Service]\n" + "".join(f'Environment="{name}={_unit(value)}"\n' for name, value in variables.items())
+    apt = "".join(f'Acquire::{scheme}::Proxy "{url}";\n' for scheme, url in used.items())
+    return [
+        _file("/etc/systemd/system/containerd.service.d/proxy.conf", unit, "0600"),
+        _file("/etc/apt/apt.conf.d/95jeroboam-proxy", apt, "0600"),
+    ]
+
+
+def _unit(value: str) -> str:
+    """A value inside double quotes of a systemd unit."""
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+
+
+def _insecure_registry(registry: str | None) -> list[File]:
+    if not registry:
+        return []
+    host = registry.removeprefix("http://").removeprefix("https://").strip("/")
+    hosts = (
+        f'server = "http://{host}"\n\n[host."http://{host}"]\n'
+        '  capabilities = ["pull", "resolve"]\n  skip_verify = true\n'
+    )
+    return [_file(f"/etc/containerd/certs.d/{host}/hosts.toml", hosts)]
+
+
+def _keepalived(context: BootstrapContext) -> str:
+    """Masters agree by unicast who holds the address: Neutron's networks pass no multicast to count on.
+
+    A master whose API server does not answer yields to one whose does.
+    """
+    order = [node.uuid for node in masters(context)]
+    peers = [str(node.ip_address) for node in masters(context) if node.uuid != context.node.uuid]
+    listed = "".join(f"        {peer}\n" for peer in peers)
+    return f"""\
+global_defs {{
+    enable_script_security
+    script_user root
+}}
+
+vrrp_script apiserver {{
+    script "{ETC}/check-apiserver"
+    interval 5
+    timeout 4
+    rise 2
+    fall 3
+    weight -100
+}}
+
+vrrp_instance api {{
+    state BACKUP
+    interface @INTERFACE@
+    virtual_router_id {int(context.cluster.uuid[:2], 16) % 254 + 1}
+    priority {200 - order.index(context.node.uuid)}
+    advert_int 1
+    unicast_src_ip {context.node.ip_address}
+    unicast_peer {{
+{listed}    }}
+    authentication {{
+        auth_type PASS
+        auth_pass {pki.vrrp_password(context.secrets)}
+    }}
+    virtual_ipaddress {{
+        {context.base_outputs["api_private_address"]}/32
+    }}
+    track_script {{
+        apiserver
+    }}
+}}
+"""

@@ -1,0 +1,180 @@
+"""kubeadm's configuration of one node, as `kubeadm.k8s.io/v1beta4` documents.
+
+Rule: dicts in the API's own shape, rendered by a YAML library: no template, no quoting of ours. Masters get the
+cluster's keys as files, so certificates are never uploaded to the cluster, and the bootstrap token is the cluster's
+own, so any node can join at any time without somebody making a new one. Source: kubeadm's configuration reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from shared.drivers.base import BootstrapContext
+from shared.drivers.kubernetes import pki
+from shared.drivers.kubernetes.label_types import parse_options
+from shared.drivers.kubernetes.labels import Labels
+
+API = "kubeadm.k8s.io/v1beta4"
+CRI_SOCKET = "unix:///run/containerd/containerd.sock"
+CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+Document = dict[str, Any]
+
+
+def render_init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> str:
+    """The configuration of the master that makes the cluster."""
+    return _dump(
+        _init(context, labels, external_cloud=external_cloud),
+        _cluster(context, labels),
+        _kubelet(labels),
+        _kube_proxy(labels),
+    )
+
+
+def render_join(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> str:
+    """The configuration of a node that joins, as a master or as a worker."""
+    document: Document = {
+        "apiVersion": API,
+        "kind": "JoinConfiguration",
+        "nodeRegistration": _registration(context, labels, external_cloud=external_cloud),
+        "discovery": {
+            "bootstrapToken": {
+                "token": context.secrets["bootstrap_token"].secret,
+                "apiServerEndpoint": endpoint(context),
+                "caCertHashes": [pki.authority_hash(context.secrets)],
+            }
+        },
+    }
+    if context.nodegroup.role == "master":
+        document["controlPlane"] = {"localAPIEndpoint": _local_endpoint(context)}
+    return _dump(document)
+
+
+def endpoint(context: BootstrapContext) -> str:
+    """Where nodes reach the API: its address inside, which needs no way out and back."""
+    return f"{context.base_outputs['api_private_address']}:{context.cluster.apiserver_port}"
+
+
+def _dump(*documents: Document) -> str:
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
+def _init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> Document:
+    return {
+        "apiVersion": API,
+        "kind": "InitConfiguration",
+        "bootstrapTokens": [
+            {
+                "token": context.secrets["bootstrap_token"].secret,
+                "description": "Jeroboam: nodes of this cluster join with it",
+                "ttl": "0s",  # nodes added in a year join with it too; it is told to authenticated nodes only
+                "usages": ["signing", "authentication"],
+                "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+            }
+        ],
+        "nodeRegistration": _registration(context, labels, external_cloud=external_cloud),
+        "localAPIEndpoint": _local_endpoint(context),
+    }
+
+
+def _cluster(context: BootstrapContext, labels: Labels) -> Document:
+    outputs = context.base_outputs
+    masters = [node for node in context.nodes if node.role == "master"]
+    addresses = [outputs.get("api_address"), outputs["api_private_address"]]
+    addresses += [address for node in masters for address in (node.ip_address, node.floating_ip)]
+    names = ["127.0.0.1", "localhost", *(str(address) for address in addresses if address)]
+    document: Document = {
+        "apiVersion": API,
+        "kind": "ClusterConfiguration",
+        "clusterName": label_value(context.cluster.name) or context.cluster.uuid,
+        "kubernetesVersion": labels.kube_tag,
+        "controlPlaneEndpoint": endpoint(context),
+        "certificatesDir": "/etc/kubernetes/pki",
+        "networking": {
+            "podSubnet": labels.pods_network_cidr,
+            "serviceSubnet": labels.service_cluster_ip_range,
+            "dnsDomain": labels.dns_cluster_domain,
+        },
+        "apiServer": {
+            "certSANs": list(dict.fromkeys(names)),
+            "extraArgs": _arguments(labels.kubeapi_options),
+        },
+        "controllerManager": {
+            "extraArgs": [
+                {"name": "node-cidr-mask-size", "value": str(labels.flannel_network_subnetlen)},
+                *_arguments(labels.kubecontroller_options),
+            ]
+        },
+        "scheduler": {"extraArgs": _arguments(labels.kubescheduler_options)},
+    }
+    if labels.container_infra_prefix:
+        document["imageRepository"] = labels.container_infra_prefix.rstrip("/")
+    return document
+
+
+def _kubelet(labels: Labels) -> Document:
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "cgroupDriver": "systemd",
+        "clusterDNS": [labels.dns_address],
+        "clusterDomain": labels.dns_cluster_domain,
+        "rotateCertificates": True,
+    }
+
+
+def _kube_proxy(labels: Labels) -> Document:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": labels.kube_proxy_mode,
+        "clusterCIDR": labels.pods_network_cidr,
+    }
+
+
+def _local_endpoint(context: BootstrapContext) -> Document:
+    local: Document = {"bindPort": context.cluster.apiserver_port}
+    if context.node.ip_address:
+        local["advertiseAddress"] = context.node.ip_address
+    return local
+
+
+def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> Document:
+    arguments = [{"name": "node-labels", "value": _node_labels(context)}]
+    if external_cloud:
+        arguments.append({"name": "cloud-provider", "value": "external"})
+    if context.node.ip_address:
+        arguments.append({"name": "node-ip", "value": context.node.ip_address})
+    taints = [dict(taint) for taint in context.nodegroup.node_taints]
+    if context.nodegroup.role == "master":
+        taints.insert(0, dict(CONTROL_PLANE_TAINT))
+    return {
+        # The cloud controller finds a node's server by this name.
+        "name": context.node.name,
+        "criSocket": CRI_SOCKET,
+        "taints": taints,
+        "kubeletExtraArgs": [*arguments, *_arguments(labels.kubelet_options)],
+    }
+
+
+def _node_labels(context: BootstrapContext) -> str:
+    """Magnum's two labels, then the nodegroup's own."""
+    group = context.nodegroup
+    labels: Mapping[str, str] = {
+        "magnum.openstack.org/role": label_value(group.role),
+        "magnum.openstack.org/nodegroup": label_value(group.name),
+        **group.node_labels,
+    }
+    return ",".join(f"{name}={value}" for name, value in labels.items())
+
+
+def label_value(text: str) -> str:
+    """The nearest thing to `text` that Kubernetes takes as a label's value."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("-_.")
+
+
+def _arguments(options: str) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in parse_options(options)]

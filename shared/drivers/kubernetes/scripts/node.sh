@@ -1,0 +1,205 @@
+#!/bin/sh
+# Makes this machine a node of its Kubernetes cluster, with kubeadm and containerd.
+#
+# Rule: it may be run again at any time and ends right: after a reboot, and after having been cut off anywhere. What
+# kubeadm left half-made is reset, but only while $member does not exist: from then on this node holds data of the
+# cluster, and nothing here takes it away. It ends when the node works, because the agent then says it has joined.
+set -eu
+umask 022
+
+root=${JEROBOAM_ROOT:-}
+etc=$root/etc/jeroboam
+kubernetes=$root/etc/kubernetes
+member=$root/var/lib/jeroboam/member
+# shellcheck source=/dev/null
+. "$etc/node.env"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+
+step() { echo "== $*"; }
+fail() {
+    echo "jeroboam: $*" >&2
+    exit 1
+}
+
+# until_done SECONDS WHAT COMMAND...: repeat the command until it succeeds, or fail with WHAT and its last words.
+until_done() {
+    end=$(($(date +%s) + $1)) what=$2
+    shift 2
+    until words=$("$@" 2>&1); do
+        [ "$(date +%s)" -lt "$end" ] || fail "$what: $(printf '%s' "$words" | tail -n 3)"
+        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
+    done
+}
+
+# fetch LABEL URL FILE: from the operator's own mirror.
+fetch() {
+    http_proxy=${http_proxy:-} https_proxy=${https_proxy:-} no_proxy=${no_proxy:-} \
+        curl --fail --silent --show-error --location --retry 5 --retry-delay 3 --connect-timeout 10 --max-time 120 \
+        --output "$3" "$2" || fail "label $1: $2 could not be fetched"
+}
+
+prepare_host() {
+    step "prepare the host"
+    swapoff -a
+    [ ! -f "$root/etc/fstab" ] || sed -i '/^[^#].*[[:space:]]swap[[:space:]]/s/^/# /' "$root/etc/fstab"
+    while read -r module; do modprobe "$module"; done <"$root/etc/modules-load.d/kubernetes.conf"
+    sysctl --quiet --system
+}
+
+# The volume for container images: the one with our label, else the blank disk of the size that was asked for.
+find_volume() {
+    blkid -L containers && return
+    lsblk -bdnpo NAME,SIZE,TYPE | while read -r name size kind; do
+        [ "$kind" = disk ] && [ "$size" = "$((CONTAINER_VOLUME_GIB * 1073741824))" ] || continue
+        # Nothing on it and no partitions: neither the system's disk nor a configuration drive.
+        [ -n "$(lsblk -nro FSTYPE,PARTTYPE "$name" | tr -d ' \n')" ] || echo "$name"
+    done | head -n 1 | grep .
+}
+
+mount_container_volume() {
+    [ -n "$CONTAINER_VOLUME_GIB" ] || return 0
+    if mountpoint -q /var/lib/containerd; then return; fi
+    step "mount the container volume"
+    until_done 300 "no blank disk of $CONTAINER_VOLUME_GIB GiB has appeared" find_volume
+    disk=$(find_volume)
+    [ -n "$(blkid -o value -s TYPE "$disk" || :)" ] || mkfs.ext4 -q -L containers "$disk"
+    mkdir -p /var/lib/containerd
+    grep -q '^LABEL=containers ' "$root/etc/fstab" ||
+        echo 'LABEL=containers /var/lib/containerd ext4 defaults,nofail 0 2' >>"$root/etc/fstab"
+    mount /var/lib/containerd
+}
+
+# Engine packages come with the image or from the operator's mirror; an image that has them is not touched.
+install_packages() {
+    missing=
+    command -v containerd >/dev/null || missing=containerd
+    [ -z "$VIRTUAL_IP" ] || command -v keepalived >/dev/null || missing="$missing keepalived"
+    found=$(kubeadm version -o short 2>/dev/null || :)
+    # A member is upgraded by the upgrade command, one node after another, never from here.
+    if [ ! -f "$member" ] && { [ "$found" != "$KUBERNETES_VERSION" ] || ! command -v kubelet >/dev/null ||
+        ! command -v kubectl >/dev/null; }; then
+        [ -n "$KUBERNETES_APT_MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster wants" \
+            "$KUBERNETES_VERSION: take an image with kubeadm, kubelet and kubectl of that version," \
+            "or set the label kubernetes_apt_mirror"
+        minor=${KUBERNETES_VERSION%.*}
+        packages=$KUBERNETES_APT_MIRROR/$minor/deb
+        mkdir -p "$root/etc/apt/keyrings" "$root/etc/apt/sources.list.d"
+        fetch kubernetes_apt_mirror "$packages/Release.key" "$root/etc/apt/keyrings/kubernetes.asc"
+        echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $packages/ /" \
+            >"$root/etc/apt/sources.list.d/kubernetes.list"
+        number=${KUBERNETES_VERSION#v}
+        missing="$missing kubeadm=$number-* kubelet=$number-* kubectl=$number-*"
+    fi
+    [ -n "$missing" ] || return 0
+    step "install$missing"
+    until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
+    # shellcheck disable=SC2086 # a list of packages
+    apt-get -q -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=300 \
+        -o Acquire::Retries=5 -o Dpkg::Options::=--force-confold install $missing ||
+        fail "the packages$missing could not be installed"
+    apt-mark hold kubeadm kubelet kubectl >/dev/null
+}
+
+images() {
+    kubeadm config images list --kubernetes-version "$KUBERNETES_VERSION" \
+        ${IMAGE_REPOSITORY:+--image-repository "$IMAGE_REPOSITORY"} 2>/dev/null
+}
+
+# Only kubeadm knows which pause image belongs to its version.
+configure_containerd() {
+    pause=$(images | grep '/pause:' | head -n 1)
+    [ -n "$pause" ] || fail "kubeadm names no pause image for $KUBERNETES_VERSION"
+    mkdir -p "$root/etc/containerd"
+    sed "s|@SANDBOX_IMAGE@|$pause|" "$etc/containerd.toml" >"$root/etc/containerd/config.toml.new"
+    systemctl daemon-reload
+    systemctl enable --quiet containerd kubelet
+    if ! cmp -s "$root/etc/containerd/config.toml.new" "$root/etc/containerd/config.toml"; then
+        step "configure containerd"
+        mv "$root/etc/containerd/config.toml.new" "$root/etc/containerd/config.toml"
+        systemctl restart containerd
+    else
+        rm "$root/etc/containerd/config.toml.new"
+        systemctl start containerd
+    fi
+}
+
+# Masters without a load balancer share an address.
+share_address() {
+    [ -n "$VIRTUAL_IP" ] || return 0
+    step "share the address $VIRTUAL_IP"
+    mkdir -p "$root/etc/keepalived"
+    interface=$(ip -o -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
+    (umask 077 && sed "s|@INTERFACE@|${interface:?no default route}|" "$etc/keepalived.conf" \
+        >"$root/etc/keepalived/keepalived.conf")
+    systemctl enable --quiet keepalived
+    systemctl restart keepalived
+    [ "$ROLE" != init ] || until_done 60 "keepalived has not taken $VIRTUAL_IP" has_address "$VIRTUAL_IP"
+}
+
+has_address() { ip -o addr show | grep -q " $1/"; }
+
+become_member() {
+    if [ -f "$member" ]; then
+        systemctl start kubelet
+        return
+    fi
+    if [ -e "$kubernetes/kubelet.conf" ] || [ -e "$kubernetes/manifests/kube-apiserver.yaml" ]; then
+        step "reset what an earlier attempt left"
+        kubeadm reset --force --cri-socket "$CRI_SOCKET"
+    fi
+    if [ -d "$etc/pki" ]; then
+        mkdir -p "$kubernetes/pki"
+        cp -a "$etc/pki/." "$kubernetes/pki/"
+    fi
+    step "kubeadm $ROLE"
+    if [ "$ROLE" = init ]; then
+        kubeadm init --config "$etc/kubeadm.yaml" --skip-token-print || fail "kubeadm init failed"
+    else
+        kubeadm join --config "$etc/kubeadm.yaml" || fail "kubeadm join failed"
+    fi
+    : >"$member"
+}
+
+apply_add_ons() {
+    [ -d "$etc/addons" ] || return 0
+    export KUBECONFIG="$kubernetes/admin.conf"
+    until_done 600 "the API does not answer /readyz" kubectl get --raw /readyz
+    # Where the operator names no registry of his own, add-ons come from the one kubeadm uses.
+    registry=$(images | sed -n 's|/kube-apiserver:.*||p' | head -n 1)
+    for manifest in "$etc"/addons/*.yaml; do
+        step "apply ${manifest##*/}"
+        # It may hold the cloud's credential.
+        (umask 077 && sed "s|@REGISTRY@|$registry|g" "$manifest" >"$manifest.now")
+        until_done 120 "${manifest##*/} was refused" \
+            kubectl apply --server-side --force-conflicts -f "$manifest.now"
+        rm -f "$manifest.now"
+    done
+    for label in cni_manifest_url post_install_manifest_url; do
+        case $label in cni*) url=$CNI_MANIFEST_URL ;; *) url=$POST_INSTALL_MANIFEST_URL ;; esac
+        [ -n "$url" ] || continue
+        step "apply $label"
+        fetch "$label" "$url" "$etc/manifest.yaml"
+        until_done 120 "label $label: the manifest was refused" \
+            kubectl apply --server-side --force-conflicts -f "$etc/manifest.yaml"
+    done
+}
+
+is_ready() {
+    ready=$(kubectl --kubeconfig "$kubernetes/kubelet.conf" get node "$NODE_NAME" \
+        -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{" "}{.status.conditions[?(@.type=="Ready")].message}')
+    [ "${ready%% *}" = True ] || {
+        echo "$ready"
+        return 1
+    }
+}
+
+prepare_host
+mount_container_volume
+install_packages
+configure_containerd
+share_address
+become_member
+apply_add_ons
+step "wait until the node is ready"
+until_done 900 "the node is not ready" is_ready
+step "done"
