@@ -38,6 +38,8 @@ async def nodes(user: httpx.AsyncClient, template: dict[str, Any], deps: Deps) -
         for row in rows:
             row.token_hash = hash_token(f"token-{row.role}")
             row.state = NodeState.CREATING
+        outputs = {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
+        await session.execute(update(Cluster).where(Cluster.uuid == cluster).values(base_outputs=outputs))
     return [row.uuid for row in rows]
 
 

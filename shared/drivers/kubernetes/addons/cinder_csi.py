@@ -14,7 +14,6 @@ from shared.drivers.kubernetes.addons.objects import (
     TOLERATE_ALL,
     Object,
     account,
-    from_field,
     host_path,
     image,
     metadata,
@@ -141,7 +140,6 @@ def _plugin(context: BootstrapContext, labels: Labels, *arguments: str) -> Objec
             "--with-topology=false",
             *arguments,
         ],
-        "env": [from_field("NODE_ID", "spec.nodeName")],
         "volumeMounts": [mount("cloud-config", cloud_controller.DIRECTORY, readOnly=True)],
     }
 

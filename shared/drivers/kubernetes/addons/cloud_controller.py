@@ -86,6 +86,7 @@ def _pod(context: BootstrapContext, labels: Labels) -> Object:
     tag = labels.cloud_provider_tag or f"{labels.minor}.0"
     return {
         "hostNetwork": True,
+        "securityContext": {"runAsUser": 1001},
         "nodeSelector": ON_MASTERS,
         "priorityClassName": "system-cluster-critical",
         "serviceAccountName": "cloud-controller-manager",
