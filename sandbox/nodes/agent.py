@@ -109,11 +109,12 @@ class NodeAgent:
             try:
                 remembered = self.memory.get(self.machine.id) or await self._exchange(client)
                 client.headers["Authorization"] = f"Bearer {remembered.credential}"
-                if not remembered.joined and not await self._join(client, remembered):
-                    return
+                if not remembered.joined:
+                    await self._join(client, remembered)
+                # A node that could not join stays, as a real one does: it may be told to try again.
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._heartbeats(client))
-                    group.create_task(self._commands(client))
+                    group.create_task(self._commands(client, remembered))
             except GaveUp as error:
                 self._log.warning("node gave up", reason=str(error))
 
@@ -126,17 +127,16 @@ class NodeAgent:
         self.memory.put(self.machine.id, remembered)
         return remembered
 
-    async def _join(self, client: httpx.AsyncClient, remembered: Remembered) -> bool:
+    async def _join(self, client: httpx.AsyncClient, remembered: Remembered) -> None:
         addresses = list(self.machine.addresses[:MOST_ADDRESSES])
         await self._report(client, "announced", addresses=addresses, data={})
         script = await self._bootstrap(client)
         await asyncio.sleep(self.times.draw(self.times.bootstrap) * self._slowness())
         if self.behaviours.behaves("fail_join", self.machine.name):
             await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
-            return False
+            return
         await self._report(client, "joined", data={"version": str(script.get("revision", ""))})
         self.memory.put(self.machine.id, replace(remembered, joined=True))
-        return True
 
     async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any]:
         while True:
@@ -154,7 +154,7 @@ class NodeAgent:
             await self._report(client, "heartbeat", data={"healthy": healthy})
             await asyncio.sleep(self.times.heartbeat)
 
-    async def _commands(self, client: httpx.AsyncClient) -> None:
+    async def _commands(self, client: httpx.AsyncClient, remembered: Remembered) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             asked = clock()
@@ -162,7 +162,10 @@ class NodeAgent:
             answer = await self._ask(client, "GET", f"/commands?wait={self.times.poll}", timeout=limit)
             commands = answer.json().get("commands", [])
             for command in commands:
-                await asyncio.sleep(self.times.draw(self.times.command))
+                if command.get("name") == "bootstrap":
+                    await self._join(client, remembered)
+                else:
+                    await asyncio.sleep(self.times.draw(self.times.command))
                 self._log.info("node carried out a command", command=command.get("name"))
                 result = {"ok": True, "output": ""}
                 await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))

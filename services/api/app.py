@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from services.api.command_watch import CHANNEL as COMMANDS_CHANNEL
 from services.api.deps import Deps
 from services.api.errors import ApiError
 from services.api.middleware.identity import Identity
@@ -27,6 +26,7 @@ from services.api.routes import agent, certificates, clusters, events, nodes, op
 from services.api.translation import translated
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
+from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
 
 log = structlog.get_logger(__name__)
 # Routes are tried in order, so what is asked most comes first.

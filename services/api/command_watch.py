@@ -13,8 +13,8 @@ import structlog
 
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups, happens
+from shared.operations.node_commands import CHANNEL
 
-CHANNEL = "jeroboam_commands"
 POLL_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)

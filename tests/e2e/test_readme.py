@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,10 +47,16 @@ def test_make_demo() -> None:
         assert said in done.stdout
 
 
-def test_by_hand_and_across_a_restart(tmp_path: Path) -> None:
-    data = tmp_path / "sandbox"
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # as root the database runs as an unprivileged user
+@pytest.fixture
+def data() -> Iterator[Path]:
+    """A directory for the sandbox. As root its database runs as an unprivileged user and must be able to reach it."""
+    directory = Path(tempfile.mkdtemp(prefix="jeroboam-readme-"))
+    directory.chmod(0o711)
+    yield directory / "sandbox"
+    shutil.rmtree(directory)
+
+
+def test_by_hand_and_across_a_restart(data: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     sandbox = SandboxProcess("--data-dir", str(data))
     print(f"ready after {time.monotonic() - began:.1f} s")

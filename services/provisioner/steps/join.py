@@ -11,14 +11,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.provisioner.context import Context
 from services.provisioner.steps.stacks import poll_delay
-from shared.db.models import Node, NodeCommand, OperationStep
+from shared.db.models import Node, OperationStep
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
+from shared.operations.node_commands import send_command
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
 
@@ -67,13 +67,7 @@ async def _ask_again(session: AsyncSession, operation: OperationView, nodes: Seq
         if node.state != NodeState.FAILED or node.server_id is None:
             continue
         command = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {node.uuid}"))
-        asked = await session.execute(
-            insert(NodeCommand)
-            .values(id=command, node_id=node.uuid, name="bootstrap")
-            .on_conflict_do_nothing()
-            .returning(NodeCommand.id)
-        )
-        if asked.first() is not None:
+        if await send_command(session, node.uuid, "bootstrap", command_id=command):
             await move_node(session, node, NodeState.ANNOUNCED, project_id=operation.project_id)
 
 
