@@ -1,0 +1,186 @@
+"""The API under load, against bare FastAPI with the same SQL in the same run.
+
+Rounds alternate between the two, so that both meet the same neighbours; what counts is the CPU time of the server
+process per request, and the ratio of each round. Writes ask the cloud before they store anything, so they are told
+apart: the template's POST against storing it alone, a cluster's `dry_run` (understand, check, ask the cloud) against
+the whole POST. The provisioner is stopped for the latter, so that nothing but the API is at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import asyncpg
+import httpx
+
+from benchmarks.client import issue_token, template_body, user_of
+from benchmarks.http_load import RequestMaker, drive, request_bytes
+from benchmarks.measure import Figure, cpu_seconds, p50_p99
+from benchmarks.rows import fill
+from sandbox.ports import free_port
+from sandbox.processes import ChildProcess
+from sandbox.run import Sandbox, running_sandbox
+
+BUDGET_RATIO = 1.5
+_START_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Server:
+    """One process under load, and what its rounds showed: answers a second, CPU and wall seconds per answer."""
+
+    name: str
+    port: int
+    pid: int
+    headers: dict[str, str]
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    async def round(
+        self, make: RequestMaker, *, connections: int, seconds: float, expected: int, most: int | None = None
+    ) -> None:
+        before = cpu_seconds(self.pid)
+        load = await drive(self.port, make, connections=connections, seconds=seconds, expected=expected, most=most)
+        self.rates.append(load.rate)
+        self.cpu.append((cpu_seconds(self.pid) - before) / len(load.seconds))
+        self.seconds += load.seconds
+
+    def fresh(self) -> _Server:
+        return _Server(self.name, self.port, self.pid, self.headers)
+
+    def figures(self, what: str) -> list[Figure]:
+        return [
+            Figure(f"{what}, {self.name}: rate", statistics.median(self.rates), "/s"),
+            Figure(f"{what}, {self.name}: CPU", statistics.median(self.cpu) * 1e6, "us/request"),
+            *p50_p99(f"{what}, {self.name}", self.seconds),
+        ]
+
+
+async def run(*, seconds: float = 4.0, rounds: int = 5, connections: int = 8, clusters: int = 60) -> list[Figure]:
+    """Measure.
+
+    Args:
+        seconds: of one round of one kind of request on one server.
+        rounds: of which the medians are told.
+        connections: that ask at the same time.
+        clusters: created for the POST of a cluster.
+    """
+    limits = {"api": {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000000"}}
+    async with running_sandbox(extra_environment=limits) as sandbox, user_of(sandbox) as user:
+        token = await issue_token(sandbox.layout.auth_url)
+        headers = {"X-Auth-Token": token, "OpenStack-API-Version": "container-infra latest"}
+        template = await user.make_template()
+        database = await asyncpg.connect(sandbox.database_url)
+        project = await database.fetchval("SELECT project_id FROM cluster_templates WHERE uuid = $1", template)
+        await fill(database, project, 20)
+        await database.execute("VACUUM ANALYZE")
+        cluster = await database.fetchval("SELECT uuid FROM clusters ORDER BY id LIMIT 1")
+        await database.close()
+        api = _Server("api", sandbox.layout.api_port, sandbox.children["api"].pid, headers)
+        figures: list[Figure] = []
+        async with _ceiling(sandbox, project) as ceiling:
+            for what, path in (("GET one", f"/v1/clusters/{cluster}"), ("list of 20", "/v1/clusters?limit=20")):
+                figures += await _compare(
+                    what,
+                    "GET",
+                    path,
+                    None,
+                    200,
+                    (api, ceiling),
+                    connections=connections,
+                    seconds=seconds,
+                    rounds=rounds,
+                )
+            figures += await _compare(
+                "POST template",
+                "POST",
+                "/v1/clustertemplates",
+                template_body("posted"),
+                201,
+                (api, ceiling),
+                connections=connections,
+                seconds=seconds,
+                rounds=rounds,
+            )
+        await sandbox.children["provisioner"].stop()
+        return figures + await _posts(api.fresh(), template, connections, clusters)
+
+
+async def _compare(
+    what: str,
+    method: str,
+    path: str,
+    body: dict[str, object] | None,
+    expected: int,
+    servers: tuple[_Server, _Server],
+    *,
+    connections: int,
+    seconds: float,
+    rounds: int,
+) -> list[Figure]:
+    api, ceiling = (server.fresh() for server in servers)
+    for server in (api, ceiling):
+        # Not counted: pools open, caches fill.
+        make = _same(request_bytes(method, path, server.headers, body))
+        await server.fresh().round(make, connections=connections, seconds=min(1.0, seconds), expected=expected)
+    for _ in range(rounds):
+        for server in (api, ceiling):
+            make = _same(request_bytes(method, path, server.headers, body))
+            await server.round(make, connections=connections, seconds=seconds, expected=expected)
+    ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
+    reads = method == "GET"
+    note = "median of the rounds' own" if reads else "the API's has asked the cloud; the ceiling's only stores"
+    limit = BUDGET_RATIO if reads else None
+    ratio = Figure(f"{what}: CPU, api / ceiling", statistics.median(ratios), "times", limit, note=note)
+    return [*api.figures(what), *ceiling.figures(what), ratio]
+
+
+async def _posts(api: _Server, template: str, connections: int, clusters: int) -> list[Figure]:
+    """A cluster's POST and its dry run, which is all of it but the transaction."""
+    body = {"name": "posted", "cluster_template_id": template, "master_count": 1, "node_count": 2}
+    dry, whole = api.fresh(), api.fresh()
+    for server, path, status in ((dry, "/v1/clusters?dry_run=true", 200), (whole, "/v1/clusters", 202)):
+        make = _same(request_bytes("POST", path, server.headers, body))
+        await server.round(make, connections=connections, seconds=60, expected=status, most=clusters)
+    one = api.fresh()
+    make = _same(request_bytes("POST", "/v1/clusters", one.headers, body))
+    await one.round(make, connections=1, seconds=60, expected=202, most=max(2, clusters // 3))
+    return [
+        *dry.figures("POST cluster, dry run: validation and the cloud"),
+        *whole.figures("POST cluster"),
+        *p50_p99("POST cluster, one at a time", one.seconds),
+    ]
+
+
+def _same(request: bytes) -> RequestMaker:
+    return lambda _number: request
+
+
+@asynccontextmanager
+async def _ceiling(sandbox: Sandbox, project: str) -> AsyncIterator[_Server]:
+    port = free_port()
+    arguments = ["--port", str(port), "--database", sandbox.database_url, "--project", project]
+    child = ChildProcess(
+        "ceiling", "benchmarks.ceiling", arguments, {}, sandbox.layout.directory / "logs" / "ceiling.log", restart=False
+    )
+    child.start()
+    try:
+        deadline = time.monotonic() + _START_SECONDS
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            while True:
+                try:
+                    (await client.get(f"http://127.0.0.1:{port}/v1/clusters")).raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    if not child.alive or time.monotonic() > deadline:
+                        raise RuntimeError(f"the ceiling did not start: {child.log_tail()}") from None
+                    await asyncio.sleep(0.1)
+        yield _Server("ceiling", port, child.pid, {})
+    finally:
+        await child.stop()

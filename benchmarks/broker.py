@@ -1,0 +1,26 @@
+"""A RabbitMQ of the benchmark's own, gone when the block ends."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sandbox.ports import free_port
+from sandbox.rabbitmq import RabbitServer, ensure
+
+
+@asynccontextmanager
+async def running_broker() -> AsyncIterator[RabbitServer]:
+    """Raises RuntimeError where there is no RabbitMQ and none can be fetched."""
+    directory = Path(tempfile.mkdtemp(prefix="jeroboam-bench-mq-"))
+    server = RabbitServer(directory, free_port(), await asyncio.to_thread(ensure))
+    try:
+        await asyncio.to_thread(server.start)
+        yield server
+    finally:
+        await asyncio.to_thread(server.stop)
+        shutil.rmtree(directory, ignore_errors=True)

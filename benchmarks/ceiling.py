@@ -1,0 +1,95 @@
+"""The ceiling the API is held against: bare FastAPI over asyncpg, with the API's own SQL and answers of the same shape.
+
+No token, policy, version, request id, metrics or log: what is left is what no FastAPI service can do without. Run as a
+process of its own: `python -m benchmarks.ceiling --port P --database URL --project ID`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from services.api.paging import Page
+from services.api.queries import list_clusters, one_cluster
+from services.api.reader import Reader, Row
+from services.api.views.clusters import FULL, REDUCED
+from services.api.views.templates import full as full_template
+
+_PAGE = Page(limit=20, marker=None, sort_key="id", sort_dir="asc")
+_INSERT = """
+INSERT INTO cluster_templates (uuid, name, project_id, user_id, coe, image_id, labels, flavor_id, master_flavor_id,
+    external_network_id, floating_ip_enabled, cluster_distro, driver)
+VALUES ($1, $2, $3, 'u', $4, $5, '{}', $6, $7, $8, false, 'ubuntu', 'kubernetes-ubuntu') RETURNING *
+"""
+
+
+def _json(data: Any, status: int = 200) -> Response:
+    return Response(json.dumps(data), status_code=status, media_type="application/json")
+
+
+def _shown(row: Row, names: tuple[str, ...]) -> dict[str, Any]:
+    href = f"http://127.0.0.1/v1/clusters/{row['uuid']}"
+    links = [{"href": href, "rel": "self"}, {"href": href, "rel": "bookmark"}]
+    return {name: row[name] for name in names} | {"links": links, "created_at": row["created_at"].isoformat()}
+
+
+def create_app(database: str, project: str) -> FastAPI:
+    """The ceiling as an ASGI application.
+
+    Args:
+        database: `postgresql://...`.
+        project: whose clusters are shown.
+    """
+    reader = Reader(database)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await reader.open()
+        async with asyncpg.create_pool(database, min_size=0, max_size=10) as pool:
+            app.state.pool = pool
+            yield
+        await reader.close()
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/v1/clusters")
+    async def several() -> Response:
+        rows = await list_clusters(reader, project, _PAGE, detail=False)
+        return _json({"clusters": [_shown(row, REDUCED) for row in rows]})
+
+    @app.get("/v1/clusters/{ident}")
+    async def one(ident: str) -> Response:
+        return _json(_shown(await one_cluster(reader, project, ident), FULL))
+
+    @app.post("/v1/clustertemplates")
+    async def template(request: Request) -> Response:
+        body = await request.json()
+        names = ("name", "coe", "image_id", "flavor_id", "master_flavor_id", "external_network_id")
+        given = [body[name] for name in names]
+        async with app.state.pool.acquire() as connection, connection.transaction():
+            row = await connection.fetchrow(_INSERT, str(uuid4()), given[0], project, *given[1:])
+        return _json(full_template(dict(row) | {"labels": {}}, "http://127.0.0.1"), 201)
+
+    return app
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--project", required=True)
+    given = parser.parse_args()
+    app = create_app(given.database, given.project)
+    uvicorn.run(app, host="127.0.0.1", port=given.port, log_config=None, access_log=False)
+
+
+if __name__ == "__main__":
+    main()

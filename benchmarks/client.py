@@ -1,0 +1,169 @@
+"""A user of the sandbox, as benchmarks need one: create, wait, delete, and the moments at which things happened.
+
+Rule: moments are seconds since the epoch on this machine's one clock; they come from where something happened (the
+simulated cloud's record, the database, a frame's arrival), not from polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from sandbox.layout import PASSWORD
+from sandbox.run import Sandbox
+
+WAIT_SECONDS = 300.0
+
+
+async def issue_token(auth_url: str, name: str = "demo") -> str:
+    """A token of the sandbox's Keystone for the user and project of that name."""
+    domain = {"name": "Default"}
+    user = {"name": name, "domain": domain, "password": PASSWORD}
+    scope = {"project": {"name": name, "domain": domain}}
+    body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        answer = await client.post(f"{auth_url}/auth/tokens", json=body)
+    answer.raise_for_status()
+    return str(answer.headers["x-subject-token"])
+
+
+class User:
+    """One user of the API. Every call raises httpx.HTTPStatusError on a refusal.
+
+    Args:
+        http: a client of the API with the user's token.
+        cloud_url: the simulated cloud, for its own record of requests.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, cloud_url: str) -> None:
+        self.http = http
+        self._cloud_url = cloud_url
+
+    async def _call(self, method: str, path: str, **request: Any) -> httpx.Response:
+        answer = await self.http.request(method, path, **request)
+        if answer.is_error:
+            raise httpx.HTTPStatusError(f"{answer.status_code}: {answer.text}", request=answer.request, response=answer)
+        return answer
+
+    async def make_template(self) -> str:
+        """A small Kubernetes template; its uuid."""
+        return str((await self._call("POST", "/v1/clustertemplates", json=template_body("bench"))).json()["uuid"])
+
+    async def create(self, template: str, name: str, *, nodes: int = 1) -> str:
+        """A cluster of one master and `nodes` workers; its uuid."""
+        body = {"name": name, "cluster_template_id": template, "master_count": 1, "node_count": nodes}
+        return str((await self._call("POST", "/v1/clusters", json=body)).json()["uuid"])
+
+    async def delete(self, cluster: str) -> None:
+        await self._call("DELETE", f"/v1/clusters/{cluster}")
+
+    async def statuses(self) -> dict[str, str]:
+        """Cluster uuid -> status, of all clusters there are."""
+        rows = (await self._call("GET", "/v1/clusters")).json()["clusters"]
+        return {row["uuid"]: row["status"] for row in rows}
+
+    async def wait_gone(self) -> None:
+        """Wait until no cluster is left. Raises RuntimeError for one that failed, TimeoutError after WAIT_SECONDS."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while left := await self.statuses():
+                if "DELETE_FAILED" in left.values():
+                    raise RuntimeError(f"a delete failed: {left}")
+                await asyncio.sleep(0.1)
+
+    async def wait_complete(self, count: int) -> None:
+        """Wait until `count` clusters are CREATE_COMPLETE. Raises like `wait_gone`."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                found = await self.statuses()
+                if "CREATE_FAILED" in found.values():
+                    raise RuntimeError(f"a create failed: {found}")
+                if sum(status == "CREATE_COMPLETE" for status in found.values()) >= count:
+                    return
+                await asyncio.sleep(0.2)
+
+    async def stack_posts(self) -> dict[str, float]:
+        """Stack name -> the moment the simulated Heat was first asked to create it."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            return dict((await client.get(f"{self._cloud_url}/requests")).json()["stack_posts"])
+
+    async def stack_post(self, name: str) -> float:
+        """Wait until the stack was asked for; the moment that happened."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            while True:
+                posts = await self.stack_posts()
+                if name in posts:
+                    return posts[name]
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def user_of(sandbox: Sandbox) -> AsyncIterator[User]:
+    """The sandbox's user `demo`."""
+    token = await issue_token(sandbox.layout.auth_url)
+    headers = {"X-Auth-Token": token, "OpenStack-API-Version": "container-infra latest"}
+    cloud_url = f"http://127.0.0.1:{sandbox.layout.cloud_port}"
+    async with httpx.AsyncClient(base_url=sandbox.api_url, headers=headers, timeout=60, trust_env=False) as http:
+        yield User(http, cloud_url)
+
+
+class Moments:
+    """When something about each cluster reached a consumer."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, float] = {}
+        self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def note(self, cluster: str) -> None:
+        """It arrived now; only the first time counts."""
+        self._first.setdefault(cluster, time.time())
+        self._told[cluster].set()
+
+    async def wait(self, cluster: str) -> float:
+        """The moment it arrived. Raises TimeoutError after WAIT_SECONDS."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            await self._told[cluster].wait()
+        return self._first[cluster]
+
+
+@asynccontextmanager
+async def completions(user: User) -> AsyncIterator[Moments]:
+    """When `cluster.create.completed` came on the event stream, followed for the length of a block."""
+    seen = Moments()
+    connected = asyncio.Event()
+
+    async def follow() -> None:
+        query = {"type": "cluster.create.completed.v1"}
+        async with user.http.stream("GET", "/v1/events/stream", params=query) as answer:
+            async for line in answer.aiter_lines():
+                connected.set()
+                if line.startswith("data: "):
+                    seen.note(str(json.loads(line[6:])["subject"]).removeprefix("clusters/"))
+
+    task = asyncio.create_task(follow())
+    try:
+        async with asyncio.timeout(30):
+            await connected.wait()
+        yield seen
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def template_body(name: str) -> dict[str, Any]:
+    """What a template of the sandbox's image and flavor looks like."""
+    return {
+        "name": name,
+        "coe": "kubernetes",
+        "image_id": "ubuntu-24.04",
+        "external_network_id": "public",
+        "flavor_id": "m1.small",
+        "master_flavor_id": "m1.small",
+        "floating_ip_enabled": False,
+    }

@@ -1,0 +1,82 @@
+"""From the last thing a cluster waits for to its CREATE_COMPLETE, as consumers see it.
+
+The last node's "joined" is what a create ends with. From the moment the API took that report: until the operation was
+ended in the database, until a consumer of the event stream had `cluster.create.completed` in its hands (it cannot see
+it before the status is visible), and until a consumer of RabbitMQ had it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+import asyncpg
+from aio_pika.abc import AbstractIncomingMessage
+
+from benchmarks.broker import running_broker
+from benchmarks.client import Moments, completions, user_of
+from benchmarks.measure import Figure, p50_p99
+from sandbox.run import running_sandbox
+from shared.bus.topology import EXCHANGE
+
+BUDGET_MS = 250.0
+_TIMES = """
+SELECT extract(epoch FROM max(n.joined_at))::float8 AS joined, extract(epoch FROM o.finished_at)::float8 AS finished
+FROM operations o JOIN nodes n USING (cluster_id) WHERE cluster_id = $1 AND o.kind = 'create' GROUP BY o.finished_at
+"""
+
+
+async def run(*, creates: int = 30) -> list[Figure]:
+    """Measure.
+
+    Args:
+        creates: clusters of one master and one worker, one after the other.
+    """
+    ended: list[float] = []
+    streamed: list[float] = []
+    bussed: list[float] = []
+    async with (
+        running_broker() as broker,
+        running_sandbox(amqp_url=broker.url) as sandbox,
+        user_of(sandbox) as user,
+        completions(user) as stream,
+        _consumed(broker.url) as bus,
+    ):
+        template = await user.make_template()
+        database = await asyncpg.connect(sandbox.database_url)
+        for number in range(creates):
+            cluster = await user.create(template, f"c{number}")
+            on_stream = await stream.wait(cluster)
+            on_bus = await bus.wait(cluster)
+            times = await database.fetchrow(_TIMES, cluster)
+            ended.append(times["finished"] - times["joined"])
+            streamed.append(on_stream - times["joined"])
+            bussed.append(on_bus - times["joined"])
+            await user.delete(cluster)
+            await user.wait_gone()
+        await database.close()
+    return [
+        *p50_p99("last node joined -> operation ended", ended),
+        *p50_p99("last node joined -> event on the stream", streamed, p99=BUDGET_MS),
+        *p50_p99("last node joined -> event from RabbitMQ", bussed, p99=BUDGET_MS),
+    ]
+
+
+@asynccontextmanager
+async def _consumed(url: str) -> AsyncIterator[Moments]:
+    """When a cluster's completion came from RabbitMQ, on a queue of our own."""
+    moments = Moments()
+
+    async def received(message: AbstractIncomingMessage) -> None:
+        moments.note(str(message.headers["ce-clusterid"]))
+
+    connection = await aio_pika.connect(url)
+    channel = await connection.channel()
+    queue = await channel.declare_queue(exclusive=True)
+    await queue.bind(EXCHANGE, "cluster.create.completed.v1")
+    await queue.consume(received, no_ack=True)
+    try:
+        yield moments
+    finally:
+        await connection.close()
