@@ -179,6 +179,7 @@ bootstrap() {
     rm -f "$work/bootstrap" # it may hold keys
     if [ "$code" -eq 0 ]; then
         report joined ", \"data\": {\"version\": \"$revision\"}" && echo "$revision" | store "$state/joined"
+        next_beat=0 # now there is something to tell
         return
     fi
     say "bootstrap ended with status $code; see $log"
@@ -193,7 +194,9 @@ bootstrap() {
 # perform ID NAME ARGUMENTS: carry out one command and hand its result back. A result not yet handed back is kept, so a
 # command that comes again is not carried out again.
 perform() {
-    case $1$2 in *[!A-Za-z0-9_-]*) return ;; esac
+    case $1 in *[!A-Za-z0-9-]*) return ;; esac
+    # A name that could be a path is no hook's.
+    case $2 in *[!A-Za-z0-9_-]*) hook= ;; *) hook=$etc/commands.d/$2 ;; esac
     result=$state/results/$1
     if [ ! -f "$result" ]; then
         say "command $2 ($1)"
@@ -203,8 +206,8 @@ perform() {
         if [ "$2" = bootstrap ]; then
             out=$log
             bootstrap || ok=false
-        elif [ -x "$etc/commands.d/$2" ]; then
-            run "$out" "$work/args" "$command_limit" "$etc/commands.d/$2" || ok=false
+        elif [ -n "$hook" ] && [ -x "$hook" ]; then
+            run "$out" "$work/args" "$command_limit" "$hook" || ok=false
         else
             ok=false
             echo "this node knows no command $2" >"$out"
@@ -219,10 +222,11 @@ perform() {
 while :; do
     beat
     asked=$(date +%s)
-    if ask 200 80 GET '/commands?wait=50' --header 'Accept: text/plain' && [ -s "$work/body" ]; then
+    hold=$((next_beat - asked < 50 ? next_beat - asked : 50))
+    if ask 200 80 GET "/commands?wait=$((hold > 0 ? hold : 1))" --header 'Accept: text/plain' && [ -s "$work/body" ]; then
         mv -f "$work/body" "$work/commands"
         while read -r id name arguments <&3; do perform "$id" "$name" "$arguments"; done 3<"$work/commands"
-    elif [ "$(($(date +%s) - asked))" -lt 2 ]; then
+    elif [ "$(($(date +%s) - asked))" -lt 1 ]; then
         pause 3 # an API that does not hold the poll must not be asked in a tight loop
     fi
 done

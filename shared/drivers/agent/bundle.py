@@ -65,7 +65,8 @@ def render_commands(commands: list[dict[str, Any]]) -> str:
 
 def _arguments(arguments: Mapping[str, Any]) -> str:
     lines = [
-        f"{name}={value if isinstance(value, int | float) else _one_line(value)}" for name, value in arguments.items()
+        f"{name}={value if isinstance(value, int | float) else _one_line(value)}"
+        for name, value in sorted(arguments.items())
     ]
     return base64.b64encode("".join(f"{line}\n" for line in lines).encode()).decode()
 

@@ -1,0 +1,228 @@
+"""The agent as a process against the real API over TLS, from the user data a server would get."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.db.engine import Database, notify
+from shared.db.models import Node, NodeCommand
+from shared.domain.ids import new_id
+from shared.drivers.kubernetes.labels import DEFAULT_VERSION
+from shared.pki.authority import make_authority
+from tests.support.agent_process import Machine
+
+AUTH = "/var/lib/jeroboam/auth"
+
+
+def joined(node: Node) -> bool:
+    return node.state == "joined"
+
+
+async def command(database: Database, node: str, name: str, **args: Any) -> str:
+    row = NodeCommand(id=new_id(), node_id=node, name=name, args=args)
+    async with database.transaction() as session:
+        session.add(row)
+        await notify(session, "jeroboam_commands")
+    return row.id
+
+
+async def result(database: Database, identifier: str) -> NodeCommand:
+    async with asyncio.timeout(30):
+        while True:
+            async with database.transaction() as session:
+                row = await session.get(NodeCommand, identifier)
+            if row is not None and row.finished_at is not None:
+                return row
+            await asyncio.sleep(0.1)
+
+
+async def test_a_node_joins(machine: Machine, bootstraps: Any, until: Any) -> None:
+    nasty = "one 'quoted' $(line) \\ and `more`\nümlaut\n"
+    bootstraps.script(
+        'umask 077; cat "$JEROBOAM_ROOT/etc/deep/er/secret" > "$JEROBOAM_ROOT/seen"',
+        {"path": "/etc/deep/er/secret", "content": nasty, "mode": "0600"},
+        {"path": "/etc/it's here", "content": "", "mode": "0755"},
+        after=2,
+    )
+    machine.boot()
+    node = await until(joined)
+    assert bootstraps.asked == 3, "it asked again after each 425"
+    assert (node.version, node.reason, node.token_hash) == (DEFAULT_VERSION, None, None)
+    assert machine.text("/seen") == nasty
+    assert (machine.mode("/etc/deep/er/secret"), machine.mode("/etc/it's here")) == ("0o600", "0o755")
+    assert machine.mode(AUTH) == "0o600"
+    assert not machine.has("/var/lib/jeroboam/bootstrap"), "the bundle may hold keys"
+    assert "the-one-time-token" not in machine.said()
+
+
+async def test_a_failed_bootstrap_tells_why_and_can_be_tried_again(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    bootstraps.script("printf 'all well\\ncannot \"pull\" a\\\\b\\tc\\001\\n' >&2; exit 3")
+    machine.boot()
+    failed = await until(lambda row: row.state == "failed")
+    assert failed.reason == 'bootstrap ended with status 3:\nall well\ncannot "pull" a\\b c\n'
+    bootstraps.script("exit 0")
+    done = await result(database, await command(database, node, "bootstrap"))
+    assert done.ok
+    await until(joined)
+
+
+async def test_a_bootstrap_that_hangs_is_ended(machine: Machine, bootstraps: Any, until: Any) -> None:
+    bootstraps.script("echo started; sleep 60")
+    machine.boot(BOOTSTRAP_LIMIT=1)
+    failed = await until(lambda row: row.state == "failed")
+    assert "started\nit took longer than 1 seconds" in failed.reason
+
+
+async def test_commands_are_the_drivers_own_hooks(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    hook = '#!/bin/sh\ncat\necho once >>"$JEROBOAM_ROOT/runs"\n[ ! -e "$JEROBOAM_ROOT/refuse" ]\n'
+    bootstraps.script("exit 0", {"path": "/etc/jeroboam/commands.d/drain", "content": hook, "mode": "0755"})
+    machine.boot()
+    await until(joined)
+    done = await result(database, await command(database, node, "drain", grace=30, note="a 'b' $(c)\nd"))
+    assert (done.ok, done.output) == (True, "grace=30\nnote=a 'b' $(c) d\n")
+    machine.write("/refuse", b"", 0o600)
+    assert not (await result(database, await command(database, node, "drain"))).ok
+    assert machine.text("/runs") == "once\nonce\n"
+    unknown = await result(database, await command(database, node, "../../../bin/sh"))
+    assert not unknown.ok, "a name that is a path is no hook"
+
+
+async def test_health_is_the_drivers_own_check(machine: Machine, bootstraps: Any, until: Any) -> None:
+    hook = '#!/bin/sh\n[ -e "$JEROBOAM_ROOT/well" ] || { echo \'kubelet is "down"\'; exit 1; }\n'
+    bootstraps.script("exit 0", {"path": "/etc/jeroboam/health", "content": hook, "mode": "0755"})
+    machine.boot(HEARTBEAT=1)
+    ill = await until(lambda row: row.health.get("healthy") is False)
+    assert ill.health["reason"] == 'kubelet is "down"\n'
+    machine.write("/well", b"", 0o600)
+    await until(lambda row: row.health == {"healthy": True})
+
+
+async def test_it_survives_an_api_that_goes_away(machine: Machine, bootstraps: Any, until: Any, api: Any) -> None:
+    wait = 'touch "$JEROBOAM_ROOT/begun"; while [ ! -e "$JEROBOAM_ROOT/go" ]; do sleep 0.1; done'
+    bootstraps.script(wait)
+    machine.boot()
+    await until(lambda row: row.state == "announced")
+    async with asyncio.timeout(30):
+        while not machine.has("/begun"):
+            await asyncio.sleep(0.05)
+    await api.stop()
+    machine.write("/go", b"", 0o600)
+    async with asyncio.timeout(30):
+        while "POST /reports" not in machine.said():
+            await asyncio.sleep(0.05)
+    await api.start()
+    await until(joined)
+    assert bootstraps.asked == 1
+
+
+async def test_it_waits_for_an_api_that_is_not_there_yet(
+    machine: Machine, bootstraps: Any, until: Any, api: Any
+) -> None:
+    bootstraps.script("exit 0")
+    await api.stop()
+    machine.boot()
+    async with asyncio.timeout(30):
+        while "cannot reach the API" not in machine.said():
+            await asyncio.sleep(0.05)
+    await api.start()
+    await until(joined)
+
+
+async def test_it_survives_being_killed(machine: Machine, bootstraps: Any, until: Any) -> None:
+    bootstraps.script('echo x >>"$JEROBOAM_ROOT/runs"; [ -e "$JEROBOAM_ROOT/second" ] || exec sleep 60')
+    machine.boot()
+    async with asyncio.timeout(30):
+        while not machine.has("/runs"):
+            await asyncio.sleep(0.05)
+    credential = machine.text(AUTH)
+    machine.kill()
+    machine.write("/second", b"", 0o600)
+    machine.boot()
+    await until(joined)
+    assert machine.text(AUTH) == credential, "the token works only once"
+    assert machine.text("/runs") == "x\nx\n"
+
+
+async def test_it_does_not_bootstrap_again_after_a_reboot(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    bootstraps.script("exit 0")
+    machine.boot()
+    await until(joined)
+    async with asyncio.timeout(30):
+        while not machine.has("/var/lib/jeroboam/joined"):
+            await asyncio.sleep(0.05)
+    machine.kill()
+    machine.boot()
+    assert (await result(database, await command(database, node, "dance"))).ok is False
+    assert bootstraps.asked == 1
+
+
+async def test_a_result_that_was_not_handed_back_is_not_made_twice(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    hook = '#!/bin/sh\necho once >>"$JEROBOAM_ROOT/runs"\n'
+    bootstraps.script("exit 0", {"path": "/etc/jeroboam/commands.d/reset", "content": hook, "mode": "0755"})
+    identifier = new_id()
+    machine.write(f"/var/lib/jeroboam/results/{identifier}", b'{"ok": true, "output": "kept"}', 0o600)
+    machine.boot()
+    await until(joined)
+    async with database.transaction() as session:
+        session.add(NodeCommand(id=identifier, node_id=node, name="reset", args={}))
+        await notify(session, "jeroboam_commands")
+    assert (await result(database, identifier)).output == "kept"
+    assert not machine.has("/runs")
+
+
+async def test_another_ca_is_not_trusted(make_machine: Any, bootstraps: Any, until: Any) -> None:
+    bootstraps.script("exit 0")
+    wrong = make_machine("wrong", ca_pem=make_authority("other", now=datetime.now(UTC)).public)
+    wrong.boot()
+    async with asyncio.timeout(30):
+        while "certificate" not in wrong.said():
+            await asyncio.sleep(0.05)
+    assert not wrong.has(AUTH)
+    node = await until(lambda row: True)
+    assert (node.state, node.credential_hash) == ("creating", None), "it sent its token to nobody"
+
+
+async def test_a_used_token_opens_nothing(make_machine: Any, machine: Machine, bootstraps: Any, until: Any) -> None:
+    bootstraps.script("exit 0")
+    machine.boot()
+    await until(joined)
+    thief = make_machine("thief")
+    thief.boot()
+    async with asyncio.timeout(30):
+        while "the one-time token was refused" not in thief.said():
+            await asyncio.sleep(0.05)
+    assert not thief.has(AUTH)
+
+
+async def test_a_node_that_is_being_removed_stops_for_good(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    bootstraps.script("exit 0")
+    machine.boot(HEARTBEAT=1)
+    await until(joined)
+    machine.kill()
+    async with database.transaction() as session:
+        row = await session.get(Node, node)
+        assert row is not None
+        row.state = "removing"
+    machine.boot(HEARTBEAT=1)
+    assert await machine.exited() == 78
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+async def test_it_needs_no_particular_shell(shell: str, machine: Machine, bootstraps: Any, until: Any) -> None:
+    bootstraps.script("exit 0", after=1)
+    machine.boot(shell)
+    await until(joined)
