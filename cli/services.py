@@ -63,7 +63,7 @@ def sandbox(
 
 async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | None, faults: Path | None) -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     print("Starting the sandbox: PostgreSQL, a simulated OpenStack, and Jeroboam's services ...", flush=True)
     began = asyncio.get_running_loop().time()

@@ -24,8 +24,11 @@ from typing import TypedDict
 
 import asyncpg
 
+from sandbox.lifetime import ends_with_parent
+
 NOBODY = 65534
 START_SECONDS = 30.0
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
 class EmbeddedPostgres:
@@ -57,10 +60,12 @@ class EmbeddedPostgres:
         Raises:
             RuntimeError: with the end of the server's log when it does not come up.
         """
-        await asyncio.to_thread(self._launch)
+        binaries = await asyncio.to_thread(self._prepare)
+        # Not in a thread: the server is to end when the thread that started it does.
+        self._launch(binaries)
         await self._wait_ready()
 
-    def _launch(self) -> None:
+    def _prepare(self) -> Path:
         binaries = _readable_binaries()
         self.directory.mkdir(parents=True, exist_ok=True)
         drop = _dropped_privileges()
@@ -68,7 +73,6 @@ class EmbeddedPostgres:
             _check_parents(self.directory)
             os.chown(self.directory, NOBODY, NOBODY)
         data = self.directory / "data"
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
         if not (data / "PG_VERSION").exists():
             command = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
             done = subprocess.run(
@@ -76,13 +80,17 @@ class EmbeddedPostgres:
                 capture_output=True,
                 text=True,
                 cwd=self.directory,
-                env=environment,
+                env=ENVIRONMENT,
                 timeout=120,
                 check=False,
                 **drop,
             )
             if done.returncode:
                 raise RuntimeError(f"initdb failed: {done.stderr.strip()[-1500:]}")
+        return binaries
+
+    def _launch(self, binaries: Path) -> None:
+        data = self.directory / "data"
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "unix_socket_directories="]
         if not self.durable:
             options += ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
@@ -93,10 +101,11 @@ class EmbeddedPostgres:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self.directory,
-                env=environment,
+                env=ENVIRONMENT,
                 # Its own session: a Ctrl-C at the terminal must reach us first, and the database last.
                 start_new_session=True,
-                **drop,
+                preexec_fn=ends_with_parent(signal.SIGINT),
+                **_dropped_privileges(),
             )
 
     async def _wait_ready(self) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import structlog
 
+from sandbox.lifetime import ends_with_parent
+
 log = structlog.get_logger(__name__)
 
 MAX_RESTARTS = 10
@@ -84,6 +86,7 @@ class ChildProcess:
                 stderr=output,
                 # A Ctrl-C at the terminal goes to us alone, so that children stop in order.
                 start_new_session=True,
+                preexec_fn=ends_with_parent(),
             )
         self.starts += 1
         self._first = {}

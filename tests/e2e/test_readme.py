@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.ports import bindable
 from tests.support.sandbox_process import BIN, SandboxProcess
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("readme")]
@@ -97,6 +98,21 @@ def wait_complete(sandbox: SandboxProcess) -> None:
         assert said.returncode == 0, said.stderr
         status = re.findall(r'"status": "(\w+)"', said.stdout)[0]
         assert status.endswith("_IN_PROGRESS") or status == "CREATE_COMPLETE", said.stdout
+
+
+def test_a_killed_sandbox_takes_its_children_with_it() -> None:
+    sandbox = SandboxProcess()
+    database = re.search(r"127\.0\.0\.1:(\d+)/jeroboam", sandbox.output)
+    api = re.search(r"API\s+http://127\.0\.0\.1:(\d+)", sandbox.output)
+    assert database
+    assert api
+    sandbox.process.kill()
+    sandbox.wait()
+    end = time.monotonic() + 30
+    while not all(bindable(int(found[1])) for found in (database, api)):
+        assert time.monotonic() < end, "children of a killed sandbox are still there"
+        time.sleep(0.1)
+    shutil.rmtree(Path(sandbox.clouds_file).parent)
 
 
 def test_wrong_use_is_one_clear_line() -> None:

@@ -71,6 +71,10 @@ class SandboxProcess:
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit status."""
         self.process.send_signal(signal.SIGINT)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for the end; returns the exit status."""
         status = self.process.wait(60)
         self._reader.join(10)
         assert self.process.stdout is not None
