@@ -17,6 +17,7 @@ from shared.db.engine import Database
 from shared.db.models import Operation
 from shared.domain.errors import LostLease
 from shared.domain.ids import new_id
+from shared.operations.locks import lock_cluster
 from shared.runtime.metrics import LEASES_LOST
 
 # The two arms match the two partial indexes: what is due, and what a dead process left behind.
@@ -35,7 +36,7 @@ WITH due AS (
 UPDATE operations o SET state = 'running', lease_token = :token,
     lease_until = now() + make_interval(secs => :seconds)
 FROM (SELECT uuid FROM ready LIMIT :limit) picked WHERE o.uuid = picked.uuid
-RETURNING o.uuid
+RETURNING o.uuid, o.cluster_id
 """)
 
 _RENEW = text("""
@@ -62,6 +63,7 @@ class Claim:
     """The right to work on one operation until the lease runs out."""
 
     operation_id: str
+    cluster_id: str
     token: str
 
 
@@ -84,7 +86,7 @@ class Leases:
             rows = await session.execute(
                 _CLAIM, {"kinds": self._kinds, "limit": limit, "token": token, "seconds": self.seconds}
             )
-            return [Claim(row.uuid, token) for row in rows]
+            return [Claim(row.uuid, row.cluster_id, token) for row in rows]
 
     async def renew(self, claim: Claim) -> bool:
         """Hold on for another lease. Returns whether somebody asked to cancel. Raises LostLease."""
@@ -117,8 +119,9 @@ class Leases:
 
     @asynccontextmanager
     async def fenced(self, claim: Claim) -> AsyncIterator[tuple[AsyncSession, Operation]]:
-        """A transaction in which the operation is locked and still ours. Raises LostLease otherwise."""
+        """A transaction in which cluster and operation are locked and the latter still ours, or LostLease."""
         async with self._database.transaction() as session:
+            await lock_cluster(session, claim.cluster_id)
             operation = (
                 await session.execute(select(Operation).where(Operation.uuid == claim.operation_id).with_for_update())
             ).scalar_one_or_none()

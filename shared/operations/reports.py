@@ -44,7 +44,7 @@ async def record_report(
     """Take one report.
 
     Args:
-        session: the caller's transaction, in which `node` is locked.
+        session: the caller's transaction, in which the cluster (but for heartbeats) and then `node` are locked.
         kind: one of REPORT_KINDS.
         now: the present.
         addresses: the node's own addresses, the first one being its main one.
@@ -72,7 +72,6 @@ async def record_report(
         node.version = str(data["version"])[:64] if data.get("version") else node.version
     elif kind == "announced":
         node.announced_at = now
-    # Operation before cluster, as everybody locks them: the event below takes the cluster's row.
     await make_due(session, node.cluster_id)
     await move_node(session, node, target, project_id=project_id, reason=reason)
 

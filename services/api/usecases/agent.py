@@ -25,6 +25,7 @@ from shared.domain.states import NodeState
 from shared.drivers.base import Bootstrap, BootstrapContext, NotYet, Secret, SecretKind
 from shared.drivers.registry import get_driver
 from shared.drivers.spec import cluster_spec, node_spec, nodegroup_spec
+from shared.operations.locks import lock_cluster
 from shared.operations.node_tokens import hash_token
 from shared.operations.reports import record_report
 from shared.pki.cluster_secrets import (
@@ -133,7 +134,10 @@ def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:
 async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> None:
     """Take one report of a node."""
     async with deps.db.transaction() as session:
-        node = await session.get(Node, node_id, with_for_update=True)
+        known = await session.get(Node, node_id)
+        if known is not None and kind != "heartbeat":
+            await lock_cluster(session, known.cluster_id)
+        node = await session.get(Node, node_id, with_for_update=True, populate_existing=True)
         if node is None:
             raise not_found("Node", node_id)
         project = await session.scalar(select(Cluster.project_id).where(Cluster.uuid == node.cluster_id))

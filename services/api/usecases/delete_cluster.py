@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
-
 from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import not_found
 from services.api.reader import Row
-from shared.db.models import Cluster
 from shared.operations.commands import request_delete
+from shared.operations.locks import lock_cluster
 
 
 async def delete_cluster(deps: Deps, context: Context, found: Row) -> None:
     rule = "cluster:delete_all_projects" if context.all_projects else "cluster:delete"
     deps.policy.check(context, rule, project_id=found["project_id"], user_id=found["user_id"])
     async with deps.db.transaction() as session:
-        cluster = await session.scalar(select(Cluster).where(Cluster.uuid == found["uuid"]).with_for_update())
+        cluster = await lock_cluster(session, found["uuid"])
         if cluster is None:
             raise not_found("Cluster", found["uuid"])
         await request_delete(

@@ -14,6 +14,7 @@ from services.api.reader import Row
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
 from shared.operations.commands import cancel_operation, retry_operation
+from shared.operations.locks import lock_cluster
 
 
 async def retry(deps: Deps, context: Context, found: Row) -> None:
@@ -47,8 +48,7 @@ async def cancel(deps: Deps, context: Context, found: Row) -> None:
 
 
 async def _locked(session: AsyncSession, found: Row) -> tuple[Cluster, Operation]:
-    """Cluster first, as everywhere, so that two requests wait for each other instead of deadlocking."""
-    cluster = await session.scalar(select(Cluster).where(Cluster.uuid == found["cluster_id"]).with_for_update())
+    cluster = await lock_cluster(session, found["cluster_id"])
     operation = await session.scalar(select(Operation).where(Operation.uuid == found["uuid"]).with_for_update())
     if operation is None:
         raise not_found("Operation", found["uuid"])

@@ -18,6 +18,7 @@ from services.provisioner.steps.stacks import poll_delay
 from shared.db.models import Node, OperationStep
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
+from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import send_command
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
@@ -29,6 +30,7 @@ async def ensure_nodes_joined(context: Context, operation: OperationView) -> Don
     """Every node of the cluster has joined."""
     limit = timedelta(minutes=context.settings.node_join_timeout_minutes)
     async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
         rows = list(
             await session.scalars(
                 select(Node).where(Node.cluster_id == operation.cluster_id).order_by(Node.name).with_for_update()

@@ -21,6 +21,7 @@ from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
 from shared.drivers.base import NodeSpec, Template
 from shared.operations.cluster_state import ClusterState
+from shared.operations.locks import lock_cluster
 from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
@@ -156,6 +157,7 @@ async def _record_faults(
             if match and resource.status.endswith("FAILED") and int(match[1]) in nodes:
                 reasons.setdefault(nodes[int(match[1])].uuid, resource.status_reason)
         async with context.database.transaction() as session:
+            await lock_cluster(session, operation.cluster_id)
             rows = await session.scalars(select(Node).where(Node.uuid.in_(list(reasons))).with_for_update())
             for row in rows:
                 if row.state not in (NodeState.FAILED, NodeState.REMOVING):
