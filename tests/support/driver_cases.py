@@ -1,0 +1,172 @@
+"""A cluster in the plain values a driver reads, in the shapes that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+
+from shared.drivers.base import (
+    Bootstrap,
+    BootstrapContext,
+    ClusterSpec,
+    Driver,
+    NodegroupSpec,
+    NodeSpec,
+    Secret,
+    SecretKind,
+)
+from shared.pki.authority import make_authority, make_key_pair
+
+API_URL = "https://jeroboam.example.org:9511"
+TOKEN = "Q0wE_one-time_token_rT1"
+CLOUD_SECRET = "application-credential-secret-x7"
+# How clients reach the masters: (master_lb_enabled, load_balancer) of the cluster.
+MODES = {"octavia": (True, True), "vip": (True, False), "port": (False, False)}
+
+
+def uuid(number: int) -> str:
+    return f"5a6b7c8d-0000-4000-8000-{number:012d}"
+
+
+@cache
+def _secret(name: str, kind: SecretKind) -> Secret:
+    if kind is SecretKind.BOOTSTRAP_TOKEN:
+        return Secret(None, "abcdef.0123456789abcdef")
+    made = make_authority(name, now=datetime(2026, 1, 1, tzinfo=UTC)) if kind is SecretKind.CA else make_key_pair()
+    return Secret(made.public, made.private)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cluster. `nodes` are its masters, then its workers."""
+
+    driver: Driver
+    cluster: ClusterSpec
+    masters: NodegroupSpec
+    workers: NodegroupSpec
+    nodes: Sequence[NodeSpec]
+
+    @property
+    def groups(self) -> list[NodegroupSpec]:
+        return [self.masters, self.workers]
+
+    @property
+    def secrets(self) -> Mapping[str, Secret]:
+        return {name: _secret(name, kind) for name, kind in self.driver.secrets.items()}
+
+    @property
+    def private(self) -> list[str]:
+        """Every text that nobody but masters may hold; keys without their first and last line."""
+        found = [CLOUD_SECRET]
+        for name, kind in self.driver.secrets.items():
+            if kind is not SecretKind.BOOTSTRAP_TOKEN:
+                found.append(self.secrets[name].secret.splitlines()[1])
+        return found
+
+    def outputs(self) -> dict[str, object]:
+        """The base stack's outputs, with a made-up value for each."""
+        template = self.driver.base_stack(self.cluster, self.groups)
+        values: dict[str, object] = {name: f"id-of-{name}" for name in template["outputs"]}
+        return values | {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
+
+    def group(self, node: NodeSpec) -> NodegroupSpec:
+        return self.masters if node.role == "master" else self.workers
+
+    def user_data(self, node: NodeSpec) -> str:
+        group = self.group(node)
+        return self.driver.user_data(self.cluster, group, node, api_url=API_URL, ca_pem="PEM OF A CA\n", token=TOKEN)
+
+    def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> dict[str, object]:
+        chosen = nodes if nodes is not None else [node for node in self.nodes if node.role == role]
+        group = self.masters if role == "master" else self.workers
+        data = {node.uuid: self.user_data(node) for node in chosen}
+        return self.driver.shard_stack(self.cluster, group, chosen, data, self.outputs())
+
+    def context(self, node: NodeSpec, *, cloud: bool = True) -> BootstrapContext:
+        credential = {
+            "auth_url": "https://keystone.example.org/v3",
+            "region": "RegionOne",
+            "application_credential_id": "id-of-credential",
+            "application_credential_secret": CLOUD_SECRET,
+        }
+        return BootstrapContext(
+            cluster=self.cluster,
+            nodegroup=self.group(node),
+            node=node,
+            nodes=self.nodes,
+            base_outputs=self.outputs(),
+            secrets=self.secrets,
+            cloud_config=credential if cloud else {},
+        )
+
+    def with_nodes(self, nodes: Sequence[NodeSpec]) -> Case:
+        return replace(self, nodes=nodes)
+
+    def with_labels(self, **labels: str) -> Case:
+        return replace(self, cluster=replace(self.cluster, labels={**self.cluster.labels, **labels}))
+
+    def with_cluster(self, **fields: object) -> Case:
+        return replace(self, cluster=replace(self.cluster, **fields))  # type: ignore[arg-type]
+
+    def joined(self, *indexes: int) -> Case:
+        """The same cluster with these nodes (by place in `nodes`) joined."""
+        return self.with_nodes(
+            [replace(node, state="joined") if i in indexes else node for i, node in enumerate(self.nodes)]
+        )
+
+    def bootstraps(self) -> list[tuple[NodeSpec, Bootstrap]]:
+        """All bootstraps in an order in which nodes really come up; fails when a node's turn never comes."""
+        done: list[tuple[NodeSpec, Bootstrap]] = []
+        case = self
+        while len(done) < len(self.nodes):
+            before = len(done)
+            for place, node in enumerate(case.nodes):
+                if node.state == "joined":
+                    continue
+                found = case.driver.bootstrap(case.context(node))
+                if isinstance(found, Bootstrap):
+                    done.append((node, found))
+                    case = case.joined(*(i for i, each in enumerate(case.nodes) if each.state == "joined"), place)
+            assert len(done) > before, "every node waits for another one"
+        return done
+
+
+def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None, workers: int = 2) -> Case:
+    """A cluster of a driver; with one master in mode `port`, else three."""
+    many, balancer = MODES[mode]
+    count = masters or (3 if many else 1)
+    cluster = ClusterSpec(
+        uuid=uuid(1),
+        name="Team A's k8s",
+        project_id="p1",
+        coe=driver.coe,
+        os_distro=driver.os_distros[0],
+        server_type=driver.server_types[0],
+        labels={},
+        external_network_id="id-of-public",
+        dns_nameservers=("9.9.9.9",),
+        floating_ip_enabled=False,
+        master_lb_enabled=many,
+        load_balancer=balancer,
+        ssh_public_key="ssh-ed25519 AAAA somebody",
+    )
+    groups = [
+        NodegroupSpec(uuid(2), "default-master", "master", "m1", "ubuntu", count),
+        NodegroupSpec(uuid(3), "default-worker", "worker", "m1", "ubuntu", workers),
+    ]
+    nodes = [
+        NodeSpec(
+            uuid=uuid(100 + 1000 * place + index),
+            name=f"k8s-{group.role}-{index}",
+            role=group.role,
+            index=index,
+            shard=0,
+            nodegroup_id=group.uuid,
+            ip_address=f"10.0.{place}.{10 + index % 200}",
+        )
+        for place, group in enumerate(groups)
+        for index in range(group.node_count)
+    ]
+    return Case(driver, cluster, groups[0], groups[1], nodes)

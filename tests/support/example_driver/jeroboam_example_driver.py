@@ -1,0 +1,130 @@
+"""The smallest driver that keeps the contract: one web server a node, on a network that exists.
+
+Rule: it imports what a package outside the project may import: the contract, the template helpers, and user data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from shared.drivers.agent.user_data import cloud_config
+from shared.drivers.base import (
+    Bootstrap,
+    BootstrapContext,
+    ClientConfig,
+    ClusterSpec,
+    Driver,
+    NodegroupSpec,
+    NodeSpec,
+    NotYet,
+    Secret,
+    SecretKind,
+    Template,
+)
+from shared.drivers.hot import Resources, get_attr, get_resource, resource, template
+
+
+class ExampleDriver:
+    name = "example"
+    coe = "example"
+    os_distros: Sequence[str] = ("example-os",)
+    server_types: Sequence[str] = ("vm",)
+    secrets: Mapping[str, SecretKind] = {"ca": SecretKind.CA}
+
+    def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+        return []
+
+    def needs(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
+        return {"port": 1}
+
+    def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
+        return ()
+
+    def base_stack(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Template:
+        network = cluster.fixed_network_id or "default"
+        port = resource("OS::Neutron::Port", {"name": f"jeroboam-{cluster.uuid}-api", "network": network})
+        address = get_attr("api_port", "fixed_ips", 0, "ip_address")
+        outputs = {"network_id": network, "api_address": address, "api_private_address": address}
+        return template(f"Example cluster {cluster.uuid}", {"api_port": port}, outputs)
+
+    def shard_stack(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        nodes: Sequence[NodeSpec],
+        user_data: Mapping[str, str],
+        base_outputs: Mapping[str, Any],
+    ) -> Template:
+        resources: Resources = {}
+        outputs = {}
+        for node in nodes:
+            server, port = f"node-{node.index}", f"port-{node.index}"
+            resources[port] = resource("OS::Neutron::Port", {"name": node.name, "network": base_outputs["network_id"]})
+            resources[server] = resource(
+                "OS::Nova::Server",
+                {
+                    "name": node.name,
+                    "flavor": nodegroup.flavor_id,
+                    "image": nodegroup.image_id,
+                    "networks": [{"port": get_resource(port)}],
+                    "user_data_format": "RAW",
+                    "user_data": user_data[node.uuid],
+                    "metadata": {
+                        "jeroboam_cluster": cluster.uuid,
+                        "jeroboam_nodegroup": nodegroup.uuid,
+                        "jeroboam_node": node.uuid,
+                    },
+                },
+            )
+            address = get_attr(port, "fixed_ips", 0, "ip_address")
+            outputs[server] = {"server_id": get_resource(server), "ip_address": address, "floating_ip": None}
+        return template(f"Example nodegroup {nodegroup.name}", resources, outputs)
+
+    def user_data(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        node: NodeSpec,
+        *,
+        api_url: str,
+        ca_pem: str | None,
+        token: str,
+    ) -> str:
+        return cloud_config(
+            node_id=node.uuid,
+            node_name=node.name,
+            api_url=api_url,
+            ca_pem=ca_pem,
+            token=token,
+            ssh_public_key=cluster.ssh_public_key,
+        )
+
+    def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
+        page = {"path": "/srv/index.html", "content": context.node.name, "mode": "0644"}
+        return Bootstrap("#!/bin/sh\nsystemctl enable --now web-server\n", [page])
+
+    def api_url(self, cluster: ClusterSpec, base_outputs: Mapping[str, Any]) -> str:
+        return f"http://{base_outputs['api_address']}"
+
+    def coe_version(self, cluster: ClusterSpec) -> str:
+        return "1.0"
+
+    def container_version(self, cluster: ClusterSpec) -> str | None:
+        return None
+
+    def client_config(
+        self,
+        cluster: ClusterSpec,
+        *,
+        api_address: str,
+        secrets: Mapping[str, Secret],
+        user: str,
+        groups: Sequence[str],
+        lifetime: timedelta,
+    ) -> ClientConfig:
+        return ClientConfig("example.env", f"EXAMPLE_URL={api_address}\n", lifetime)
+
+
+driver: Driver = ExampleDriver()
