@@ -32,7 +32,7 @@ DEFAULT_VERSION = "v1.34.2"
 class Labels(BaseModel):
     """What a cluster's labels say; docs/kubernetes-driver.md is their table. Sizes in GiB."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     kube_tag: Version = DEFAULT_VERSION
     kubernetes_apt_mirror: Url | None = None
@@ -115,7 +115,8 @@ def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) ->
     """
     # An empty label is one that was not set: Magnum's clients and templates send them.
     given = {**cluster.labels, **(nodegroup.labels if nodegroup else {})}
-    labels = {name: value for name, value in given.items() if value != "" and name != "api_floating_ip"}
+    stripped = {name: str(value).strip() for name, value in given.items() if name != "api_floating_ip"}
+    labels = {name: value for name, value in stripped.items() if value}
     values: dict[str, Any] = {"network_driver": cluster.network_driver} | _pod_network(labels) | labels
     parsed = Labels.model_validate(values)
     wanted = parsed.master_lb_floating_ip_enabled

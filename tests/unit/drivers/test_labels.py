@@ -1,0 +1,123 @@
+"""Labels: what is taken, what is refused and in which words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.drivers.kubernetes import driver
+from shared.drivers.kubernetes.labels import read_labels
+from tests.support.driver_cases import make_case
+
+# All of Magnum's own label names, with a value a template of it might carry.
+MAGNUM = (
+    "flannel_network_cidr=10.100.0.0/16 flannel_backend=vxlan flannel_network_subnetlen=24 "
+    "system_pods_initial_delay=30 system_pods_timeout=5 admission_control_list=NamespaceLifecycle "
+    "prometheus_monitoring=False grafana_admin_passwd=admin kube_dashboard_enabled=True etcd_volume_size=0 cert_manager_api=False "
+    "ingress_controller_role=ingress octavia_ingress_controller_tag=v1.18.0 kubelet_options= kubeapi_options= "
+    "kubeproxy_options= kubecontroller_options= kubescheduler_options= influx_grafana_dashboard_enabled=False "
+    "master_lb_allowed_cidrs=0.0.0.0/0 octavia_provider=amphora octavia_lb_algorithm=ROUND_ROBIN "
+    "octavia_lb_healthcheck=True coredns_tag=1.6.6 hyperkube_prefix=x/ container_infra_prefix= availability_zone=nova "
+    "cgroup_driver=cgroupfs container_runtime=containerd containerd_version=1.4.4 containerd_tarball_url= "
+    "containerd_tarball_sha256=00 calico_tag=v3.21.2 calico_ipv4pool_ipip=Off cinder_csi_enabled=True "
+    "cinder_csi_plugin_tag=v1.34.0 csi_attacher_tag=v4.7.0 csi_provisioner_tag=v5.1.0 csi_snapshotter_tag=v4.2.1 "
+    "csi_resizer_tag=v1.12.0 csi_node_driver_registrar_tag=v2.12.0 csi_liveness_probe_tag=v2.14.0 etcd_tag=v3.4.6 "
+    "flannel_tag=v0.26.1 flannel_cni_tag=v1.5.1 cloud_provider_tag=v1.34.0 prometheus_tag=v1 grafana_tag=5 "
+    "heat_container_agent_tag=w keystone_auth_enabled=True k8s_keystone_auth_tag=v1 heapster_enabled=False "
+    "metrics_server_enabled=True metrics_server_chart_tag=v3.7.0 monitoring_enabled=False monitoring_retention_days=14 "
+    "monitoring_retention_size=14 monitoring_interval_seconds=30 monitoring_storage_class_name= "
+    "monitoring_ingress_enabled=False cluster_basic_auth_secret= cluster_root_domain_name=localhost "
+    "prometheus_operator_chart_tag=v8 prometheus_adapter_enabled=True prometheus_adapter_chart_tag=1.4.0 "
+    "prometheus_adapter_configmap= selinux_mode=enforcing helm_client_url= helm_client_sha256=00 helm_client_tag=v3 "
+    "traefik_ingress_controller_tag=v1 node_problem_detector_tag=v0 nginx_ingress_controller_tag=0 "
+    "nginx_ingress_controller_chart_tag=4 auto_healing_enabled=False auto_scaling_enabled=False "
+    "auto_healing_controller=draino magnum_auto_healer_tag=v1 draino_tag=a autoscaler_tag=v1 min_node_count=0 "
+    "max_node_count=3 npd_enabled=True ostree_remote= ostree_commit= use_podman=True kube_image_digest= "
+    "metrics_scraper_tag=v1 boot_volume_size=0 boot_volume_type= etcd_volume_type= docker_volume_type= "
+    "fixed_subnet_cidr=10.0.0.0/24 service_cluster_ip_range=10.254.0.0/16 ingress_controller= "
+    "cloud_provider_enabled=true dns_service_ip=10.254.0.10 dns_cluster_domain=cluster.local "
+    "master_lb_floating_ip_enabled=false"
+)
+
+
+def test_magnums_own_labels_are_no_problem() -> None:
+    labels = dict(pair.split("=", 1) for pair in MAGNUM.split())
+    case = make_case(driver).with_labels(**labels)
+    assert driver.problems(case.cluster, case.groups) == []
+    read = read_labels(case.cluster)
+    assert (read.pods_network_cidr, read.boot_volume_type, read.api_floating_ip) == ("10.100.0.0/16", None, False)
+
+
+@pytest.mark.parametrize("text", ["True", "true", "TRUE", "1", "yes", " true "])
+def test_truth_is_written_in_many_ways(text: str) -> None:
+    assert read_labels(make_case(driver).with_labels(cinder_csi_enabled=text).cluster).cinder_csi_enabled
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [
+        ("kube_tag", "v1.23.3-rancher1", "from v1.31.0 on, such as v1.34.2"),
+        ("kube_tag", "v1.30.9", "from v1.31.0 on"),
+        ("kube_tag", "latest", "from v1.31.0 on"),
+        ("pods_network_cidr", "10.0.0.1/14", "must be an IPv4 network"),
+        ("pods_network_cidr", "10.200.0.0/24", "no /24 for each of 3 nodes"),
+        ("pods_network_cidr", "32.0.0.0/5", "too large to be cut into /24"),
+        ("fixed_subnet_cidr", "10.0.0.0/29", "too few addresses for 3 nodes"),
+        ("service_cluster_ip_range", "10.0.0.0/8", "must be between a /12 and a /28"),
+        ("dns_service_ip", "10.254.0.53", "must be 10.254.0.10, the tenth"),
+        ("cloud_provider_enabled", "perhaps", "valid boolean"),
+        ("boot_volume_size", "-1", "greater than or equal to 0"),
+        ("boot_volume_size", "ten", "valid integer"),
+        ("master_lb_allowed_cidrs", "10.0.0.0/8,nonsense", "networks separated by commas"),
+        ("container_infra_prefix", "registry example", "registry prefix"),
+        ("kubernetes_apt_mirror", "mirror.example.org", "must be a URL"),
+        ("cni_manifest_url", "https://a.example.org/'; rm -rf /", "must be a URL"),
+        ("kubelet_options", "-v 2", "must be options such as --v=2"),
+        ("kubeapi_options", "--a='", "must be options such as --v=2"),
+        ("flannel_backend", "udp", "'vxlan' or 'host-gw'"),
+        ("octavia_lb_algorithm", "RANDOM", "'ROUND_ROBIN'"),
+        ("flannel_tag", "v1\n", ""),
+    ],
+)
+def test_a_wrong_label_is_named(label: str, value: str, said: str) -> None:
+    case = make_case(driver).with_labels(**{label: value})
+    problems = driver.problems(case.cluster, case.groups)
+    if not said:
+        assert problems == [], "space around a value is no error"
+        return
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(f"label {label}: ")
+    assert said in problems[0]
+
+
+def test_all_problems_are_told_at_once() -> None:
+    case = make_case(driver).with_labels(kube_tag="v9", boot_volume_size="x", cinder_csi_enabled="maybe")
+    assert len(driver.problems(case.cluster, case.groups)) == 3
+
+
+@pytest.mark.parametrize("network", ["calico", "cilium"])
+def test_networks_that_are_not_built_in_need_a_manifest(network: str) -> None:
+    case = make_case(driver).with_cluster(network_driver=network)
+    (problem,) = driver.problems(case.cluster, case.groups)
+    assert problem.startswith(f"label cni_manifest_url: network driver {network}")
+    given = case.with_labels(cni_manifest_url="https://mirror.example.org/calico.yaml")
+    assert driver.problems(given.cluster, given.groups) == []
+
+
+def test_networks_may_not_overlap() -> None:
+    case = make_case(driver).with_labels(pods_network_cidr="10.252.0.0/14")
+    (problem,) = driver.problems(case.cluster, case.groups)
+    assert "pods_network_cidr (10.252.0.0/14) overlaps service_cluster_ip_range (10.254.0.0/16)" in problem
+
+
+def test_a_nodegroups_labels_go_before_the_clusters() -> None:
+    case = make_case(driver).with_labels(boot_volume_size="10")
+    group = replace(case.workers, labels={"boot_volume_size": "20"})
+    assert read_labels(case.cluster, group).boot_volume_size == 20
+    assert read_labels(case.cluster, case.masters).boot_volume_size == 10
+
+
+def test_zones_go_round() -> None:
+    labels = read_labels(make_case(driver).with_labels(availability_zone="a, b,c").cluster)
+    assert [labels.availability_zone(index) for index in range(4)] == ["a", "b", "c", "a"]
