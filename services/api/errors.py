@@ -65,5 +65,15 @@ def quota_reached(limit: int) -> ApiError:
     )
 
 
+def quota_not_found(which: str) -> ApiError:
+    """Args: which: `project_id ... resource ...`, or `quota id ...`."""
+    return ApiError(404, f"Quota could not be found: {which}.")
+
+
+def not_authorized() -> ApiError:
+    """A thing of a project that the URL itself names: there is nothing to hide."""
+    return ApiError(403, "Not authorized.")
+
+
 def not_acceptable(detail: str) -> ApiError:
     return ApiError(406, detail)

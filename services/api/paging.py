@@ -4,7 +4,6 @@ Rule: keyset pagination over (sort_key, id), which stays right while rows come a
 database Magnum uses. Column names come from a table's own columns, never from the caller.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -21,18 +20,25 @@ ARGUMENTS = ("marker", "limit", "sort_key", "sort_dir")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was asked for. `sort_key` is a known column; `marker` a uuid or None."""
+    """What was asked for.
+
+    Args:
+        marker: the last row of the page before, by its `marked_by`; None for the first page.
+        sort_key: a known column.
+        marked_by: `uuid`, or `id` for the few resources that have none.
+    """
 
     limit: int
     marker: str | None
     sort_key: str
     sort_dir: str
+    marked_by: str = "uuid"
 
     def sql(self, alias: str, marker_id_arg: int, table: str) -> tuple[str, str]:
         """The condition after the marker and the ORDER BY for rows of `table` called `alias`.
 
         Args:
-            marker_id_arg: number of the query argument that holds the marker's uuid.
+            marker_id_arg: number of the query argument that holds the marker.
         """
         ascending = self.sort_dir == "asc"
         direction, nulls, sign = ("ASC", "NULLS FIRST", ">") if ascending else ("DESC", "NULLS LAST", "<")
@@ -40,8 +46,10 @@ class Page:
         if self.marker is None:
             # The argument is named all the same, so that a statement always has the same ones.
             return f"${marker_id_arg}::text IS NULL", order
-        key, mark = f"{alias}.{self.sort_key}", f"(SELECT {self.sort_key} FROM {table} WHERE uuid = ${marker_id_arg})"
-        mark_id = f"(SELECT id FROM {table} WHERE uuid = ${marker_id_arg})"
+        # A marker is text in every statement; a uuid needs no cast, and keeps its index.
+        mark_column = "uuid" if self.marked_by == "uuid" else "id::text"
+        marked = f"FROM {table} WHERE {mark_column} = ${marker_id_arg}"
+        key, mark, mark_id = f"{alias}.{self.sort_key}", f"(SELECT {self.sort_key} {marked})", f"(SELECT id {marked})"
         beyond_null = f"{key} IS NOT NULL" if ascending else "false"
         beyond = f"{key} {sign} {mark}" + ("" if ascending else f" OR {key} IS NULL")
         return (
@@ -50,17 +58,15 @@ class Page:
             order,
         )
 
-    def next_link(self, base: str, path: str, last_uuid: str, count: int) -> dict[str, str]:
-        """`{"next": url}` when the page is full, else nothing."""
+    def next_link(self, base: str, path: str, last: str, count: int) -> dict[str, str]:
+        """`{"next": url}` when the page is full, else nothing; `last` is the marker of its last row."""
         if count < self.limit:
             return {}
-        query = urlencode(
-            {"sort_key": self.sort_key, "sort_dir": self.sort_dir, "limit": self.limit, "marker": last_uuid}
-        )
+        query = urlencode({"sort_key": self.sort_key, "sort_dir": self.sort_dir, "limit": self.limit, "marker": last})
         return {"next": f"{base}/v1/{path}?{query}"}
 
 
-def read_page(request: Request, *, columns: Collection[str], max_limit: int) -> Page:
+def read_page(request: Request, *, columns: Collection[str], max_limit: int, marked_by: str = "uuid") -> Page:
     """The page a request asks for.
 
     Raises:
@@ -69,9 +75,10 @@ def read_page(request: Request, *, columns: Collection[str], max_limit: int) -> 
     query = request.query_params
     return Page(
         limit=_limit(query.get("limit"), max_limit),
-        marker=_marker(query.get("marker")),
+        marker=_marker(query.get("marker")) if marked_by == "uuid" else _number(query.get("marker")),
         sort_key=_sort_key(query.get("sort_key", "id"), columns),
         sort_dir=_sort_dir(query.get("sort_dir", "asc")),
+        marked_by=marked_by,
     )
 
 
@@ -94,6 +101,14 @@ def _marker(value: str | None) -> str | None:
     if marker is None:
         raise bad_request(f"Expected a uuid but received {value[:100]}.")
     return marker
+
+
+def _number(value: str | None) -> str | None:
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit() or len(value) > 18:
+        raise invalid_field("marker", value, "Value should be an integer")
+    return str(int(value))
 
 
 def _sort_key(value: str, columns: Collection[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from services.api.views import clusters, templates, work
+from services.api.views import administration, clusters, templates, work
 
 Schema = dict[str, Any]
 
@@ -25,13 +25,14 @@ _TYPES: dict[str, Schema] = {
         (
             *("id", "node_count", "master_count", "docker_volume_size", "create_timeout", "apiserver_port", "done"),
             *("min_node_count", "max_node_count", "total", "attempts", "index", "shard"),
+            *("hard_limit", "report_count", "clusters", "nodes"),
         ),
         _INTEGER,
     ),
     **dict.fromkeys(
         (
             *("registry_enabled", "tls_disabled", "public", "hidden", "master_lb_enabled", "floating_ip_enabled"),
-            *("merge_labels", "is_default", "cancel_requested"),
+            *("merge_labels", "is_default", "cancel_requested", "disabled"),
         ),
         _BOOLEAN,
     ),
@@ -87,6 +88,9 @@ SCHEMAS: dict[str, Schema] = {
         *("sequence", "datacontenttype", "data", "cursor"),
     ),
     "Certificate": _resource(("cluster_uuid", "pem", "links"), optional=("csr",)),
+    "Quota": _resource(administration.QUOTA[1:], optional=("id", *_TIMES)),
+    "Stats": _resource(("clusters", "nodes")),
+    "Service": _resource(administration.SERVICE, *_TIMES),
     "Accepted": _resource(("uuid",)),
     "Plan": {"type": "object", "required": ["accepted", "stacks", "nodes", "quotas", "problems"]},
     "Config": _resource(("filename", "content", "expires_at", "group")),

@@ -76,7 +76,8 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
     if not problems:
         spec, groups = specs(uuid, context.project_id, values, template, found)
         problems = [Problem(400, text) for text in driver.problems(spec, groups)]
-        needed = demand(wanted, found, driver.needs(spec, groups))
+        # A driver cannot count with labels it has just called wrong.
+        needed = demand(wanted, found, {} if problems else driver.needs(spec, groups))
     else:
         needed = demand(wanted, found, {})
     problems += judge_quotas(needed, found.quotas)
