@@ -6,11 +6,15 @@ Rule: what is shown is what the API says; the exit status follows the operation'
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.spinner import Spinner
+from rich.table import Table
 
 from cli.api import Api, ApiError
 from cli.output import console, is_live
@@ -74,15 +78,25 @@ class _Lines:
 
 
 class _Bars:
+    """Finished steps with their seconds, the one at work, and a bar of nodes once there are any to count."""
+
     def __init__(self) -> None:
-        self._steps = Progress(TextColumn("  {task.description}"), TimeElapsedColumn())
+        self._operation: dict[str, Any] = {"state": "queued", "kind": "", "steps": []}
+        self._spinner = Spinner("dots")
         self._nodes = Progress(TextColumn("  nodes joined"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = self._nodes.add_task("nodes", total=None)
-        self._step = self._steps.add_task("queued", total=None)
         self._live = Live(console=console(), refresh_per_second=8, get_renderable=self._render)
 
-    def _render(self) -> Any:
-        return Group(self._steps, self._nodes)
+    def _render(self) -> RenderableType:
+        lines = Table.grid(padding=(0, 1))
+        for step in self._operation["steps"]:
+            if step["finished_at"]:
+                lines.add_row("  [green]✓[/green]", f"{step['name']}  [dim]{seconds_of(step):.1f} s[/dim]")
+        if self._operation["state"] not in FINAL:
+            lines.add_row(Padding(self._spinner, (0, 0, 0, 2)), describe(self._operation))
+        else:
+            lines.add_row("", describe(self._operation))
+        return Group(lines, self._nodes) if self._operation.get("total") else lines
 
     def __enter__(self) -> _Bars:
         self._live.__enter__()
@@ -92,9 +106,15 @@ class _Bars:
         self._live.__exit__(*arguments)
 
     def show(self, operation: dict[str, Any]) -> None:
-        self._steps.update(self._step, description=describe(operation))
+        self._operation = operation
         if operation["total"]:
-            self._nodes.update(self._bar, total=operation["total"], completed=operation["done"])
+            done = operation["total"] if operation["state"] == "succeeded" else operation["done"]
+            self._nodes.update(self._bar, total=operation["total"], completed=done)
+
+
+def seconds_of(step: dict[str, Any]) -> float:
+    """How long a finished step took, waiting included."""
+    return (datetime.fromisoformat(step["finished_at"]) - datetime.fromisoformat(step["started_at"])).total_seconds()
 
 
 def describe(operation: dict[str, Any]) -> str:

@@ -144,7 +144,7 @@ class Driver(Protocol):
         ...
 
     def needs(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
-        """What the base stack will take from Neutron's and Nova's quotas beside the nodes themselves, by quota name
+        """For a cluster without problems: what the base stack will take from Neutron's and Nova's quotas beside the nodes themselves, by quota name
         (`network`, `subnet`, `router`, `floatingip`, `security_group`, `security_group_rule`, `port`, ...), and what
         a node takes beside one instance and one port (floating IPs of nodes are counted here too)."""
         ...

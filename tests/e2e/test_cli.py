@@ -1,0 +1,106 @@
+"""The `jeroboam` command as a user of a cloud has it: create and wait, look, follow, delete, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.sandbox_process import BIN, SandboxProcess
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli")]
+
+TEMPLATE = (
+    "coe cluster template create k8s --coe kubernetes --image ubuntu-24.04 --external-network public "
+    "--flavor m1.small --master-flavor m1.small --floating-ip-disabled"
+)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    running = SandboxProcess()
+    made = running.run(f"{BIN}/openstack {TEMPLATE}")
+    assert made.returncode == 0, made.stderr
+    yield running
+    assert running.interrupt() == 0
+    assert "Nothing is left behind." in running.output
+
+
+def jeroboam(sandbox: SandboxProcess, arguments: str, *, status: int = 0) -> str:
+    done = sandbox.run(f"{BIN}/jeroboam {arguments}")
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if status == 0 else done.stderr
+
+
+def as_json(sandbox: SandboxProcess, arguments: str) -> Any:
+    return json.loads(jeroboam(sandbox, f"--format json {arguments}"))
+
+
+def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    plan = as_json(sandbox, "cluster create one --cluster-template k8s --node-count 2 --dry-run")
+    assert plan["accepted"]
+    assert plan["nodes"] == {"default-master": 1, "default-worker": 2}
+    assert as_json(sandbox, "cluster list") == []
+
+    follower = subprocess.Popen(
+        [str(BIN / "jeroboam"), "--format", "json", "events", "--follow"],
+        env=sandbox.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = jeroboam(sandbox, "cluster create one --cluster-template k8s --node-count 2 --label kube_tag=v1.34.1 --wait")
+    assert "create succeeded" in said
+    assert follower.stdout is not None
+    types = []
+    end = time.monotonic() + 30
+    while "io.jeroboam.cluster.create.completed.v1" not in types:
+        assert time.monotonic() < end, types
+        types.append(json.loads(follower.stdout.readline())["type"])
+    follower.terminate()
+    follower.wait(10)
+    follower.stdout.close()
+    assert types[0] == "io.jeroboam.cluster.create.requested.v1"
+
+    (listed,) = as_json(sandbox, "cluster list")
+    assert (listed["name"], listed["status"], listed["node_count"]) == ("one", "CREATE_COMPLETE", 2)
+    assert as_json(sandbox, "cluster show one")["coe_version"] == "v1.34.1"
+    assert {node["state"] for node in as_json(sandbox, "cluster nodes one")} == {"joined"}
+    (operation,) = as_json(sandbox, "operation list")
+    shown = as_json(sandbox, f"operation show {operation['uuid']}")
+    assert shown["steps"][0]["name"] == "ensure_secrets"
+    assert all(step["finished_at"] for step in shown["steps"])
+    assert "one" in jeroboam(sandbox, "cluster list")
+
+    jeroboam(sandbox, f"cluster config one --dir {tmp_path}")
+    refused = jeroboam(sandbox, f"cluster config one --dir {tmp_path}", status=1)
+    assert "--force" in refused
+    jeroboam(sandbox, f"cluster config one --dir {tmp_path} --force")
+
+    assert "delete succeeded" in jeroboam(sandbox, "cluster delete one --wait")
+    assert as_json(sandbox, "cluster list") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("cluster show nothing", "Cluster nothing could not be found. (HTTP 404)"),
+        ("cluster create x --cluster-template nothing", "nothing could not be found"),
+        ("cluster create x --cluster-template k8s --label broken", "key=value"),
+        ("cluster create x --cluster-template k8s --label kube_tag=1", "kube_tag"),
+        ("cluster create x --cluster-template k8s --node-count 100000", "at most 2000 nodes"),
+        ("operation retry 00000000-0000-0000-0000-000000000000", "could not be found"),
+        ("--endpoint http://127.0.0.1:9 cluster list", "does not answer"),
+        ("events --after rubbish", "after"),
+    ],
+)
+def test_a_refusal_is_one_line_that_names_what_is_wrong(sandbox: SandboxProcess, arguments: str, words: str) -> None:
+    said = jeroboam(sandbox, arguments, status=1)
+    assert words in said
+    assert said.startswith("jeroboam: ")
+    assert len(said.strip().splitlines()) == 1
