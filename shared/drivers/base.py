@@ -144,9 +144,11 @@ class Driver(Protocol):
         ...
 
     def needs(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
-        """For a cluster without problems: what the base stack will take from Neutron's and Nova's quotas beside the nodes themselves, by quota name
-        (`network`, `subnet`, `router`, `floatingip`, `security_group`, `security_group_rule`, `port`, ...), and what
-        a node takes beside one instance and one port (floating IPs of nodes are counted here too)."""
+        """What a cluster without problems takes from quotas beside one instance and one port a node, by quota name.
+
+        Neutron's and Nova's names (`network`, `subnet`, `router`, `floatingip`, `security_group`, `port`, ...); the
+        base stack's things and the floating IPs of nodes are counted here.
+        """
         ...
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
