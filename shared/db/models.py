@@ -3,6 +3,7 @@
 from shared.db.base import Base
 from shared.db.bus_models import BusMessage, BusQueue
 from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, Nodegroup
+from shared.db.federation_models import Federation, FederationMember
 from shared.db.work_models import (
     DeadLetter,
     Event,
@@ -22,6 +23,8 @@ __all__ = [
     "ClusterTemplate",
     "DeadLetter",
     "Event",
+    "Federation",
+    "FederationMember",
     "IdempotencyKey",
     "Node",
     "NodeCommand",
