@@ -14,7 +14,8 @@ from tests.support.driver_cases import make_case
 MAGNUM = (
     "flannel_network_cidr=10.100.0.0/16 flannel_backend=vxlan flannel_network_subnetlen=24 "
     "system_pods_initial_delay=30 system_pods_timeout=5 admission_control_list=NamespaceLifecycle "
-    "prometheus_monitoring=False grafana_admin_passwd=admin kube_dashboard_enabled=True etcd_volume_size=0 cert_manager_api=False "
+    "prometheus_monitoring=False grafana_admin_passwd=admin kube_dashboard_enabled=True "
+    "etcd_volume_size=0 cert_manager_api=False "
     "ingress_controller_role=ingress octavia_ingress_controller_tag=v1.18.0 kubelet_options= kubeapi_options= "
     "kubeproxy_options= kubecontroller_options= kubescheduler_options= influx_grafana_dashboard_enabled=False "
     "master_lb_allowed_cidrs=0.0.0.0/0 octavia_provider=amphora octavia_lb_algorithm=ROUND_ROBIN "

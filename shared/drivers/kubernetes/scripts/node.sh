@@ -58,15 +58,16 @@ find_volume() {
 
 mount_container_volume() {
     [ -n "$CONTAINER_VOLUME_GIB" ] || return 0
-    if mountpoint -q /var/lib/containerd; then return; fi
+    place=$root/var/lib/containerd
+    if mountpoint -q "$place"; then return; fi
     step "mount the container volume"
     until_done 300 "no blank disk of $CONTAINER_VOLUME_GIB GiB has appeared" find_volume
     disk=$(find_volume)
     [ -n "$(blkid -o value -s TYPE "$disk" || :)" ] || mkfs.ext4 -q -L containers "$disk"
-    mkdir -p /var/lib/containerd
+    mkdir -p "$place"
     grep -q '^LABEL=containers ' "$root/etc/fstab" ||
-        echo 'LABEL=containers /var/lib/containerd ext4 defaults,nofail 0 2' >>"$root/etc/fstab"
-    mount /var/lib/containerd
+        echo "LABEL=containers $place ext4 defaults,nofail 0 2" >>"$root/etc/fstab"
+    mount "$place"
 }
 
 # Engine packages come with the image or from the operator's mirror; an image that has them is not touched.

@@ -1,0 +1,175 @@
+"""The node script really run, on a machine whose programs write down how they were called."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shared.drivers.base import Bootstrap
+from shared.drivers.kubernetes import driver
+from tests.support.driver_cases import Case, make_case
+from tests.support.node_machine import NodeMachine
+
+
+def bootstrap(case: Case, place: int = 0) -> Bootstrap:
+    found = driver.bootstrap(case.context(case.nodes[place]))
+    assert isinstance(found, Bootstrap)
+    return found
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> NodeMachine:
+    return NodeMachine(tmp_path)
+
+
+def kubeadm(machine: NodeMachine) -> list[str]:
+    """The subcommands that change something, in order."""
+    return [call.split()[1] for call in machine.called("kubeadm") if call.split()[1] in ("init", "join", "reset")]
+
+
+def test_the_first_master_makes_the_cluster(machine: NodeMachine) -> None:
+    case = make_case(driver, "octavia")
+    done = machine.run(bootstrap(case))
+    assert done.returncode == 0, done.stderr
+    assert kubeadm(machine) == ["init"]
+    assert machine.called("kubeadm init")[0].endswith("/etc/jeroboam/kubeadm.yaml --skip-token-print")
+    assert "front-proxy-ca.key" in (machine.fake / "seen-by-kubeadm").read_text()
+    key = machine.root / "etc/kubernetes/pki/etcd/ca.key"
+    assert key.read_text() == case.secrets["etcd"].secret
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert 'sandbox_image = "registry.test/pause:3.10"' in machine.text("etc/containerd/config.toml")
+    assert "# /swap.img" in machine.text("etc/fstab")
+    assert machine.called("modprobe") == ["modprobe overlay", "modprobe br_netfilter"]
+    applied = (machine.fake / "applied").read_text()
+    assert "registry.test/provider-os/openstack-cloud-controller-manager:v1.34.0" in applied
+    assert "@REGISTRY@" not in applied
+    assert not machine.called("apt-get")
+    assert not list((machine.root / "etc/jeroboam/addons").glob("*.now"))
+
+
+def test_it_can_run_again(machine: NodeMachine) -> None:
+    found = bootstrap(make_case(driver, "octavia"))
+    machine.run(found)
+    again = machine.run(found)
+    assert again.returncode == 0, again.stderr
+    assert kubeadm(machine) == []
+    assert "systemctl restart containerd" not in machine.calls
+    assert machine.called("kubectl apply"), "a changed label is rolled out by running it again"
+
+
+def test_what_was_left_half_made_is_reset_once(machine: NodeMachine) -> None:
+    found = bootstrap(make_case(driver, "octavia"))
+    machine.set("kubeadm-breaks")
+    failed = machine.run(found)
+    assert failed.returncode != 0
+    assert failed.stderr.splitlines()[-2:] == ["error: etcd is not healthy", "jeroboam: kubeadm init failed"]
+    machine.unset("kubeadm-breaks")
+    assert machine.run(found).returncode == 0
+    assert kubeadm(machine) == ["reset", "init"]
+    assert "ca.key" in (machine.fake / "seen-by-kubeadm").read_text(), "a reset takes the keys; they are laid again"
+
+
+def test_a_member_is_never_reset(machine: NodeMachine) -> None:
+    found = bootstrap(make_case(driver, "octavia"))
+    machine.run(found)
+    machine.set("api-is-away")
+    failed = machine.run(found)
+    assert failed.returncode != 0
+    assert "the API does not answer /readyz" in failed.stderr
+    assert kubeadm(machine) == []
+    assert machine.text("etc/kubernetes/pki/ca.key")
+
+
+def test_a_member_is_not_upgraded_from_here(machine: NodeMachine) -> None:
+    case = make_case(driver)
+    machine.run(bootstrap(case))
+    later = machine.run(bootstrap(case.with_labels(kube_tag="v1.35.0")))
+    assert later.returncode == 0, later.stderr
+    assert kubeadm(machine) == []
+    assert not machine.called("apt-get")
+
+
+def test_a_worker_joins_without_keys(machine: NodeMachine) -> None:
+    case = make_case(driver, "octavia").joined(0)
+    done = machine.run(bootstrap(case, 4))
+    assert done.returncode == 0, done.stderr
+    assert kubeadm(machine) == ["join"]
+    assert not (machine.root / "etc/kubernetes/pki").exists()
+    assert not machine.called("kubectl apply")
+    assert " get node k8s-worker-1 " in machine.called("kubectl --kubeconfig")[-1]
+
+
+def test_a_node_that_never_gets_ready_says_what_kubernetes_says(machine: NodeMachine) -> None:
+    machine.set("ready", "False container runtime network not ready: cni plugin not initialized")
+    failed = machine.run(bootstrap(make_case(driver)))
+    assert failed.returncode != 0
+    assert failed.stderr.splitlines()[-1] == (
+        "jeroboam: the node is not ready: False container runtime network not ready: cni plugin not initialized"
+    )
+
+
+@pytest.mark.parametrize(("version", "named"), [("", "no kubeadm"), ("v1.33.1", "v1.33.1 kubeadm")])
+def test_an_image_without_the_right_kubeadm_names_the_label(tmp_path: Path, version: str, named: str) -> None:
+    machine = NodeMachine(tmp_path, version=version)
+    failed = machine.run(bootstrap(make_case(driver)))
+    assert failed.returncode != 0
+    said = failed.stderr.splitlines()[-1]
+    assert named in said and "v1.34.2" in said and "set the label kubernetes_apt_mirror" in said
+    assert kubeadm(machine) == []
+
+
+def test_packages_come_from_the_operators_mirror(tmp_path: Path) -> None:
+    machine = NodeMachine(tmp_path, version="v1.33.1")
+    case = make_case(driver).with_labels(kubernetes_apt_mirror="https://mirror.example.org/kubernetes/")
+    done = machine.run(bootstrap(case))
+    assert done.returncode == 0, done.stderr
+    source = machine.text("etc/apt/sources.list.d/kubernetes.list")
+    assert source == (
+        "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] https://mirror.example.org/kubernetes/v1.34/deb/ /\n"
+    )
+    (install,) = [call for call in machine.called("apt-get") if " install " in call]
+    assert install.endswith("install kubeadm=1.34.2-* kubelet=1.34.2-* kubectl=1.34.2-*")
+    assert "apt-mark hold kubeadm kubelet kubectl" in machine.calls
+    machine.set("curl-fails", "curl: (22) The requested URL returned error: 404")
+    (machine.root / "var/lib/jeroboam/member").unlink()
+    failed = machine.run(bootstrap(case))
+    assert "label kubernetes_apt_mirror: https://mirror.example.org/kubernetes/v1.34/deb/Release.key" in failed.stderr
+
+
+def test_masters_take_their_shared_address_before_kubeadm_needs_it(machine: NodeMachine) -> None:
+    done = machine.run(bootstrap(make_case(driver, "vip")))
+    assert done.returncode == 0, done.stderr
+    assert "interface ens3\n" in machine.text("etc/keepalived/keepalived.conf")
+    calls = machine.calls
+    init = next(i for i, call in enumerate(calls) if call.startswith("kubeadm init"))
+    assert calls.index("systemctl restart keepalived") < init
+    assert stat.S_IMODE((machine.root / "etc/keepalived/keepalived.conf").stat().st_mode) == 0o600
+
+
+def test_the_container_volume_is_the_blank_disk_of_its_size(machine: NodeMachine) -> None:
+    case = make_case(driver)
+    case = replace(case, masters=replace(case.masters, docker_volume_size=20))
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert machine.called("mkfs") == ["mkfs.ext4 -q -L containers /dev/vdb"]
+    assert machine.text("etc/fstab").count("LABEL=containers ") == 1
+    assert machine.run(bootstrap(case)).returncode == 0
+    machine.unset("mounted")
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert not machine.called("mkfs"), "what is on it stays"
+    assert machine.text("etc/fstab").count("LABEL=containers ") == 1
+
+
+def test_the_operators_manifests_are_applied_last(machine: NodeMachine) -> None:
+    case = make_case(driver).with_cluster(network_driver="calico")
+    case = case.with_labels(
+        cni_manifest_url="https://mirror.example.org/calico.yaml",
+        post_install_manifest_url="https://mirror.example.org/more.yaml",
+    )
+    done = machine.run(bootstrap(case))
+    assert done.returncode == 0, done.stderr
+    fetched = [call.split()[-1] for call in machine.called("curl")]
+    assert fetched == ["https://mirror.example.org/calico.yaml", "https://mirror.example.org/more.yaml"]
+    assert (machine.fake / "applied").read_text().endswith("fetched\nfetched\n")
