@@ -27,6 +27,7 @@ from services.api.routes import (
     certificates,
     clusters,
     events,
+    federations,
     mservices,
     nodes,
     operations,
@@ -42,7 +43,20 @@ from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
 
 log = structlog.get_logger(__name__)
 # Routes are tried in order, so what is asked most comes first.
-_ROUTERS = (clusters, templates, agent, nodes, operations, certificates, events, quotas, stats, mservices, system)
+_ROUTERS = (
+    clusters,
+    templates,
+    agent,
+    nodes,
+    operations,
+    certificates,
+    events,
+    federations,
+    quotas,
+    stats,
+    mservices,
+    system,
+)
 _HANDLED = (ApiError, JeroboamError, SQLAlchemyError, OSError, TimeoutError, Exception)
 
 

@@ -33,5 +33,5 @@ _LETTERS = (
 
 
 def random_name(kind: str) -> str:
-    """Args: kind: `cluster` or `template`."""
+    """Args: kind: `cluster`, `template` or `federation`."""
     return f"{secrets.choice(_LETTERS)}-{1 + secrets.randbelow(24)}-{kind}"

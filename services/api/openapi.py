@@ -18,6 +18,7 @@ from services.api.routes.agent import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
 from services.api.routes.certificates import FIELDS as CERTIFICATE_FIELDS
 from services.api.schemas import SCHEMAS, Schema, body, listed, ref
 from services.api.usecases.cluster_fields import FIELDS as CLUSTER_FIELDS
+from services.api.usecases.federations import FIELDS as FEDERATION_FIELDS
 from services.api.usecases.quotas import FIELDS as QUOTA_FIELDS
 from services.api.usecases.template_fields import FIELDS as TEMPLATE_FIELDS
 
@@ -85,6 +86,12 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(_one("Nodegroup")),
     ("get", "/v1/certificates/{cluster_id}"): _Route(_one("Certificate"), ("ca_cert_type",)),
     ("post", "/v1/certificates"): _Route({201: ref("Certificate")}, body=body(CERTIFICATE_FIELDS)),
+    ("get", "/v1/federations"): _Route({200: listed("federations", "FederationSummary")}, _PAGE),
+    ("get", "/v1/federations/detail"): _Route({200: listed("federations", "Federation")}, _PAGE),
+    ("post", "/v1/federations"): _Route({202: ref("Accepted")}, body=body(FEDERATION_FIELDS)),
+    ("get", "/v1/federations/{federation_id}"): _Route(_one("Federation")),
+    ("patch", "/v1/federations/{federation_id}"): _Route({202: ref("Accepted")}, ("rollback",), _PATCH),
+    ("delete", "/v1/federations/{federation_id}"): _Route({204: None}),
     ("get", "/v1/quotas"): _Route({200: listed("quotas", "Quota")}, (*_PAGE, "all_tenants")),
     ("post", "/v1/quotas"): _Route({201: ref("Quota")}, body=body(QUOTA_FIELDS)),
     ("get", "/v1/quotas/{project_id}/{resource}"): _Route(_one("Quota")),

@@ -47,7 +47,7 @@ FROM nodegroups n JOIN clusters c ON c.uuid = n.cluster_id
 
 
 async def list_clusters(reader: Reader, project: str | None, page: Page, *, detail: bool) -> list[Row]:
-    await _check_marker(reader, "clusters", "Cluster", page, project)
+    await check_marker(reader, "clusters", "Cluster", page, project)
     after, order = page.sql("c", 2, "clusters")
     select = _FULL if detail else _REDUCED
     sql = f"{select} WHERE {_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
@@ -56,11 +56,11 @@ async def list_clusters(reader: Reader, project: str | None, page: Page, *, deta
 
 async def one_cluster(reader: Reader, project: str | None, ident: str) -> Row:
     """A cluster by uuid or name, with everything its full view shows."""
-    return await _one(reader, f"{_FULL} WHERE {_VISIBLE} AND c.", project, ident, "Cluster", "clusters", "cluster")
+    return await one_named(reader, f"{_FULL} WHERE {_VISIBLE} AND c.", project, ident, "Cluster", "clusters", "cluster")
 
 
 async def list_templates(reader: Reader, project: str | None, page: Page) -> list[Row]:
-    await _check_marker(reader, "cluster_templates", "ClusterTemplate", page, None)
+    await check_marker(reader, "cluster_templates", "ClusterTemplate", page, None)
     after, order = page.sql("t", 2, "cluster_templates")
     sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
     return await reader.rows(sql, project, page.marker, page.limit)
@@ -69,11 +69,11 @@ async def list_templates(reader: Reader, project: str | None, page: Page) -> lis
 async def one_template(reader: Reader, project: str | None, ident: str) -> Row:
     """A template by uuid or name."""
     sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND t."
-    return await _one(reader, sql, project, ident, "ClusterTemplate", "ClusterTemplates", "ClusterTemplate")
+    return await one_named(reader, sql, project, ident, "ClusterTemplate", "ClusterTemplates", "ClusterTemplate")
 
 
 async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str | None) -> list[Row]:
-    await _check_marker(reader, "nodegroups", "Nodegroup", page, None)
+    await check_marker(reader, "nodegroups", "Nodegroup", page, None)
     after, order = page.sql("n", 2, "nodegroups")
     sql = (
         f"{_NODEGROUP} WHERE n.cluster_id = $1 AND ({after}) AND ($4::text IS NULL OR n.role = $4) "
@@ -83,7 +83,7 @@ async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str
 
 
 async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
-    return await _one(
+    return await one_named(
         reader,
         f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.",
         cluster_id,
@@ -94,7 +94,18 @@ async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
     )
 
 
-async def _one(reader: Reader, sql: str, scope: str | None, ident: str, kind: str, plural: str, singular: str) -> Row:
+async def one_named(
+    reader: Reader, sql: str, scope: str | None, ident: str, kind: str, plural: str, singular: str
+) -> Row:
+    """The row `sql` finds by uuid or name.
+
+    Args:
+        sql: ends where the column's name is to follow; its `$1` is `scope`, its `$2` will be the uuid or name.
+        kind, plural, singular: what Magnum calls the resource in its refusals.
+
+    Raises:
+        ApiError: 404 when there is none, 409 when a name is not enough.
+    """
     uuid = as_uuid(ident)
     if uuid is None and not findable(ident):
         raise not_found(kind, ascii(ident))
@@ -107,7 +118,8 @@ async def _one(reader: Reader, sql: str, scope: str | None, ident: str, kind: st
     return rows[0]
 
 
-async def _check_marker(reader: Reader, table: str, kind: str, page: Page, project: str | None) -> None:
+async def check_marker(reader: Reader, table: str, kind: str, page: Page, project: str | None) -> None:
+    """404 when the marker names nothing the caller may see."""
     if page.marker is None:
         return
     owned = "" if project is None else " AND project_id = $2"

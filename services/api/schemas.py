@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from services.api.views import administration, clusters, templates, work
+from services.api.views import administration, clusters, federations, templates, work
 
 Schema = dict[str, Any]
 
@@ -39,7 +39,7 @@ _TYPES: dict[str, Schema] = {
     **dict.fromkeys(
         (
             *("labels", "labels_overridden", "labels_added", "labels_skipped", "health_status_reason", "faults"),
-            *("node_labels", "params", "health", "data"),
+            *("node_labels", "params", "health", "data", "properties"),
         ),
         _OBJECT,
     ),
@@ -50,7 +50,7 @@ _TYPES: dict[str, Schema] = {
         ),
         _TIME,
     ),
-    **dict.fromkeys(("node_addresses", "master_addresses"), _TEXTS),
+    **dict.fromkeys(("node_addresses", "master_addresses", "member_ids"), _TEXTS),
     "node_taints": {"type": "array", "items": {"type": "object"}},
     "steps": {"type": "array", "items": {"type": "object"}},
     "links": {
@@ -88,6 +88,8 @@ SCHEMAS: dict[str, Schema] = {
         *("sequence", "datacontenttype", "data", "cursor"),
     ),
     "Certificate": _resource(("cluster_uuid", "pem", "links"), optional=("csr",)),
+    "FederationSummary": _resource(federations.REDUCED, "links"),
+    "Federation": _resource(federations.REDUCED, "status_reason", "links", *_TIMES),
     "Quota": _resource(administration.QUOTA[1:], optional=("id", *_TIMES)),
     "Stats": _resource(("clusters", "nodes")),
     "Service": _resource(administration.SERVICE, *_TIMES),
