@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import clusters, demo, services, work
+from cli import clusters, dead_letters, demo, services, work
 from cli.output import Format
 from cli.state import Options
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(work.templates, name="template")
 app.add_typer(work.operations, name="operation")
+app.add_typer(dead_letters.app, name="dead-letter")
 app.command()(work.events)
 app.command()(services.run)
 app.command()(services.migrate)

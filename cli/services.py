@@ -28,7 +28,7 @@ def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES
     with failures_as_words():
         if service not in SERVICES:
             raise PermanentError(f"no service {service!r}; there are {', '.join(SERVICES)}")
-        _settings()
+        read_settings()
         # The service's own module is the process, exactly as a unit file or a container starts it.
         os.execv(sys.executable, [sys.executable, "-m", f"services.{service}"])  # noqa: S606
 
@@ -36,11 +36,12 @@ def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES
 def migrate() -> None:
     """Bring the database of JEROBOAM_DATABASE_URL to the newest schema. Safe to run again."""
     with failures_as_words():
-        asyncio.run(migrate_database(_settings().database_url.get_secret_value()))
+        asyncio.run(migrate_database(read_settings().database_url.get_secret_value()))
         print("The schema is up to date.")
 
 
-def _settings() -> Settings:
+def read_settings() -> Settings:
+    """The settings of this environment. Raises PermanentError that names each wrong variable."""
     try:
         return Settings()
     except ValidationError as error:

@@ -15,8 +15,10 @@ from shared.bus.base import Message, Verdict
 from shared.bus.local import LocalBus
 from shared.bus.topology import DEAD, PROVISIONER, QUEUES
 from shared.db.engine import Database
+from shared.domain.errors import NotFound
 from shared.domain.states import NodeState, OperationKind
 from shared.events.catalog import NodeChanged
+from shared.events.dead_letters import list_dead_letters, replay
 from shared.events.envelope import to_message
 from shared.events.log import emit
 from shared.events.relay import Relay
@@ -148,3 +150,30 @@ async def test_dead_letters_are_kept_once(database: Database) -> None:
     async with database.transaction() as session:
         (row,) = (await session.execute(text("SELECT queue, reason, body FROM dead_letters"))).all()
     assert tuple(row) == ("jeroboam.provisioner.v1", "rejected", b"\xff")
+
+
+async def test_a_dead_letter_is_replayed_by_the_relay_under_its_own_id(database: Database) -> None:
+    data = NodeChanged(node_id="1", name="n", nodegroup="g", role="worker", state=NodeState.JOINED)
+    async with database.transaction() as session:
+        event = await emit(session, "node.joined.v1", data, project_id="p1")
+    bus = LocalBus(database, QUEUES, poll_seconds=0.05)
+    await bus.start()
+    relay = Relay(database, bus)
+    assert await relay.flush() == 1
+    keep = DeadLetters(database)
+    for message_id in (event, "not-ours"):
+        await keep(Message(id=message_id, routing_key="node.joined.v1", body=b"{}", headers={}))
+    async with database.transaction() as session:
+        stranger, letter = await list_dead_letters(session)
+        assert await replay(session, letter.id) == event
+        with pytest.raises(NotFound, match="not an event of ours"):
+            await replay(session, stranger.id)
+        with pytest.raises(NotFound, match="no dead letter 0"):
+            await replay(session, 0)
+    assert await relay.flush() == 1
+    async with database.transaction() as session:
+        sent = await session.scalars(
+            text("SELECT message_id FROM bus_messages WHERE queue = :q"), {"q": PROVISIONER.name}
+        )
+        assert list(sent) == [event, event]
+    await bus.close()

@@ -1,0 +1,58 @@
+"""`jeroboam dead-letter ...`: an operator's tool, on the database of JEROBOAM_DATABASE_URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import show_rows
+from cli.services import read_settings
+from cli.state import failures_as_words, options
+from shared.db.engine import Database
+from shared.events.dead_letters import list_dead_letters, replay
+
+app = typer.Typer(no_args_is_help=True, help="Messages no service could take: see them, send them again.")
+
+COLUMNS = ("id", "queue", "routing_key", "reason", "message_id", "created_at", "replayed_at")
+
+
+@asynccontextmanager
+async def _database() -> AsyncIterator[Database]:
+    database = Database(read_settings().database_url.get_secret_value(), application_name="jeroboam.cli", pool_size=1)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@app.command("list")
+def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 100) -> None:
+    """The newest dead letters."""
+
+    async def read() -> list[dict[str, Any]]:
+        async with _database() as database, database.transaction() as session:
+            letters = await list_dead_letters(session, limit=limit)
+            return [{name: _shown(getattr(letter, name)) for name in COLUMNS} for letter in letters]
+
+    with failures_as_words():
+        show_rows(asyncio.run(read()), COLUMNS, options(context).format)
+
+
+@app.command("replay")
+def replay_letter(letter: Annotated[int, typer.Argument(help="id of the dead letter")]) -> None:
+    """Have the letter's event published again, under its own id."""
+
+    async def run() -> str:
+        async with _database() as database, database.transaction() as session:
+            return await replay(session, letter)
+
+    with failures_as_words():
+        print(f"Event {asyncio.run(run())} will be published again")
+
+
+def _shown(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
