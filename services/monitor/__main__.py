@@ -1,11 +1,13 @@
-"""`python -m services.monitor`: keeps what went wrong where it can be seen."""
+"""`python -m services.monitor`: keeps what went wrong where it can be seen, and hears what OpenStack says."""
 
 from __future__ import annotations
 
 import asyncio
 
 from services.monitor.handlers import DeadLetters
+from services.monitor.openstack import OpenStackEvents
 from shared.bus import topology
+from shared.bus.notifications import NotificationListener
 from shared.runtime.logging import configure_logging
 from shared.runtime.service import running_kernel, serve_work
 from shared.runtime.settings import Settings
@@ -18,6 +20,13 @@ async def main() -> None:
     stop = StopSignal()
     stop.install()
     async with running_kernel("monitor", settings, stop) as kernel:
+        if settings.openstack_notification_url is not None:
+            listener = NotificationListener(
+                settings.openstack_notification_url.get_secret_value(),
+                settings.openstack_notification_exchanges,
+                OpenStackEvents(kernel.database),
+            )
+            kernel.spawn(listener.run(), "openstack notifications")
         await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
 
 

@@ -40,7 +40,7 @@ async def main() -> None:
                 poll_seconds=settings.poll_seconds,
                 concurrency=settings.operation_concurrency,
             )
-            handlers = Handlers(kernel.database, runner.wake)
+            handlers = Handlers(kernel.database, runner.wake, context.stacks.expire)
             await serve_work(
                 kernel,
                 runner=runner,

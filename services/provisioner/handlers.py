@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from shared.bus.base import Message, Verdict
 from shared.db.engine import Database
+from shared.events.catalog import StackChanged
 from shared.events.envelope import MalformedEvent, from_message
 from shared.operations.commands import make_due
 
@@ -23,11 +24,15 @@ class Handlers:
     """Args:
     database: where operations are.
     wake: lets the runner look for due work now.
+    stack_changed: called with the project whose stacks are known to have changed.
     """
 
-    def __init__(self, database: Database, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, database: Database, wake: Callable[[], None], stack_changed: Callable[[str], None] = lambda _project: None
+    ) -> None:
         self._database = database
         self._wake = wake
+        self._stack_changed = stack_changed
 
     async def __call__(self, message: Message) -> Verdict:
         try:
@@ -35,6 +40,8 @@ class Handlers:
         except MalformedEvent as error:
             log.error("event.malformed", message=message.id, error=str(error))
             return Verdict.DEAD
+        if isinstance(event.data, StackChanged):
+            self._stack_changed(event.project_id)
         if event.cluster_id is not None and not event.name.endswith(".requested.v1"):
             try:
                 async with self._database.transaction() as session:

@@ -1,7 +1,7 @@
 """One list call for all stacks in flight of a project, however many clusters wait for theirs.
 
-Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`; whoever has
-just changed a stack asks for an answer that began later than the change.
+Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`; when OpenStack
+says that a stack changed, the answer is asked for anew.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ class StackList:
         self._fresh_seconds = fresh_seconds
         self._projects: dict[str, _Project] = {}
 
-    async def by_name(self, project_id: str, *, since: float | None = None) -> dict[str, Stack]:
-        """All of Jeroboam's stacks in a project, by name.
+    def expire(self, project_id: str) -> None:
+        """Forget the last answer: something is known to have changed."""
+        if (project := self._projects.get(project_id)) is not None:
+            project.began = float("-inf")
 
-        Args:
-            since: event-loop time; the answer must have begun after it.
-        """
+    async def by_name(self, project_id: str) -> dict[str, Stack]:
+        """All of Jeroboam's stacks in a project, by name."""
         now = asyncio.get_running_loop().time
         project = self._projects.setdefault(project_id, _Project())
         async with project.lock:
-            oldest = now() - self._fresh_seconds
-            if project.began < oldest or (since is not None and project.began < since):
+            if project.began < now() - self._fresh_seconds:
                 began = now()
                 stacks = await self._clouds.for_project(project_id).list_stacks(tag=OWNED)
                 project.stacks = {stack.name: stack for stack in stacks}

@@ -28,6 +28,7 @@ async def emit(
     operation_id: str | None = None,
     subject: str | None = None,
     trace: str | None = None,
+    event_id: str | None = None,
 ) -> str:
     """Store one event.
 
@@ -40,6 +41,7 @@ async def emit(
         operation_id: the operation it belongs to.
         subject: CloudEvents subject; `clusters/<uuid>` where a cluster is given.
         trace: W3C traceparent.
+        event_id: where it follows from what caused the event; a new one otherwise.
 
     Returns:
         The event's id.
@@ -57,7 +59,7 @@ async def emit(
             text("UPDATE clusters SET event_sequence = event_sequence + 1 WHERE uuid = :u RETURNING event_sequence"),
             {"u": cluster_id},
         )
-    event_id = new_id()
+    event_id = event_id or new_id()
     session.add(
         Event(
             id=event_id,

@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=200)
     amqp_url: SecretStr | None = Field(default=None, description="RabbitMQ; without it the Postgres-backed bus is used")
     cloud: CloudSettings
+    openstack_notification_url: SecretStr | None = Field(
+        default=None, description="OpenStack's own RabbitMQ, to hear Heat instead of only asking it"
+    )
+    openstack_notification_exchanges: list[str] = ["heat"]
 
     public_url: str = Field(default="http://127.0.0.1:9511", description="this API as nodes and users reach it")
     public_ca_file: Path | None = Field(default=None, description="CA nodes must trust to reach public_url over TLS")

@@ -1,0 +1,58 @@
+"""From OpenStack's notifications to our own events: Heat says a stack changed, we say `stack.changed`.
+
+Rule: only what concerns a cluster of ours becomes an event, once per notification (the event's id follows from the
+notification's). It makes the cluster's waiting operation due at once; polling would have found it later.
+"""
+
+from __future__ import annotations
+
+import re
+from uuid import NAMESPACE_OID, uuid5
+
+from sqlalchemy import select
+
+from shared.bus.notifications import Notification
+from shared.db.engine import Database
+from shared.db.models import Event
+from shared.events.catalog import StackChanged
+from shared.events.log import emit
+from shared.operations.locks import lock_cluster
+
+_STACK = re.compile(r"^jeroboam-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
+_ENDS = re.compile(r"^orchestration\.stack\.\w+\.(end|error)$")
+
+
+class OpenStackEvents:
+    """Args:
+    database: holds the clusters and the event log.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def __call__(self, notification: Notification) -> None:
+        payload = notification.payload
+        name = str(payload.get("stack_name", ""))
+        stack = _STACK.match(name)
+        if stack is None or not _ENDS.match(notification.event_type):
+            return
+        event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {notification.id}"))
+        async with self._database.transaction() as session:
+            cluster = await lock_cluster(session, stack[1])
+            # The row is locked, so nobody stores the same notification beside us.
+            known = await session.scalar(select(Event.seq).where(Event.id == event_id))
+            if cluster is None or known is not None:
+                return
+            await emit(
+                session,
+                "stack.changed.v1",
+                StackChanged(
+                    stack_id=str(payload.get("stack_identity", "")).rsplit("/", 1)[-1],
+                    stack_name=name,
+                    status=str(payload.get("state", "")),
+                    reason=str(payload.get("state_reason") or "")[:2000],
+                ),
+                project_id=cluster.project_id,
+                cluster=cluster,
+                event_id=event_id,
+            )
