@@ -11,6 +11,7 @@ from services.api.errors import ambiguous_name, not_found
 from services.api.identifiers import as_uuid, findable
 from services.api.paging import Page
 from services.api.reader import Reader, Row
+from services.api.views.clusters import REDUCED
 
 _COUNTS = """
 LEFT JOIN LATERAL (
@@ -29,7 +30,10 @@ LEFT JOIN LATERAL (
   FROM nodes WHERE cluster_id = c.uuid) a ON true
 """
 _TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
-_REDUCED = f"SELECT c.*, g.node_count, g.master_count FROM clusters c {_COUNTS}"
+# Only what a list shows: decoding the snapshots in `spec` and `base_outputs` would cost more than all the rest.
+_COUNTED = ("node_count", "master_count")
+_LISTED = ", ".join(f"{'g' if name in _COUNTED else 'c'}.{name}" for name in (*REDUCED, "stack_id"))
+_REDUCED = f"SELECT {_LISTED} FROM clusters c {_COUNTS}"
 _FULL = (
     "SELECT c.*, g.node_count, g.master_count, a.node_addresses, a.master_addresses, "
     "coalesce(g.faults, '{}') || coalesce(a.faults, '{}') AS faults, "
