@@ -12,24 +12,30 @@ import asyncpg
 
 from benchmarks.client import user_of
 from benchmarks.measure import Figure, p50_p99
-from sandbox.run import running_sandbox
+from sandbox.run import Sandbox, running_sandbox
 from shared.cloud.names import base_stack
 
 BUDGET_MS = 50.0
 
 
 async def run(*, creates: int = 50) -> list[Figure]:
-    """Measure.
+    """Measure on a sandbox of our own.
 
     Args:
         creates: how many on the warm service.
     """
+    async with running_sandbox() as sandbox:
+        return await measure(sandbox, creates=creates)
+
+
+async def measure(sandbox: Sandbox, *, creates: int) -> list[Figure]:
+    """Measure on a sandbox that has no clusters."""
     from_commit: list[float] = []
     from_answer: list[float] = []
     post: list[float] = []
-    async with running_sandbox() as sandbox, user_of(sandbox) as user:
+    database = await asyncpg.connect(sandbox.database_url)
+    async with user_of(sandbox) as user:
         template = await user.make_template()
-        database = await asyncpg.connect(sandbox.database_url)
         for number in range(creates + 1):
             asked = time.time()
             cluster = await user.create(template, f"c{number}")
@@ -41,7 +47,7 @@ async def run(*, creates: int = 50) -> list[Figure]:
             post.append(answered - asked)
             await user.delete(cluster)
             await user.wait_gone()
-        await database.close()
+    await database.close()
     return [
         Figure("first create in a project", from_commit[0] * 1000, "ms", note="role and token of the service's user"),
         *p50_p99("operation stored -> Heat's first POST", from_commit[1:], p50=BUDGET_MS),

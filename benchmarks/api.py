@@ -27,6 +27,7 @@ from sandbox.processes import ChildProcess
 from sandbox.run import Sandbox, running_sandbox
 
 BUDGET_RATIO = 1.5
+NO_LIMIT = {"api": {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000000"}}
 _START_SECONDS = 30.0
 
 
@@ -63,7 +64,7 @@ class _Server:
 
 
 async def run(*, seconds: float = 4.0, rounds: int = 5, connections: int = 8, clusters: int = 60) -> list[Figure]:
-    """Measure.
+    """Measure on a sandbox of our own.
 
     Args:
         seconds: of one round of one kind of request on one server.
@@ -71,70 +72,48 @@ async def run(*, seconds: float = 4.0, rounds: int = 5, connections: int = 8, cl
         connections: that ask at the same time.
         clusters: created for the POST of a cluster.
     """
-    limits = {"api": {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000000"}}
-    async with running_sandbox(extra_environment=limits) as sandbox, user_of(sandbox) as user:
-        token = await issue_token(sandbox.layout.auth_url)
-        headers = {"X-Auth-Token": token, "OpenStack-API-Version": "container-infra latest"}
+    async with running_sandbox(extra_environment=NO_LIMIT) as sandbox:
+        return await measure(sandbox, seconds=seconds, rounds=rounds, connections=connections, clusters=clusters)
+
+
+async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections: int, clusters: int) -> list[Figure]:
+    """Measure on a sandbox that has no clusters and no limit of them; its provisioner is stopped."""
+    token = await issue_token(sandbox.layout.auth_url)
+    headers = {"X-Auth-Token": token, "OpenStack-API-Version": "container-infra latest"}
+    async with user_of(sandbox) as user:
         template = await user.make_template()
-        database = await asyncpg.connect(sandbox.database_url)
-        project = await database.fetchval("SELECT project_id FROM cluster_templates WHERE uuid = $1", template)
-        await fill(database, project, 20)
-        await database.execute("VACUUM ANALYZE")
-        cluster = await database.fetchval("SELECT uuid FROM clusters ORDER BY id LIMIT 1")
-        await database.close()
-        api = _Server("api", sandbox.layout.api_port, sandbox.children["api"].pid, headers)
-        figures: list[Figure] = []
-        async with _ceiling(sandbox, project) as ceiling:
-            for what, path in (("GET one", f"/v1/clusters/{cluster}"), ("list of 20", "/v1/clusters?limit=20")):
-                figures += await _compare(
-                    what,
-                    "GET",
-                    path,
-                    None,
-                    200,
-                    (api, ceiling),
-                    connections=connections,
-                    seconds=seconds,
-                    rounds=rounds,
+    database = await asyncpg.connect(sandbox.database_url)
+    project = await database.fetchval("SELECT project_id FROM cluster_templates WHERE uuid = $1", template)
+    await fill(database, project, 20)
+    await database.execute("VACUUM ANALYZE")
+    cluster = await database.fetchval("SELECT uuid FROM clusters ORDER BY id LIMIT 1")
+    await database.close()
+    api = _Server("api", sandbox.layout.api_port, sandbox.children["api"].pid, headers)
+    figures: list[Figure] = []
+    async with _ceiling(sandbox, project) as ceiling:
+        for what, method, path, body, expected in (
+            ("GET one", "GET", f"/v1/clusters/{cluster}", None, 200),
+            ("list of 20", "GET", "/v1/clusters?limit=20", None, 200),
+            ("POST template", "POST", "/v1/clustertemplates", template_body("posted"), 201),
+        ):
+            pair = api.fresh(), ceiling.fresh()
+            for server in pair:
+                request = request_bytes(method, path, server.headers, body)
+                # Not counted: pools open, caches fill.
+                await server.fresh().round(
+                    _same(request), connections=connections, seconds=min(1.0, seconds), expected=expected
                 )
-            figures += await _compare(
-                "POST template",
-                "POST",
-                "/v1/clustertemplates",
-                template_body("posted"),
-                201,
-                (api, ceiling),
-                connections=connections,
-                seconds=seconds,
-                rounds=rounds,
-            )
-        await sandbox.children["provisioner"].stop()
-        return figures + await _posts(api.fresh(), template, connections, clusters)
+            for _ in range(rounds):
+                for server in pair:
+                    request = request_bytes(method, path, server.headers, body)
+                    await server.round(_same(request), connections=connections, seconds=seconds, expected=expected)
+            figures += _compared(what, method == "GET", *pair)
+    await sandbox.children["provisioner"].stop()
+    return figures + await _posts(api.fresh(), template, connections, clusters)
 
 
-async def _compare(
-    what: str,
-    method: str,
-    path: str,
-    body: dict[str, object] | None,
-    expected: int,
-    servers: tuple[_Server, _Server],
-    *,
-    connections: int,
-    seconds: float,
-    rounds: int,
-) -> list[Figure]:
-    api, ceiling = (server.fresh() for server in servers)
-    for server in (api, ceiling):
-        # Not counted: pools open, caches fill.
-        make = _same(request_bytes(method, path, server.headers, body))
-        await server.fresh().round(make, connections=connections, seconds=min(1.0, seconds), expected=expected)
-    for _ in range(rounds):
-        for server in (api, ceiling):
-            make = _same(request_bytes(method, path, server.headers, body))
-            await server.round(make, connections=connections, seconds=seconds, expected=expected)
+def _compared(what: str, reads: bool, api: _Server, ceiling: _Server) -> list[Figure]:
     ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
-    reads = method == "GET"
     note = "median of the rounds' own" if reads else "the API's has asked the cloud; the ceiling's only stores"
     limit = BUDGET_RATIO if reads else None
     ratio = Figure(f"{what}: CPU, api / ceiling", statistics.median(ratios), "times", limit, note=note)

@@ -38,7 +38,7 @@ def _json(data: Any, status: int = 200) -> Response:
 def _shown(row: Row, names: tuple[str, ...]) -> dict[str, Any]:
     href = f"http://127.0.0.1/v1/clusters/{row['uuid']}"
     links = [{"href": href, "rel": "self"}, {"href": href, "rel": "bookmark"}]
-    return {name: row[name] for name in names} | {"links": links, "created_at": row["created_at"].isoformat()}
+    return {name: row[name] for name in names} | {"links": links}
 
 
 def create_app(database: str, project: str) -> FastAPI:
@@ -67,7 +67,8 @@ def create_app(database: str, project: str) -> FastAPI:
 
     @app.get("/v1/clusters/{ident}")
     async def one(ident: str) -> Response:
-        return _json(_shown(await one_cluster(reader, project, ident), FULL))
+        row = await one_cluster(reader, project, ident)
+        return _json(_shown(row, FULL) | {"created_at": row["created_at"].isoformat()})
 
     @app.post("/v1/clustertemplates")
     async def template(request: Request) -> Response:

@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx
 
+from benchmarks.api import NO_LIMIT
 from benchmarks.client import WAIT_SECONDS, User, completions, issue_token, user_of
 from benchmarks.measure import Figure, cpu_seconds, cpu_seconds_with_children
 from sandbox.run import Sandbox, running_sandbox
@@ -40,9 +41,7 @@ async def run(*, most: int = 50) -> list[Figure]:
         most: leave out what is more.
     """
     figures: list[Figure] = []
-    # A cluster's simulated network is one of the project's; its quota of ours is lifted for the sake of the number.
-    limits = {"api": {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000"}}
-    async with running_sandbox(extra_environment=limits) as sandbox, user_of(sandbox) as user:
+    async with running_sandbox(extra_environment=NO_LIMIT) as sandbox, user_of(sandbox) as user:
         template = await user.make_template()
         # The first create in a project pays for the service user's role and token.
         await _create(sandbox, user, template, 1)

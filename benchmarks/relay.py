@@ -40,29 +40,34 @@ FROM generate_series(1, $2::int) n
 
 
 async def run(*, events: int = 20000, rounds: int = 3) -> list[Figure]:
-    """Measure.
+    """Measure on a PostgreSQL and a RabbitMQ of our own.
 
     Args:
         events: published by each side in each round.
         rounds: of which the medians are told.
     """
-    ours: list[tuple[float, float]] = []
-    bare: list[tuple[float, float]] = []
     async with temporary_postgres(free_port(), durable=True) as postgres, running_broker() as broker:
         url = postgres.url().replace("postgresql://", "postgresql+asyncpg://", 1)
         await migrate(url)
-        database = Database(url, application_name="benchmark")
-        plain = await asyncpg.connect(postgres.url())
-        bus = RabbitBus(broker.url, QUEUES)
-        await bus.start()
-        for _ in range(rounds):
-            ours.append(await _relayed(plain, Relay(database, bus), events))
-            bare.append(await _published(plain, broker.url, events))
-            await plain.execute("TRUNCATE events")
-            await _purge(broker.url)
-        await bus.close()
-        await plain.close()
-        await database.close()
+        return await measure(url, broker.url, events=events, rounds=rounds)
+
+
+async def measure(database_url: str, amqp_url: str, *, events: int, rounds: int) -> list[Figure]:
+    """Measure on a migrated database and a broker that are there; both are emptied."""
+    ours: list[tuple[float, float]] = []
+    bare: list[tuple[float, float]] = []
+    database = Database(database_url, application_name="benchmark")
+    plain = await asyncpg.connect(database_url.replace("+asyncpg", "", 1))
+    bus = RabbitBus(amqp_url, QUEUES)
+    await bus.start()
+    for _ in range(rounds):
+        ours.append(await _relayed(plain, Relay(database, bus), events))
+        bare.append(await _published(plain, amqp_url, events))
+        await plain.execute("TRUNCATE events")
+        await _purge(amqp_url)
+    await bus.close()
+    await plain.close()
+    await database.close()
     shares = [mine[0] / other[0] * 100 for mine, other in zip(ours, bare, strict=True)]
     cpu = [mine[1] / other[1] for mine, other in zip(ours, bare, strict=True)]
     note = f"{events} events, {rounds} rounds"

@@ -1,0 +1,21 @@
+"""The relay's benchmark at a size of nothing: it runs, and what it says hangs together."""
+
+from __future__ import annotations
+
+from benchmarks import relay
+from benchmarks.__main__ import BENCHMARKS
+from sandbox.rabbitmq import RabbitServer
+
+
+async def test_both_sides_publish_everything(database_url: str, rabbit: RabbitServer) -> None:
+    figures = {figure.what: figure for figure in await relay.measure(database_url, rabbit.url, events=50, rounds=1)}
+    ours, bare = figures["relay: committed -> confirmed"], figures["bare aio-pika, 100 in flight"]
+    assert ours.value > 0
+    assert figures["share"].value == ours.value / bare.value * 100
+    assert figures["share"].met is not None
+
+
+def test_every_benchmark_has_options_with_defaults_and_says_what_it_is() -> None:
+    for name, module in BENCHMARKS.items():
+        assert module.__doc__, name
+        assert all(isinstance(default, int | float) for default in module.run.__kwdefaults__.values()), name
