@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 
+from services.api.errors import ApiError
+from services.api.usecases import agent as usecases
 from shared.db.engine import Database, notify
 from shared.db.models import Node, NodeCommand
 from shared.domain.ids import new_id
+from shared.drivers.agent import bundle
+from shared.drivers.base import Bootstrap
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
+from shared.operations.node_tokens import hash_token
 from shared.pki.authority import make_authority
 from tests.support.agent_process import Machine
 
@@ -121,6 +126,61 @@ async def test_it_survives_an_api_that_goes_away(machine: Machine, bootstraps: A
     await api.start()
     await until(joined)
     assert bootstraps.asked == 1
+
+
+async def test_a_bootstrap_cut_short_is_not_run(
+    machine: Machine, bootstraps: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bundle.render
+    answers: list[str] = []
+
+    def cut(found: Bootstrap, revision: str) -> str:
+        text = whole(found, revision)
+        answers.append(text)
+        return text.removesuffix(f"{bundle.COMPLETE}\n") if len(answers) == 1 else text
+
+    monkeypatch.setattr(bundle, "render", cut)
+    bootstraps.script('echo x >>"$JEROBOAM_ROOT/runs"')
+    machine.boot()
+    await until(joined)
+    assert len(answers) == 2
+    assert machine.text("/runs") == "x\n"
+    assert "incomplete" in machine.said()
+
+
+async def test_it_bears_with_an_api_that_is_ill(
+    machine: Machine, bootstraps: Any, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ills = [ApiError(503, "away", headers={"Retry-After": "1"}), ApiError(429, "slowly"), RuntimeError("a mistake")]
+    well = usecases.report
+
+    async def report(*arguments: Any) -> None:
+        if ills:
+            raise ills.pop()
+        await well(*arguments)
+
+    monkeypatch.setattr(usecases, "report", report)
+    bootstraps.script("exit 0")
+    machine.boot()
+    await until(joined)
+    assert not ills
+
+
+async def test_a_node_that_gets_its_token_back_speaks_again(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    bootstraps.script("exit 1")
+    machine.boot()
+    await until(lambda row: row.state == "failed")
+    before = machine.text(AUTH)
+    async with database.transaction() as session:
+        row = await session.get(Node, node)
+        assert row is not None
+        row.token_hash, row.credential_hash = hash_token("the-one-time-token"), None
+    bootstraps.script("exit 0")
+    assert (await result(database, await command(database, node, "bootstrap"))).ok
+    await until(joined)
+    assert machine.text(AUTH) != before
 
 
 async def test_it_waits_for_an_api_that_is_not_there_yet(
