@@ -43,7 +43,7 @@ phase "schemas, rabbitmq"
 start_services
 wait_for_services
 phase "services answer"
-seed_always resources "$HERE/seed/resources.py" "$AUTH" "$PASSWORD" "$REGION" "$LAB"
+seed_always resources "$HERE/seed/resources.py" "$AUTH" "$PASSWORD" "$REGION" "$LAB" "$TRANSPORT"
 phase "images, flavors, network, key pairs; compute and engine report up"
 
 cat <<X

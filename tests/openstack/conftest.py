@@ -73,7 +73,10 @@ async def jeroboam(place: dict[str, Any]) -> AsyncIterator[str]:
     children = [ChildProcess("api", "services.api", [], environment, directory / "api.log")]
     urls = [f"{layout.api_url}/readyz"]
     for service, port in layout.service_ports.items():
-        own = environment | {"JEROBOAM_SERVICE_PORT": str(port)}
+        own = environment | {
+            "JEROBOAM_SERVICE_PORT": str(port),
+            "JEROBOAM_OPENSTACK_NOTIFICATION_URL": place["notifications"],
+        }
         children.append(ChildProcess(service, f"services.{service}", [], own, directory / f"{service}.log"))
         urls.append(f"http://127.0.0.1:{port}/readyz")
     children.append(ChildProcess("nodes", "sandbox.nodes", [], nodes, directory / "nodes.log"))

@@ -100,6 +100,11 @@ async def test_from_template_to_nothing_left(
     nodes = (await api("GET", f"/v1/clusters/{uuid}/nodes")).json()["nodes"]
     assert {node["server_id"] for node in nodes} == {server.id for server in servers}
 
+    events = (await api("GET", f"/v1/events?cluster={uuid}&type=stack.changed.*&limit=100")).json()["events"]
+    told = {event["data"]["stack_name"].rsplit(uuid, 1)[1]: event["data"]["status"] for event in events}
+    # Heat's own notifications came, for every stack.
+    assert told == dict.fromkeys(("-base", "-default-master-0", "-default-worker-0"), "CREATE_COMPLETE")
+
     await coe("cluster", "config", "real", "--dir", str(tmp_path), "--force")
     config = yaml.safe_load((tmp_path / "config").read_text())
     authority = x509.load_pem_x509_certificate(

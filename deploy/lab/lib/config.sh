@@ -175,6 +175,9 @@ max_template_size = 4194304
 rpc_response_timeout = 600
 [database]
 $(database heat)
+[oslo_messaging_notifications]
+driver = messagingv2
+topics = notifications
 [paste_deploy]
 api_paste_config = /etc/heat/api-paste.ini
 [trustee]

@@ -24,6 +24,8 @@ IMAGES = {"ubuntu": "ubuntu", "fedora-coreos": "fedora-coreos", "flatcar": "flat
 
 auth_url, password, region = sys.argv[1:4]
 directory = Path(sys.argv[4])
+# oslo.messaging calls AMQP by its broker's name.
+broker = sys.argv[5].replace("rabbit://", "amqp://", 1)
 
 
 def connect(user, project):
@@ -111,6 +113,7 @@ def write_files(projects):
         "projects": {"one": projects["alice"], "two": projects["bob"]},
         "password": password,
         "domain": "Default",
+        "notifications": broker,
         "names": {
             "flavor": "m1.small",
             "impossible_flavor": "m1.impossible",

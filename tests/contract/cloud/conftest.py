@@ -36,6 +36,7 @@ class Place:
         service: fields of `CloudSettings` for Jeroboam's own user.
         users, projects: name and project id of `one` and `two`; `password` is both users'.
         domain: the domain both users are in.
+        notifications: OpenStack's own RabbitMQ, where there is one.
         names: of a flavor, a flavor too large for any host, an image and its os_distro, an external network and
             a key pair.
     """
@@ -48,6 +49,7 @@ class Place:
     domain: str
     names: dict[str, str]
     poll: float
+    notifications: str | None = None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
