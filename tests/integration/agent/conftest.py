@@ -98,7 +98,7 @@ class Api:
         self._server = uvicorn.Server(config)
         self._server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
         self._task = asyncio.create_task(self._server.serve())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not self._server.started:
                 await asyncio.sleep(0.02)
 
@@ -213,7 +213,7 @@ def until(database: Database, node: str) -> Until:
     async def wait(wanted: Callable[[Node], bool]) -> Node:
         row = None
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(80):
                 while True:
                     async with database.transaction() as session:
                         row = await session.get(Node, node)

@@ -36,7 +36,7 @@ async def command(database: Database, node: str, name: str, **args: Any) -> str:
 
 
 async def result(database: Database, identifier: str) -> NodeCommand:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             async with database.transaction() as session:
                 row = await session.get(NodeCommand, identifier)
@@ -115,12 +115,12 @@ async def test_it_survives_an_api_that_goes_away(machine: Machine, bootstraps: A
     bootstraps.script(wait)
     machine.boot()
     await until(lambda row: row.state == "announced")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not machine.has("/begun"):
             await asyncio.sleep(0.05)
     await api.stop()
     machine.write("/go", b"", 0o600)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "POST /reports" not in machine.said():
             await asyncio.sleep(0.05)
     await api.start()
@@ -189,7 +189,7 @@ async def test_it_waits_for_an_api_that_is_not_there_yet(
     bootstraps.script("exit 0")
     await api.stop()
     machine.boot()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "cannot reach the API" not in machine.said():
             await asyncio.sleep(0.05)
     await api.start()
@@ -199,7 +199,7 @@ async def test_it_waits_for_an_api_that_is_not_there_yet(
 async def test_it_survives_being_killed(machine: Machine, bootstraps: Any, until: Any) -> None:
     bootstraps.script('echo x >>"$JEROBOAM_ROOT/runs"; [ -e "$JEROBOAM_ROOT/second" ] || exec sleep 60')
     machine.boot()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not machine.has("/runs"):
             await asyncio.sleep(0.05)
     credential = machine.text(AUTH)
@@ -217,7 +217,7 @@ async def test_it_does_not_bootstrap_again_after_a_reboot(
     bootstraps.script("exit 0")
     machine.boot()
     await until(joined)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not machine.has("/var/lib/jeroboam/joined"):
             await asyncio.sleep(0.05)
     machine.kill()
@@ -246,7 +246,7 @@ async def test_another_ca_is_not_trusted(make_machine: Any, bootstraps: Any, unt
     bootstraps.script("exit 0")
     wrong = make_machine("wrong", ca_pem=make_authority("other", now=datetime.now(UTC)).public)
     wrong.boot()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "certificate" not in wrong.said():
             await asyncio.sleep(0.05)
     assert not wrong.has(AUTH)
@@ -260,7 +260,7 @@ async def test_a_used_token_opens_nothing(make_machine: Any, machine: Machine, b
     await until(joined)
     thief = make_machine("thief")
     thief.boot()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "the one-time token was refused" not in thief.said():
             await asyncio.sleep(0.05)
     assert not thief.has(AUTH)
