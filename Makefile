@@ -27,8 +27,8 @@ test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where the
 	@$(PY) -m sandbox.rabbitmq ensure
 	$(PY) -m pytest -m "not openstack" -n $(WORKERS) --dist loadgroup
 
-test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12)
-	@scripts/test-openstack.sh
+test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
+	@scripts/test-openstack.sh $(if $(DOWN),--down)
 
 bench: setup ## every benchmark, with results printed
 	@$(PY) -m benchmarks
