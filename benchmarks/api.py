@@ -114,7 +114,8 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
 
 def _compared(what: str, reads: bool, api: _Server, ceiling: _Server) -> list[Figure]:
     ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
-    note = "median of the rounds' own" if reads else "the API's has asked the cloud; the ceiling's only stores"
+    spread = f"median of rounds, {min(ratios):.2f} to {max(ratios):.2f}"
+    note = spread if reads else "the API's has asked the cloud; the ceiling's only stores"
     limit = BUDGET_RATIO if reads else None
     ratio = Figure(f"{what}: CPU, api / ceiling", statistics.median(ratios), "times", limit, note=note)
     return [*api.figures(what), *ceiling.figures(what), ratio]
