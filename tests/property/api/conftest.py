@@ -17,56 +17,10 @@ from sandbox.ports import free_port
 from services.api.app import create_app
 from services.api.deps import make_deps
 from shared.cloud.settings import CloudSettings
-from shared.cloud.types import Flavor, Identity, Image, Keypair, Network, QuotaLine, Subnet
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
 from shared.runtime.settings import Settings
-
-USER = Identity("u1", "ann", "p1", "one", "default", ("member", "reader"), "2099-01-01T00:00:00Z")
-ADMIN = Identity("u2", "adam", "p2", "two", "default", ("admin", "member", "reader"), "2099-01-01T00:00:00Z")
-
-
-class MemoryCloud:
-    """Has one of everything; any other name is not there."""
-
-    project_id = "p1"
-
-    async def find_flavor(self, name: str) -> Flavor | None:
-        return Flavor("f1", "small", 2, 2048, 20) if name in ("f1", "small") else None
-
-    async def find_image(self, name: str) -> Image | None:
-        return Image("i1", "ubuntu", "active", {"os_distro": "ubuntu"}) if name in ("i1", "ubuntu") else None
-
-    async def find_keypair(self, name: str) -> Keypair | None:
-        return Keypair("key", "ssh-rsa AAAA") if name == "key" else None
-
-    async def find_network(self, name: str, *, external: bool | None = None) -> Network | None:
-        return Network("n1", "public", bool(external), ("s1",)) if name in ("n1", "public") else None
-
-    async def list_external_networks(self) -> list[Network]:
-        return [Network("n1", "public", True)]
-
-    async def find_subnet(self, name: str) -> Subnet | None:
-        return Subnet("s1", "sub", "n1", "10.0.0.0/24") if name in ("s1", "sub") else None
-
-    async def quotas(self) -> dict[str, QuotaLine]:
-        return {"instances": QuotaLine("instances", 100, 0)}
-
-    async def has_service(self, _service_type: str) -> bool:
-        return True
-
-
-class MemoryClouds:
-    """Two tokens are valid: `user` and `admin`."""
-
-    async def validate_token(self, token: str) -> Identity | None:
-        return {"user": USER, "admin": ADMIN}.get(token)
-
-    def for_token(self, _token: str, _project_id: str) -> MemoryCloud:
-        return MemoryCloud()
-
-    async def check(self) -> None:
-        return None
+from tests.support.memory_cloud import MemoryClouds
 
 
 @pytest.fixture

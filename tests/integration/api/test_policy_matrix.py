@@ -1,0 +1,250 @@
+"""Every route x everybody: what each is answered, in one table.
+
+Rule: no cell is empty. A route without a row fails `test_every_route_has_a_row`, and a row without a route too. Whoever
+belongs to another project must not find so much as an identifier of ours in an answer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import text
+from starlette.routing import Route
+
+from services.api.app import create_app
+from services.api.deps import Deps, make_deps
+from shared.cloud.settings import CloudSettings
+from shared.db.engine import Database
+from shared.pki.sealing import new_key
+from shared.runtime.settings import Settings
+from tests.support.memory_cloud import MemoryClouds
+
+CALLERS = ("no token", "expired", "stranger", "service", "reader", "user", "admin")
+Codes = tuple[int, int, int, int, int, int, int]
+
+
+def everybody(code: int) -> Codes:
+    return (code,) * 7
+
+
+def with_token(code: int) -> Codes:
+    return (401, 401, code, code, code, code, code)
+
+
+def lists(code: int = 200) -> Codes:
+    """Each project sees its own; a service user without a role there sees nothing."""
+    return (401, 401, code, 403, code, code, code)
+
+
+def reads(code: int = 200) -> Codes:
+    return (401, 401, 404, 404, code, code, code)
+
+
+def changes(code: int) -> Codes:
+    return (401, 401, 404, 404, 403, code, code)
+
+
+def creates(code: int) -> Codes:
+    return (401, 401, code, 403, 403, code, code)
+
+
+def admins(code: int) -> Codes:
+    return (401, 401, 403, 403, 403, 403, code)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Args: codes: in the order of CALLERS; body: `{name}` in its strings stands for a thing of the world."""
+
+    codes: Codes
+    body: Any = None
+
+
+NEW_TEMPLATE = {"coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
+PUBLIC, NODE = Row(everybody(200)), Row(everybody(401))
+ZONE = {"dns-zone": "example.com."}
+# fmt: off
+MATRIX = {
+    "GET /": PUBLIC, "GET /v1": PUBLIC, "GET /healthcheck": PUBLIC, "GET /livez": PUBLIC, "GET /readyz": PUBLIC,
+    "GET /metrics": PUBLIC, "GET /openapi.json": PUBLIC,
+    # Nodes have credentials of their own; a Keystone token opens nothing here.
+    "POST /v1/nodes/{node_id}/credential": NODE, "GET /v1/nodes/{node_id}/bootstrap": NODE,
+    "POST /v1/nodes/{node_id}/reports": NODE, "POST /v1/nodes/{node_id}/csr": NODE,
+    "GET /v1/nodes/{node_id}/commands": NODE, "POST /v1/nodes/{node_id}/commands/{command_id}/result": NODE,
+
+    "GET /v1/clusters": Row(lists()), "GET /v1/clusters/detail": Row(lists()),
+    "POST /v1/clusters": Row((401, 401, 404, 404, 403, 202, 202), {"cluster_template_id": "{template_id}"}),
+    "GET /v1/clusters/{cluster_id}": Row(reads()),
+    "DELETE /v1/clusters/{cluster_id}": Row(changes(204)),
+    "GET /v1/clusters/{cluster_id}/detail": Row(with_token(400)),
+    # 409: allowed, but the cluster has no address and no keys yet.
+    "GET /v1/clusters/{cluster_id}/config": Row(reads(409)),
+    "GET /v1/clusters/{cluster_id}/nodes": Row(reads()), "GET /v1/clusters/{cluster_id}/nodes/{node_id}": Row(reads()),
+    "GET /v1/clusters/{cluster_id}/nodegroups": Row(reads()),
+    "GET /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(reads()),
+    "GET /v1/clusters/{cluster_id}/operations": Row(reads()),
+    # The reader did not make the cluster, so its certificates are not his.
+    "GET /v1/certificates/{cluster_id}": Row((401, 401, 404, 404, 403, 409, 409)),
+    "POST /v1/certificates": Row(
+        (401, 401, 400, 400, 403, 409, 409), {"cluster_uuid": "{cluster_id}", "csr": "no request"}
+    ),
+
+    "GET /v1/clustertemplates": Row(lists()), "GET /v1/clustertemplates/detail": Row(lists()),
+    "POST /v1/clustertemplates": Row(creates(201), NEW_TEMPLATE),
+    "GET /v1/clustertemplates/{template_id}": Row(reads()),
+    "PATCH /v1/clustertemplates/{template_id}": Row(changes(200), {"tags": "x"}),
+    "DELETE /v1/clustertemplates/{template_id}": Row(changes(204)),
+
+    "GET /v1/operations": Row(lists()), "GET /v1/operations/{operation_id}": Row(reads()),
+    "POST /v1/operations/{operation_id}/retry": Row(changes(202)),
+    "POST /v1/operations/{operation_id}/cancel": Row(changes(202)),
+    "GET /v1/events": Row(lists()), "GET /v1/events/stream": Row(lists()), "GET /v1/event-types": Row(with_token(200)),
+
+    "GET /v1/federations": Row(lists()), "GET /v1/federations/detail": Row(lists()),
+    "POST /v1/federations": Row(
+        (401, 401, 404, 403, 403, 202, 202), {"hostcluster_id": "{cluster_id}", "properties": ZONE}
+    ),
+    "GET /v1/federations/{federation_id}": Row(reads()),
+    "PATCH /v1/federations/{federation_id}": Row(changes(202), {"properties": ZONE}),
+    "DELETE /v1/federations/{federation_id}": Row(changes(204)),
+
+    "GET /v1/quotas": Row(admins(200)), "POST /v1/quotas": Row(admins(201), {"project_id": "{new_project}"}),
+    # The URL names the project itself, so there is nothing to hide, and Magnum says 403.
+    "GET /v1/quotas/{project_id}/{resource}": Row((401, 401, 403, 403, 200, 200, 200)),
+    "PATCH /v1/quotas/{project_id}/{resource}": Row(admins(202), {"hard_limit": 2}),
+    "DELETE /v1/quotas/{project_id}/{resource}": Row(admins(204)),
+    "GET /v1/stats": Row(lists()), "GET /v1/mservices": Row(admins(200)),
+}
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Api:
+    app: FastAPI
+    deps: Deps
+    client: httpx.AsyncClient
+    numbers: itertools.count[int]
+
+
+@pytest.fixture
+async def api(database: Database, database_url: str) -> AsyncIterator[Api]:
+    clouds: Any = MemoryClouds()
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        secret_keys=[SecretStr(new_key())],
+        max_clusters_per_project=10_000,
+        cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
+    )
+    deps = make_deps(settings, database, clouds)
+    app = create_app(deps)
+    async with LifespanManager(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        headers = {"OpenStack-API-Version": "container-infra latest"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers) as client:
+            yield Api(app, deps, client, itertools.count())
+
+
+async def world(api: Api) -> dict[str, str]:
+    """One of everything, in project p1, made by `user`; what no URL but a path parameter names is here too."""
+    number = next(api.numbers)
+
+    async def post(path: str, body: dict[str, Any], token: str = "user") -> str:
+        answer = await api.client.post(path, json=body, headers={"X-Auth-Token": token})
+        assert answer.is_success, answer.text
+        return str(answer.json().get("uuid"))
+
+    used = await post("/v1/clustertemplates", NEW_TEMPLATE)
+    cluster = await post("/v1/clusters", {"name": f"c{number}", "cluster_template_id": used})
+    project = f"p{number}-set"
+    await post("/v1/quotas", {"project_id": project}, "admin")
+    found = {
+        "template_id": await post("/v1/clustertemplates", NEW_TEMPLATE),
+        "federation_id": await post("/v1/federations", {"hostcluster_id": cluster, "properties": ZONE}),
+        "cluster_id": cluster,
+        "project_id": project,
+        "new_project": f"p{number}-new",
+        "resource": "Cluster",
+        "command_id": "1",
+    }
+    async with api.deps.db.transaction() as session:
+        for name, table in (("node_id", "nodes"), ("nodegroup_id", "nodegroups"), ("operation_id", "operations")):
+            query = text(f"SELECT uuid FROM {table} WHERE cluster_id = :cluster LIMIT 1")
+            found[name] = str(await session.scalar(query, {"cluster": cluster}))
+    return found
+
+
+def filled(value: Any, things: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: filled(item, things) for key, item in value.items()}
+    return value.format(**things) if isinstance(value, str) else value
+
+
+async def prepare(api: Api, route: str, things: dict[str, str]) -> None:
+    """What a route needs beyond that its things exist."""
+    if route.endswith("/stream"):
+        api.deps.closing = True  # a stream ends when the process stops, and with it the test
+    if route == "GET /v1/quotas/{project_id}/{resource}":
+        things["project_id"] = "p1"
+    if route.endswith("/retry"):
+        async with api.deps.db.transaction() as session:
+            query = text("UPDATE operations SET state = 'failed', finished_at = now() WHERE uuid = :operation")
+            await session.execute(query, {"operation": things["operation_id"]})
+
+
+async def test_who_may_what(api: Api) -> None:
+    expected = {route: dict(zip(CALLERS, row.codes, strict=True)) for route, row in MATRIX.items()}
+    assert {route: await answers(api, route) for route in MATRIX} == expected
+
+
+async def answers(api: Api, route: str) -> dict[str, int]:
+    """What each caller is answered."""
+    method, path = route.split(" ")
+    body = MATRIX[route].body
+    seen: dict[str, int] = {}
+    things: dict[str, str] = {}
+    for caller in CALLERS:
+        # A change uses the thing up; looking does not.
+        if not things or method != "GET":
+            things = await world(api)
+            await prepare(api, route, things)
+        token = {"no token": {}, "expired": {"X-Auth-Token": "spent"}}.get(caller, {"X-Auth-Token": caller})
+        sent = None if body is None else filled(body, things)
+        answer = await api.client.request(method, path.format(**things), json=sent, headers=token)
+        seen[caller] = answer.status_code
+        if caller in ("stranger", "service") and answer.is_success:
+            shown = [name for name, value in things.items() if len(value) == 36 and value in answer.text]
+            assert shown == [], f"{route} shows {caller} our {shown}"
+    api.deps.closing = False
+    return seen
+
+
+async def test_every_route_has_a_row(api: Api) -> None:
+    routes = {
+        f"{method} {route.path}"
+        for route in api.app.routes
+        if isinstance(route, Route)
+        for method in set(route.methods or ()) - {"HEAD"}
+    }
+    assert routes == set(MATRIX)
+
+
+async def test_strangers_cannot_ask_for_a_clusters_past(api: Api) -> None:
+    """Filters by a cluster's uuid, which a stranger may have heard of."""
+    cluster = (await world(api))["cluster_id"]
+
+    async def ask(token: str, path: str) -> dict[str, Any]:
+        answer = await api.client.get(path, headers={"X-Auth-Token": token})
+        found: dict[str, Any] = answer.json()
+        return found
+
+    assert len((await ask("user", f"/v1/events?cluster={cluster}"))["events"]) > 0
+    assert (await ask("stranger", f"/v1/events?cluster={cluster}"))["events"] == []
+    assert (await ask("stranger", "/v1/operations"))["operations"] == []
