@@ -26,7 +26,7 @@ from shared.cloud.names import base_stack
 
 LOOK_SECONDS = 0.1
 BUDGET_SHARE = 2.0
-# What Nova, Neutron and the nodes of a real cloud take for a small cluster; the simulated one takes two seconds.
+# An assumption, for a projection: what Heat and the nodes of a real cloud take for a small cluster.
 REAL_CREATE_SECONDS = 240.0
 _TIMES = """
 SELECT extract(epoch FROM o.created_at)::float8 AS accepted, extract(epoch FROM max(n.joined_at))::float8 AS joined
@@ -75,11 +75,11 @@ async def _create(sandbox: Sandbox, user: User, template: str, count: int) -> li
     figures += [
         Figure(f"{name}: ours of one create", mean, "s", note=f"mean; of {total:.1f} s on the simulated cloud"),
         Figure(
-            f"{name}: share of a {REAL_CREATE_SECONDS:.0f} s create",
+            f"{name}: projected share of a {REAL_CREATE_SECONDS:.0f} s create",
             share,
             "%",
             BUDGET_SHARE if count == 1 else None,
-            note="ours / (ours + Heat and boot of a real cloud)",
+            note="ours / (ours + an assumed Heat and boot)",
         ),
     ]
     return figures
