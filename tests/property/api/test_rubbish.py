@@ -31,6 +31,19 @@ ROUTES = [
     ("DELETE", "/v1/clustertemplates/{}"),
     ("GET", "/v1/certificates/{}"),
     ("POST", "/v1/certificates"),
+    ("GET", "/v1/federations"),
+    ("GET", "/v1/federations/detail"),
+    ("POST", "/v1/federations"),
+    ("GET", "/v1/federations/{}"),
+    ("PATCH", "/v1/federations/{}"),
+    ("DELETE", "/v1/federations/{}"),
+    ("GET", "/v1/quotas"),
+    ("POST", "/v1/quotas"),
+    ("GET", "/v1/quotas/{}/{}"),
+    ("PATCH", "/v1/quotas/{}/{}"),
+    ("DELETE", "/v1/quotas/{}/{}"),
+    ("GET", "/v1/stats"),
+    ("GET", "/v1/mservices"),
     ("GET", "/v1/operations"),
     ("GET", "/v1/operations/{}"),
     ("POST", "/v1/operations/{}/retry"),
@@ -68,7 +81,8 @@ NAMES = [
     "fixed_subnet", "floating_ip_enabled", "master_lb_enabled", "coe", "image_id", "external_network_id",
     "dns_nameserver", "network_driver", "apiserver_port", "tags", "public", "hidden", "uuid", "cluster_uuid",
     "csr", "ca_cert_type", "kind", "addresses", "data", "reason", "ok", "output", "server_type",
-    "docker_storage_driver", "status",
+    "docker_storage_driver", "status", "hostcluster_id", "member_ids", "properties", "project_id", "resource",
+    "hard_limit",
 ]
 # fmt: on
 mappings = st.dictionaries(st.sampled_from(NAMES), values, max_size=5)
@@ -78,6 +92,8 @@ SOUND = [
     {"coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"},
     {"cluster_uuid": "c1", "csr": "x"},
     {"kind": "joined"},
+    {"hostcluster_id": "c1", "properties": {"dns-zone": "x."}},
+    {"project_id": "p1"},
     {"ok": True},
 ]
 patches = st.lists(
@@ -106,12 +122,39 @@ segments = st.one_of(
     st.text(max_size=12),
     st.binary(max_size=8).map(lambda raw: "".join(f"%{byte:02X}" for byte in raw)),
     st.sampled_from(
-        ["detail", "c1", "c1", "t1", "t1", "%00", "%ED%A0%80", "a" * 300, "0190a000-0000-7000-8000-000000000000"]
+        [
+            "detail",
+            "c1",
+            "c1",
+            "t1",
+            "t1",
+            "f1",
+            "p1",
+            "Cluster",
+            "%00",
+            "%ED%A0%80",
+            "a" * 300,
+            "0190a000-0000-7000-8000-000000000000",
+        ]
     ),
 )
 queries = st.dictionaries(
     st.sampled_from(
-        ["limit", "marker", "sort_key", "sort_dir", "after", "type", "cluster", "state", "hours", "dry_run", "role"]
+        [
+            "limit",
+            "marker",
+            "sort_key",
+            "sort_dir",
+            "after",
+            "type",
+            "cluster",
+            "state",
+            "hours",
+            "dry_run",
+            "role",
+            "project_id",
+            "all_tenants",
+        ]
     ),
     st.text(max_size=12)
     | st.sampled_from(["1", "0", "-1", "9" * 30, "asc", "id", "name", "1-1", "9" * 25 + "-1", "true", "\x00"]),
@@ -127,10 +170,12 @@ def _target(pattern: str, parts: list[str], query: dict[str, str]) -> str:
 
 @pytest.fixture
 async def stocked(client: httpx.AsyncClient) -> httpx.AsyncClient:
-    """With a template `t1` and a cluster `c1`."""
+    """With a template `t1`, a cluster `c1` and a federation `f1`."""
     template = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
     assert (await client.post("/v1/clustertemplates", json=template)).status_code == 201
     assert (await client.post("/v1/clusters", json={"name": "c1", "cluster_template_id": "t1"})).status_code == 202
+    federation = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
+    assert (await client.post("/v1/federations", json=federation)).status_code == 202
     return client
 
 

@@ -17,7 +17,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
-KNOWN = {"template_id": "t1", "cluster_id": "c1"}
+KNOWN = {"template_id": "t1", "cluster_id": "c1", "federation_id": "f1", "project_id": "p1", "resource": "Cluster"}
 EFFORT = settings(
     max_examples=15,
     deadline=None,
@@ -36,6 +36,8 @@ def api_schema(served: str) -> Any:
         body = {"name": "c1", "cluster_template_id": "t1", "node_count": 2}
         accepted = client.post("/v1/clusters", json=body)
         assert accepted.status_code == 202, accepted.text
+        federation = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
+        assert client.post("/v1/federations", json=federation).status_code == 202
     return schemathesis.openapi.from_url(f"{served}/openapi.json").exclude(path="/v1/events/stream")
 
 
