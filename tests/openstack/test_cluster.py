@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openstack as openstacksdk
 import pytest
 import yaml
 from cryptography import x509
 
 from shared.cloud.sdk import OpenStackCloudFactory
+from tests.support.csr import make_csr
 
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
 Coe = Callable[..., Awaitable[str]]
@@ -83,6 +85,26 @@ async def credential_names(place: dict[str, Any]) -> set[str]:
         return {item["name"] for item in listed}
 
 
+def through_the_sdk(place: dict[str, Any], uuid: str) -> tuple[str, str]:
+    """A cluster's name and its CA, as openstacksdk finds them through the real catalogue."""
+    connection = openstacksdk.connect(
+        auth_url=place["auth_url"],
+        username=place["users"]["one"],
+        password=place["password"],
+        project_id=place["projects"]["one"],
+        user_domain_name=place["domain"],
+        region_name="RegionOne",
+    )
+    try:
+        proxy = connection.container_infrastructure_management
+        assert [each.uuid for each in proxy.clusters()] == [uuid]
+        assert proxy.find_cluster("real").status == "CREATE_COMPLETE"
+        assert [each.name for each in proxy.cluster_templates()] == ["k8s"]
+        return proxy.get_cluster(uuid).name, proxy.get_cluster_certificate(uuid).pem.strip()
+    finally:
+        connection.close()
+
+
 async def test_from_template_to_nothing_left(
     coe: Coe, api: Api, place: dict[str, Any], factory: OpenStackCloudFactory, tmp_path: Path
 ) -> None:
@@ -114,6 +136,16 @@ async def test_from_template_to_nothing_left(
     client.verify_directly_issued_by(authority)
     shown = await coe("ca", "show", "real")
     assert x509.load_pem_x509_certificate(shown.encode()) == authority
+
+    (tmp_path / "ops.csr").write_text(make_csr("ops", "operators"))
+    signed = x509.load_pem_x509_certificate((await coe("ca", "sign", "real", str(tmp_path / "ops.csr"))).encode())
+    signed.verify_directly_issued_by(authority)
+    assert signed.subject.rfc4514_string() == "O=operators,CN=ops"
+    assert [row["name"] for row in json.loads(await coe("cluster", "template", "list", "-f", "json"))] == ["k8s"]
+    assert json.loads(await coe("cluster", "template", "show", "k8s", "-f", "json"))["coe"] == "kubernetes"
+    listed = json.loads(await coe("cluster", "list", "-f", "json"))
+    assert [(row["name"], row["status"]) for row in listed] == [("real", "CREATE_COMPLETE")]
+    assert await asyncio.to_thread(through_the_sdk, place, uuid) == ("real", shown.strip())
 
     assert any(uuid in name for name in await credential_names(place))
     await coe("cluster", "delete", "real")

@@ -44,13 +44,21 @@ async def ensure_nodes_joined(context: Context, operation: OperationView) -> Don
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if node.state not in _SETTLED]
         failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
-    if unsettled:
+    if unsettled and not _nobody_can_join(rows):
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
     if failed:
         shown = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:5])
         more = f" (and {len(failed) - 5} more)" if len(failed) > 5 else ""
         raise PermanentError(f"{len(failed)} of {len(rows)} nodes failed to join: {shown}{more}")
     return Done({"nodes": len(rows)})
+
+
+def _nobody_can_join(nodes: Sequence[Node]) -> bool:
+    """Whether the others wait in vain: the first master makes the cluster, and it has failed."""
+    masters = sorted((node for node in nodes if node.role == "master"), key=lambda node: node.index)
+    if not masters or any(node.state == NodeState.JOINED for node in masters):
+        return False
+    return masters[0].state == NodeState.FAILED
 
 
 async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:

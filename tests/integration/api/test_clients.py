@@ -14,6 +14,7 @@ import httpx
 import openstack as openstacksdk
 import pytest
 import uvicorn
+from cryptography import x509
 from sqlalchemy import update
 
 from sandbox.openstack.config import CloudConfig
@@ -24,6 +25,7 @@ from services.api.deps import Deps
 from shared.db.models import Cluster
 from shared.drivers.registry import find_driver
 from shared.pki.cluster_secrets import ensure_cluster_secrets
+from tests.support.csr import make_csr
 
 Coe = Callable[..., Awaitable[tuple[int, str]]]
 PORT = free_port()
@@ -110,6 +112,10 @@ async def test_the_command_line_client(coe: Coe, api: Deps, tmp_path: Path) -> N
     assert "203.0.113.7" in (tmp_path / "config").read_text()
     status, output = await coe("ca", "show", "c1")
     assert (status, "BEGIN CERTIFICATE" in output) == (0, True), output
+    (tmp_path / "ops.csr").write_text(make_csr("ops", "operators"))
+    status, output = await coe("ca", "sign", "c1", str(tmp_path / "ops.csr"))
+    assert status == 0, output
+    assert x509.load_pem_x509_certificate(output.encode()).subject.rfc4514_string() == "O=operators,CN=ops"
     groups = json.loads((await coe("nodegroup", "list", "c1", "-f", "json"))[1])
     assert [group["name"] for group in groups] == ["default-master", "default-worker"]
 

@@ -123,6 +123,17 @@ async def test_a_node_that_cannot_join_says_why_and_is_asked_again(
     await vanishes(client, sandbox, cluster)
 
 
+async def test_a_first_master_that_fails_ends_the_wait_of_all(client: Client, cloud: Cloud, sandbox: Sandbox) -> None:
+    await cloud.faults({"behaviours": {"fail_join": ["master-0$"]}})
+    cluster = await client.create("headless", node_count=2)
+    assert await client.settled(cluster, 60) == "CREATE_FAILED"
+    assert (await shown(client, cluster))["status_reason"].startswith("1 of 3 nodes failed to join: ")
+    await cloud.faults(None)
+    await retry(client, cluster)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    await vanishes(client, sandbox, cluster)
+
+
 async def test_an_unwell_openstack_delays_and_fails_nothing(client: Client, cloud: Cloud, sandbox: Sandbox) -> None:
     """503s, a 429 with Retry-After and dropped connections on every service the provisioner calls."""
     await cloud.faults(
