@@ -30,7 +30,7 @@ LEFT JOIN LATERAL (
   FROM nodes WHERE cluster_id = c.uuid) a ON true
 """
 _TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
-# Only what a list shows: decoding the snapshots in `spec` and `base_outputs` would cost more than all the rest.
+# Only what a list shows: the snapshots in `spec` and `base_outputs` would be decoded for nothing.
 _COUNTED = ("node_count", "master_count")
 _LISTED = ", ".join(f"{'g' if name in _COUNTED else 'c'}.{name}" for name in (*REDUCED, "stack_id"))
 _REDUCED = f"SELECT {_LISTED} FROM clusters c {_COUNTS}"
