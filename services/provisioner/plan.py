@@ -40,6 +40,7 @@ class CreatePlan:
         self.steps = _steps(
             context,
             [
+                base.ensure_base_stack_sent,
                 base.ensure_secrets,
                 base.ensure_credential,
                 base.ensure_base_stack,

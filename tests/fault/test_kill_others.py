@@ -53,7 +53,7 @@ async def under_way(client: Client, name: str) -> str:
     """A cluster whose base stack is being built."""
     cluster = await client.create(name)
     async with asyncio.timeout(60):
-        while (await client.operations(cluster))[0]["step"] in (None, "ensure_secrets", "ensure_credential"):
+        while (await client.operations(cluster))[0]["step"] in (None, "ensure_base_stack_sent", "ensure_secrets"):
             await asyncio.sleep(0.05)
     return cluster
 

@@ -27,6 +27,7 @@ pytestmark = [
 ]
 
 CREATE_STEPS = [
+    base.ensure_base_stack_sent,
     base.ensure_secrets,
     base.ensure_credential,
     base.ensure_base_stack,
@@ -56,7 +57,7 @@ CREATE_POINTS = points(
     "create",
     CREATE_STEPS,
     # Once for the shards: they are sent at the same time, so a second one may be there already.
-    {"ensure_base_stack": ["stack.created"], "ensure_shards": ["stack.created"]},
+    {"ensure_base_stack_sent": ["stack.created"], "ensure_shards": ["stack.created"]},
 )
 DELETE_POINTS = points(
     "delete",

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.provisioner.context import Context
-from services.provisioner.steps.stacks import drive_stack, poll_delay
+from services.provisioner.steps.stacks import drive_stack, poll_delay, send_stack
 from shared.cloud.names import base_stack, credential
 from shared.db.models import Cluster, ClusterSecret
 from shared.domain.errors import PermanentError
@@ -19,6 +19,17 @@ from shared.drivers.base import SecretKind
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, ensure_cluster_secrets, load_cluster_secret, seal_secret
+
+
+async def ensure_base_stack_sent(context: Context, operation: OperationView) -> Done | Wait:
+    """Heat has the base stack before anything else is done: it builds while we make keys.
+
+    Nothing is looked up first. A name that is taken is our own stack of an earlier attempt, and is found as such.
+    """
+    state = await context.cluster(operation)
+    template = state.driver.base_stack(state.spec, list(state.nodegroups.values()))
+    await send_stack(context, operation, base_stack(operation.cluster_id), template)
+    return Done()
 
 
 async def ensure_secrets(context: Context, operation: OperationView) -> Done | Wait:

@@ -34,24 +34,34 @@ async def drive_stack(
     Returns:
         The stack as it is now when nothing had to be done; None when a call was made and Heat needs time.
     """
-    cloud = context.cloud(operation)
-    tags = [OWNED, cluster_tag(operation.cluster_id), operation.run_tag]
-    timeout = stack_timeout_minutes(operation, context.settings.create_timeout_minutes)
     if found is None:
-        await cloud.create_stack(name, render(), tags=tags, timeout_minutes=timeout)
-        await crashpoints.reached("stack.created")
+        await send_stack(context, operation, name, render())
         return None
     if found.failed and operation.run_tag not in found.tags:
-        await cloud.update_stack(found.id, render(), tags=tags, timeout_minutes=timeout)
+        await context.cloud(operation).update_stack(
+            found.id, render(), tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
+        )
         await crashpoints.reached("stack.driven_again")
         return None
     return found
 
 
-def stack_timeout_minutes(operation: OperationView, default: int) -> int:
+async def send_stack(context: Context, operation: OperationView, name: str, template: Template) -> None:
+    """Ask Heat for a stack; where it has one of that name already, that is the one."""
+    await context.cloud(operation).create_stack(
+        name, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
+    )
+    await crashpoints.reached("stack.created")
+
+
+def _tags(operation: OperationView) -> list[str]:
+    return [OWNED, cluster_tag(operation.cluster_id), operation.run_tag]
+
+
+def _minutes_left(context: Context, operation: OperationView) -> int:
     """Heat's own limit: what is left of the operation's, so that neither outlives the other for long."""
     if operation.deadline_at is None:
-        return default
+        return context.settings.create_timeout_minutes
     return max(1, math.ceil((operation.deadline_at - datetime.now(UTC)).total_seconds() / 60))
 
 
