@@ -262,7 +262,7 @@ async def retry_operation(
     await notify(session, CHANNEL)
 
 
-async def make_due(session: AsyncSession, cluster_id: str, *, within: float = 0.2) -> None:
+async def make_due(session: AsyncSession, cluster_id: str, *, within: float = 0.1) -> None:
     """Let the cluster's waiting operation run soon, because something about the cluster changed.
 
     `within` seconds gathers a burst (a thousand nodes that join) into few runs.
