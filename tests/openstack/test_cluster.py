@@ -19,7 +19,12 @@ from cryptography import x509
 from shared.cloud.sdk import OpenStackCloudFactory
 from tests.support.csr import make_csr
 
-pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
+pytestmark = [
+    pytest.mark.openstack,
+    pytest.mark.timeout(1500),
+    # openstacksdk warns of its own support for InfluxDB, whoever connects.
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+]
 Coe = Callable[..., Awaitable[str]]
 Api = Callable[..., Awaitable[httpx.Response]]
 
