@@ -1,0 +1,52 @@
+"""Every field of every body with every nasty value, all else sound: refused where it is read, never by the database."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from services.api.fields import Field
+from services.api.usecases.cluster_fields import FIELDS as CLUSTER
+from services.api.usecases.federations import FIELDS as FEDERATION
+from services.api.usecases.quotas import FIELDS as QUOTA
+from services.api.usecases.template_fields import FIELDS as TEMPLATE
+
+SOUND_TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
+SOUND_FEDERATION = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
+BODIES: list[tuple[str, str, dict[str, Any], list[Field]]] = [
+    ("POST", "/v1/clusters", {"cluster_template_id": "t1"}, CLUSTER),
+    ("POST", "/v1/clustertemplates", SOUND_TEMPLATE, TEMPLATE),
+    ("PATCH", "/v1/clustertemplates/spare", {}, TEMPLATE),
+    ("POST", "/v1/federations", SOUND_FEDERATION, FEDERATION),
+    ("PATCH", "/v1/federations/f1", {}, FEDERATION),
+    ("POST", "/v1/quotas", {"project_id": "p1"}, QUOTA),
+    ("PATCH", "/v1/quotas/p1/Cluster", {}, QUOTA),
+]
+NASTY: list[Any] = [
+    *(2**31, 2**63, -(2**63), 1.5, True, "", "\x00", "\ud800", "(", "{'a'", "9" * 30, "x" * 70_000),
+    *([], [None], ["\x00"], [[]], {}, {"a": None}, {"a": []}, {"\x00": "a"}, {"dns-zone": "\ud800"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "sound", "fields"), BODIES, ids=lambda value: str(value)[:40])
+async def test_one_wrong_value(
+    client: httpx.AsyncClient, method: str, path: str, sound: dict[str, Any], fields: list[Field]
+) -> None:
+    for url, body in (
+        ("/v1/clustertemplates", SOUND_TEMPLATE),
+        ("/v1/clustertemplates", SOUND_TEMPLATE | {"name": "spare"}),
+        ("/v1/clusters", {"name": "c1", "cluster_template_id": "t1"}),
+        ("/v1/federations", SOUND_FEDERATION),
+    ):
+        assert (await client.post(url, json=body)).is_success
+    headers = {"X-Auth-Token": "admin", "Content-Type": "application/json"} if "quotas" in path else {}
+    for field in fields:
+        for value in NASTY:
+            raw = json.dumps(sound | {field.name: value}).encode()
+            answer = await client.request(method, path, content=raw, headers=headers)
+            told = f"{field.name}={ascii(value)[:60]}: {answer.text[:300]}"
+            assert answer.status_code < 500, told
+            assert "holds a value that cannot be stored" not in answer.text, told
