@@ -157,7 +157,8 @@ async def test_a_node_that_fails_to_join_says_why(api: Api) -> None:
         server(cloud, api, "node-1")
         server(cloud, api, "node-2")
         await until(lambda: "joined" in api.kinds("node-1") and "failed" in api.kinds("node-2"))
-    assert "kubeadm" in api.reports["node-2"][-1]["reason"]
+    (failed,) = [report for report in api.reports["node-2"] if report["kind"] == "failed"]
+    assert "kubeadm" in failed["reason"]
 
 
 async def test_a_deleted_server_is_heard_of_no_more(api: Api) -> None:
