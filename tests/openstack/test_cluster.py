@@ -22,8 +22,9 @@ from tests.support.csr import make_csr
 pytestmark = [
     pytest.mark.openstack,
     pytest.mark.timeout(1500),
-    # openstacksdk warns of its own support for InfluxDB, whoever connects.
+    # openstacksdk warns of its own support for InfluxDB, whoever connects, and of its own certificate resource.
     pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK60Warning"),
+    pytest.mark.filterwarnings("ignore::openstack.warnings.RemovedInSDK50Warning"),
 ]
 Coe = Callable[..., Awaitable[str]]
 Api = Callable[..., Awaitable[httpx.Response]]
