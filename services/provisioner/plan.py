@@ -13,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.provisioner.context import Context
 from services.provisioner.steps import base, join, shards, teardown
 from shared.db.models import Cluster, Node, Nodegroup, Operation
-from shared.domain.states import NodeState, OperationKind, Outcome, cluster_status
+from shared.domain.states import NodeState, OperationKind
 from shared.drivers.registry import get_driver
 from shared.drivers.spec import cluster_spec
-from shared.operations.commands import set_status
 from shared.operations.plan import Done, OperationView, Step, Wait
 
 _StepOfContext = Callable[[Context, OperationView], Awaitable[Done | Wait]]
@@ -49,20 +48,14 @@ class CreatePlan:
             ],
         )
 
-    async def started(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Nothing to do: the request set every status in the transaction that accepted it."""
-
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         driver = get_driver(cluster.driver)
         cluster.coe_version = driver.coe_version(cluster_spec(cluster))
         cluster.container_version = driver.container_version(cluster_spec(cluster))
-        await set_status(session, cluster, cluster_status(OperationKind.CREATE, Outcome.COMPLETE), reason=None)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        status = cluster_status(OperationKind.CREATE, Outcome.FAILED)
-        await set_status(session, cluster, status, reason=reason)
         return await _record_nodegroup_faults(session, cluster)
 
 
@@ -83,18 +76,12 @@ class DeletePlan:
             ],
         )
 
-    async def started(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Nothing to do: the request set every status in the transaction that accepted it."""
-
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        # Keys, nodes and nodegroups go with the row; the completion event is the last of its sequence.
-        await set_status(session, cluster, cluster_status(OperationKind.DELETE, Outcome.COMPLETE), reason=None)
+        """Keys, nodes and nodegroups go with the row; the completion event is the last of its sequence."""
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        status = cluster_status(OperationKind.DELETE, Outcome.FAILED)
-        await set_status(session, cluster, status, reason=reason)
         return {}
 
 

@@ -168,7 +168,7 @@ class _RabbitConsumer:
     async def _deliver(self, incoming: AbstractIncomingMessage) -> None:
         message = Message(
             id=incoming.message_id or "",
-            routing_key=_original_key(incoming),
+            routing_key=incoming.routing_key or "",
             body=incoming.body,
             headers={key: str(value) for key, value in incoming.headers.items() if key != "x-death"},
             redelivered=bool(incoming.redelivered),
@@ -209,7 +209,3 @@ class _RabbitConsumer:
         with suppress(*_LOST):
             async with asyncio.timeout(5):
                 await self._channel.close()
-
-
-def _original_key(incoming: AbstractIncomingMessage) -> str:
-    return incoming.routing_key or ""

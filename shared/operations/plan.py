@@ -82,16 +82,15 @@ class Plan(Protocol):
     steps: tuple[Step, ...]
     removes_cluster: bool  # a delete: its good end takes the cluster's row away
 
-    async def started(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """In the transaction that first claims the operation."""
-        ...
-
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """In the transaction that ends it well: set statuses, emit what only this kind knows."""
+        """In the transaction that ends it well, statuses set: record what only this kind knows."""
         ...
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        """In the transaction that ends it badly. Returns the faults: node or nodegroup name -> its own reason."""
+        """In the transaction that ends it badly, statuses set.
+
+        Returns the faults: node or nodegroup name -> its own reason.
+        """
         ...

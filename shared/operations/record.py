@@ -14,7 +14,9 @@ from shared.db.models import Cluster, Operation, OperationStep
 from shared.domain.states import (
     OperationKind,
     OperationState,
+    Outcome,
     check_operation_move,
+    cluster_status,
 )
 from shared.events.catalog import (
     OperationCompleted,
@@ -24,7 +26,7 @@ from shared.events.catalog import (
     operation_event,
 )
 from shared.events.log import emit
-from shared.operations.commands import queue_follow_up
+from shared.operations.commands import queue_follow_up, set_status
 from shared.operations.plan import OperationView, Plan, Wait
 from shared.runtime.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
@@ -59,7 +61,7 @@ async def load_view(session: AsyncSession, operation: Operation) -> OperationVie
     )
 
 
-async def record_started(session: AsyncSession, operation: Operation, plan: Plan) -> None:
+async def record_started(session: AsyncSession, operation: Operation) -> None:
     """The first claim: once per operation, however often it is taken over."""
     if operation.started_at is not None:
         return
@@ -73,7 +75,6 @@ async def record_started(session: AsyncSession, operation: Operation, plan: Plan
         cluster=cluster,
         operation_id=operation.uuid,
     )
-    await plan.started(session, cluster, operation)
 
 
 async def record_step_begun(session: AsyncSession, operation: Operation, name: str, position: int) -> None:
@@ -150,10 +151,11 @@ def _end(operation: Operation, state: OperationState, now: datetime) -> float:
 
 
 async def record_completed(session: AsyncSession, operation: Operation, plan: Plan, now: datetime) -> None:
-    """End well. The plan sets the statuses (or removes the row); the event is of the same transaction."""
+    """End well. Statuses are set (or the row removed); the event is of the same transaction."""
     cluster = await cluster_of(session, operation)
     seconds = _end(operation, OperationState.SUCCEEDED, now)
     operation.step_reason = None
+    await set_status(session, cluster, cluster_status(OperationKind(operation.kind), Outcome.COMPLETE), reason=None)
     await plan.completed(session, cluster, operation)
     await emit(
         session,
@@ -174,6 +176,7 @@ async def record_failed(session: AsyncSession, operation: Operation, plan: Plan,
     cluster = await cluster_of(session, operation)
     operation.reason = reason
     _end(operation, OperationState.FAILED, now)
+    await set_status(session, cluster, cluster_status(OperationKind(operation.kind), Outcome.FAILED), reason=reason)
     faults = await plan.failed(session, cluster, operation, reason)
     await emit(
         session,

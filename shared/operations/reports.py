@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Node, Nodegroup
 from shared.domain.errors import Conflict
-from shared.domain.states import NODE_MOVES, NodeState
+from shared.domain.states import NODE_MOVES, NodeState, check_node_move
 from shared.events.catalog import NodeChanged
 from shared.events.log import emit
 from shared.operations.commands import make_due
@@ -95,6 +95,7 @@ async def move_node(
     session: AsyncSession, node: Node, target: NodeState, *, project_id: str, reason: str | None = None
 ) -> None:
     """Set a node's state and emit the event that belongs to it. The move must be in the table."""
+    check_node_move(NodeState(node.state), target)
     node.state = target
     node.reason = reason if target is NodeState.FAILED else None
     node.updated_at = func.now()

@@ -149,7 +149,7 @@ class Runner:
         with structlog.contextvars.bound_contextvars(operation=claim.operation_id):
             async with self._leases.fenced(claim) as (session, operation):
                 plan = self._plans[operation.kind]
-                await record_started(session, operation, plan)
+                await record_started(session, operation)
                 view = await load_view(session, operation)
             for position, step in enumerate(plan.steps):
                 if step.name in view.outputs:

@@ -8,8 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Cluster, Operation
-from shared.domain.states import OperationKind, Outcome, cluster_status
-from shared.operations.commands import set_status
+from shared.domain.states import OperationKind
 from shared.operations.plan import Done, OperationView, Step, Wait
 
 Behaviour = Done | Wait | BaseException | Callable[[], Any]
@@ -48,14 +47,9 @@ class ScriptedPlan:
 
         return run
 
-    async def started(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None: ...
-
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        status = cluster_status(OperationKind(self.kind), Outcome.COMPLETE)
-        await set_status(session, cluster, status, reason=None)
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None: ...
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        await set_status(session, cluster, cluster_status(OperationKind(self.kind), Outcome.FAILED), reason=reason)
         return {}
