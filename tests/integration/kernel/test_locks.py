@@ -34,17 +34,24 @@ async def test_a_crowd_on_one_cluster(database: Database) -> None:
     runner = Runner(database, [plan], poll_seconds=0.01)
     running = asyncio.create_task(runner.run())
 
+    async def report(node_id: str, kind: str) -> None:
+        async with database.transaction() as session:
+            if kind != "heartbeat":
+                await lock_cluster(session, uuid)
+            node = await session.get(Node, node_id, with_for_update=True)
+            assert node is not None
+            await record_report(session, node, kind, project_id="p1", now=datetime.now(UTC))
+
     async def agent(node_id: str) -> None:
         for kind in ("announced", "heartbeat", "joined"):
-            async with database.transaction() as session:
-                if kind != "heartbeat":
-                    await lock_cluster(session, uuid)
-                node = await session.get(Node, node_id, with_for_update=True)
-                assert node is not None
-                await record_report(session, node, kind, project_id="p1", now=datetime.now(UTC))
+            await report(node_id, kind)
+        # The crowd stays until the runner has come through it twice, however slow the machine is.
+        while len(plan.runs) < 2:
+            await report(node_id, "heartbeat")
 
     # An error of any of them (a deadlock is one) ends the test here.
-    await asyncio.gather(*(agent(node) for node in nodes))
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(agent(node) for node in nodes))
     async with database.transaction() as session:
         joined = select(func.count()).select_from(Node).where(Node.state == NodeState.JOINED)
         assert await session.scalar(joined) == NODES
@@ -59,7 +66,6 @@ async def test_a_crowd_on_one_cluster(database: Database) -> None:
         assert numbers == list(range(1, len(numbers) + 1))
         states = set(await session.scalars(select(Operation.state).where(Operation.kind == "create")))
     assert states <= {"cancelled", "waiting"}
-    assert len(plan.runs) > 1
 
 
 async def test_two_deletes_at_once_are_one(database: Database) -> None:
