@@ -5,30 +5,16 @@ Each step is one function in `steps/`, can be run again at any time, and is skip
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.provisioner.context import Context
-from services.provisioner.steps import base, join, shards, teardown
-from shared.db.models import Cluster, Node, Nodegroup, Operation
-from shared.domain.states import NodeState, OperationKind
+from services.provisioner.steps import base, teardown
+from shared.db.models import Cluster, Operation
+from shared.domain.states import OperationKind
 from shared.drivers.registry import get_driver
 from shared.drivers.spec import cluster_spec
-from shared.operations.plan import Done, OperationView, Step, Wait
-
-_StepOfContext = Callable[[Context, OperationView], Awaitable[Done | Wait]]
-
-
-def _steps(context: Context, functions: list[_StepOfContext]) -> tuple[Step, ...]:
-    def bind(function: _StepOfContext) -> Step:
-        async def run(operation: OperationView) -> Done | Wait:
-            return await function(context, operation)
-
-        return Step(function.__name__, run)
-
-    return tuple(bind(function) for function in functions)
+from shared.steps import join, shards
+from shared.steps.context import Context, bound_steps
+from shared.steps.faults import record_nodegroup_faults
 
 
 class CreatePlan:
@@ -36,7 +22,7 @@ class CreatePlan:
     removes_cluster = False
 
     def __init__(self, context: Context) -> None:
-        self.steps = _steps(
+        self.steps = bound_steps(
             context,
             [
                 base.ensure_base_stack_sent,
@@ -56,7 +42,7 @@ class CreatePlan:
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        return await _record_nodegroup_faults(session, cluster)
+        return await record_nodegroup_faults(session, cluster)
 
 
 class DeletePlan:
@@ -64,7 +50,7 @@ class DeletePlan:
     removes_cluster = True
 
     def __init__(self, context: Context) -> None:
-        self.steps = _steps(
+        self.steps = bound_steps(
             context,
             [
                 teardown.ensure_agents_dismissed,
@@ -83,22 +69,3 @@ class DeletePlan:
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
         return {}
-
-
-async def _record_nodegroup_faults(session: AsyncSession, cluster: Cluster) -> dict[str, str]:
-    """Each nodegroup's reason from its failed nodes; the event carries every node's own."""
-    rows = await session.execute(
-        select(Node.name, Node.reason, Node.nodegroup_id).where(
-            Node.cluster_id == cluster.uuid, Node.state == NodeState.FAILED
-        )
-    )
-    faults: dict[str, str] = {}
-    by_group: dict[str, list[str]] = {}
-    for name, reason, group_id in rows:
-        faults[name] = reason or "failed"
-        by_group.setdefault(group_id, []).append(f"{name}: {reason}")
-    groups = await session.scalars(select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid))
-    for group in groups:
-        if group.uuid in by_group:
-            group.status_reason = "; ".join(by_group[group.uuid][:10])
-    return faults

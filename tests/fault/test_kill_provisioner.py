@@ -14,9 +14,10 @@ import pytest
 import pytest_asyncio
 
 from sandbox.run import Sandbox, running_sandbox
-from services.provisioner.steps import base, join, shards, teardown
+from services.provisioner.steps import base, teardown
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
+from shared.steps import join, shards
 from tests.support.client import Client, demo_client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
 

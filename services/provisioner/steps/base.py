@@ -10,8 +10,6 @@ from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.provisioner.context import Context
-from services.provisioner.steps.stacks import drive_stack, poll_delay, send_stack
 from shared.cloud.names import base_stack, credential
 from shared.db.models import Cluster, ClusterSecret
 from shared.domain.errors import PermanentError
@@ -19,6 +17,8 @@ from shared.drivers.base import SecretKind
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, ensure_cluster_secrets, load_cluster_secret, seal_secret
+from shared.steps.context import Context
+from shared.steps.stacks import drive_stack, poll_delay, send_stack
 
 
 async def ensure_base_stack_sent(context: Context, operation: OperationView) -> Done | Wait:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 from sqlalchemy import select, update
 
-from services.provisioner.context import Context
-from services.provisioner.steps.stacks import poll_delay
 from shared.cloud.names import base_stack, cluster_tag, credential
 from shared.cloud.types import InventoryItem, Stack
 from shared.db.models import Node
@@ -21,6 +19,8 @@ from shared.domain.errors import TemporaryError
 from shared.domain.states import NodeState
 from shared.operations.plan import Done, OperationView, Wait
 from shared.runtime import crashpoints
+from shared.steps.context import Context
+from shared.steps.stacks import poll_delay
 
 
 async def ensure_agents_dismissed(context: Context, operation: OperationView) -> Done | Wait:

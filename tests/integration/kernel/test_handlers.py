@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 
 from services.monitor.handlers import DeadLetters
-from services.provisioner.handlers import Handlers
 from shared.bus.base import Message, Verdict
 from shared.bus.local import LocalBus
 from shared.bus.topology import DEAD, PROVISIONER, QUEUES
@@ -26,6 +25,7 @@ from shared.operations.commands import start_operation
 from shared.operations.leases import Leases
 from shared.operations.plan import Done, Wait
 from shared.operations.runner import Runner
+from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster
 

@@ -14,7 +14,6 @@ from sqlalchemy import text
 
 from sandbox.rabbitmq import RabbitServer
 from services.monitor.openstack import OpenStackEvents
-from services.provisioner.handlers import Handlers
 from shared.bus.notifications import Notification, NotificationListener, parse
 from shared.db.engine import Database
 from shared.domain.states import OperationKind
@@ -23,6 +22,7 @@ from shared.operations.commands import start_operation
 from shared.operations.leases import Leases
 from shared.operations.plan import Wait
 from shared.operations.runner import Runner
+from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster
 

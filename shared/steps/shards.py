@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import select, update
 
-from services.provisioner.context import Context
-from services.provisioner.steps.stacks import drive_stack, poll_delay
 from shared.cloud.names import shard_stack
 from shared.cloud.types import Stack
 from shared.db.models import Node, Nodegroup
@@ -26,6 +24,8 @@ from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
 from shared.pki.cluster_secrets import load_cluster_secret
+from shared.steps.context import Context
+from shared.steps.stacks import drive_stack, poll_delay
 
 _NODE_RESOURCE = re.compile(r"^(?:node|port)-(\d+)$")
 

@@ -1,14 +1,18 @@
-"""What the provisioner's steps are given."""
+"""What the steps of every service are given, and how functions of it become a plan's steps.
+
+Rule: a step has no state of its own; whatever it needs is in the context, the operation, the rows or the cloud.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from shared.cloud.base import Cloud, CloudFactory
 from shared.cloud.stack_list import StackList
 from shared.db.engine import Database
 from shared.operations.cluster_state import ClusterState, load_cluster
-from shared.operations.plan import OperationView
+from shared.operations.plan import Done, OperationView, Step, Wait
 from shared.pki.sealing import Sealer
 from shared.runtime.settings import Settings
 
@@ -27,3 +31,18 @@ class Context:
 
     async def cluster(self, operation: OperationView) -> ClusterState:
         return await load_cluster(self.database, operation.cluster_id)
+
+
+StepOfContext = Callable[[Context, OperationView], Awaitable[Done | Wait]]
+
+
+def bound_steps(context: Context, functions: Sequence[StepOfContext]) -> tuple[Step, ...]:
+    """Steps named after their functions, in this order."""
+
+    def bind(function: StepOfContext) -> Step:
+        async def run(operation: OperationView) -> Done | Wait:
+            return await function(context, operation)
+
+        return Step(function.__name__, run)
+
+    return tuple(bind(function) for function in functions)

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from services.provisioner.context import Context
 from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import Stack
 from shared.drivers.base import Template
 from shared.operations.plan import OperationView
 from shared.runtime import crashpoints
+from shared.steps.context import Context
 
 POLL_FIRST = 1.0
 POLL_MAX = 15.0

@@ -13,8 +13,6 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.provisioner.context import Context
-from services.provisioner.steps.stacks import poll_delay
 from shared.db.models import Node, OperationStep
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
@@ -22,6 +20,8 @@ from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import send_command
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
+from shared.steps.context import Context
+from shared.steps.stacks import poll_delay
 
 _SETTLED = {NodeState.JOINED, NodeState.FAILED}
 

@@ -1,0 +1,55 @@
+"""The process of a service that runs operations: one life, whatever its plans are.
+
+Rule: such a service differs from another only in its plans and its queue, so nothing else can differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from shared.bus.base import QueueSpec
+from shared.cloud.sdk import OpenStackCloudFactory
+from shared.cloud.stack_list import StackList
+from shared.operations.plan import Plan
+from shared.operations.runner import Runner
+from shared.pki.sealing import Sealer
+from shared.runtime.handlers import Handlers
+from shared.runtime.logging import configure_logging
+from shared.runtime.service import running_kernel, serve_work
+from shared.runtime.settings import Settings
+from shared.runtime.stopping import StopSignal
+from shared.steps.context import Context
+
+
+async def run_worker(service: str, queue: QueueSpec, plans: Callable[[Context], Sequence[Plan]]) -> None:
+    """Consume `queue` and run operations until a signal asks to stop.
+
+    Args:
+        service: the process's name, for logs and the heartbeat.
+        plans: makes one plan for each operation kind the service works on.
+    """
+    settings = Settings()
+    configure_logging(service, level=settings.log_level, fmt=settings.log_format)
+    stop = StopSignal()
+    stop.install()
+    clouds = OpenStackCloudFactory(settings.cloud)
+    try:
+        async with running_kernel(service, settings, stop) as kernel:
+            context = Context(
+                settings=settings,
+                database=kernel.database,
+                clouds=clouds,
+                stacks=StackList(clouds),
+                sealer=Sealer(settings.secret_keys),
+            )
+            runner = Runner(
+                kernel.database,
+                plans(context),
+                lease_seconds=settings.lease_seconds,
+                poll_seconds=settings.poll_seconds,
+                concurrency=settings.operation_concurrency,
+            )
+            handlers = Handlers(kernel.database, runner.wake, context.stacks.expire)
+            await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks={"cloud": clouds.check})
+    finally:
+        await clouds.close()
