@@ -62,7 +62,7 @@ class Keypairs:
         """The caller's key pairs."""
         rows = self.rows.where("user", self._user(call))
         shown, following = page(rows, call, key="name")
-        body: dict[str, Any] = {"keypairs": [{"keypair": self._short(row)} for row in shown]}
+        body: dict[str, Any] = {"keypairs": [{"keypair": self._short(call, row)} for row in shown]}
         if following:
             body["keypairs_links"] = [{"rel": "next", "href": following}]
         return Reply(200, body)
@@ -85,7 +85,7 @@ class Keypairs:
                 serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
             ).decode()
         row = self.add(call.access.user_id, name, str(key))
-        shown = {**self._short(row), "user_id": row["user_id"]}
+        shown = {**self._short(call, row), "user_id": row["user_id"]}
         return Reply(
             201 if call.version >= (2, 2) else 200, {"keypair": {**shown, "private_key": private} if private else shown}
         )
@@ -94,7 +94,7 @@ class Keypairs:
         """One key pair by name."""
         row = self._row(call)
         extra = {"deleted": False, "deleted_at": None, "updated_at": None, "created_at": row["created_at"]}
-        return Reply(200, {"keypair": {**self._short(row), "id": 1, "user_id": row["user_id"], **extra}})
+        return Reply(200, {"keypair": {**self._short(call, row), "id": 1, "user_id": row["user_id"], **extra}})
 
     def delete(self, call: Call) -> Reply:
         """Forget a key pair."""
@@ -115,8 +115,10 @@ class Keypairs:
         return other or call.access.user_id
 
     @staticmethod
-    def _short(row: Row) -> dict[str, Any]:
-        return {key: row[key] for key in ("name", "public_key", "fingerprint", "type")}
+    def _short(call: Call, row: Row) -> dict[str, Any]:
+        shown = {key: row[key] for key in ("name", "public_key", "fingerprint")}
+        # Strict clients (tempest) refuse an answer with a field of a later version.
+        return {**shown, "type": row["type"]} if call.version >= (2, 2) else shown
 
 
 class ServerGroups:

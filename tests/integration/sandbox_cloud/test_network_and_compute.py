@@ -167,3 +167,11 @@ async def test_a_server_that_cannot_be_is_refused(demo: Any, fields: dict[str, A
 async def test_whatever_the_bytes_the_answer_is_not_a_500(demo: Any, path: str, body: bytes) -> None:
     answer = await demo.http.post(path, content=body)
     assert answer.status_code in {201, 400, 404}
+
+
+async def test_a_key_pair_says_its_type_from_2_2_on(demo: Any) -> None:
+    path, body = "/compute/v2.1/os-keypairs", {"keypair": {"name": "k"}}
+    old = await demo.http.post(path, json=body)
+    assert (old.status_code, set(old.json()["keypair"]) & {"type", "private_key"}) == (200, {"private_key"})
+    new = await demo.http.get(f"{path}/k", headers={"OpenStack-API-Version": "compute 2.2"})
+    assert new.json()["keypair"]["type"] == "ssh"
