@@ -133,6 +133,7 @@ class Nodegroup(Base):
     node_count: Mapped[int]
     min_node_count: Mapped[int] = mapped_column(server_default=text("0"))
     max_node_count: Mapped[int | None]
+    next_index: Mapped[int] = mapped_column(server_default=text("0"))  # of its next node; never counts back
     node_labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     node_taints: Mapped[list[Json]] = mapped_column(server_default=text("'[]'::jsonb"))
     stack_id: Mapped[str | None]

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base, Created, Json, both_or_neither, one_of
@@ -49,8 +50,11 @@ class Operation(Base):
     retries: Mapped[int] = mapped_column(server_default=text("0"))  # how often a failed operation was queued again
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
-    # A delete accepted while this one runs: {"uuid", "user_id", "request_id"}; queued when this one ends.
+    # A delete or resize accepted while this one is live (shared.operations.follow_up); it begins when this one ends.
     follow_up: Mapped[Json | None]
+    # The nodegroups it concerns; null: all of the cluster's.
+    nodegroup_ids: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    revision: Mapped[int] = mapped_column(server_default=text("0"))  # grows when a later request joins this operation
     request_id: Mapped[str | None]
     deadline_at: Mapped[datetime | None]
     next_attempt_at: Mapped[Created]

@@ -33,6 +33,9 @@ class OperationKind(StrEnum):
     UPDATE = "update"
     ROTATE_CA = "rotate_ca"
     ROTATE_CREDENTIALS = "rotate_credentials"
+    NODEGROUP_CREATE = "nodegroup_create"
+    NODEGROUP_UPDATE = "nodegroup_update"
+    NODEGROUP_DELETE = "nodegroup_delete"
 
 
 LIVE = frozenset({OperationState.QUEUED, OperationState.RUNNING, OperationState.WAITING})
@@ -80,6 +83,15 @@ VERB_OF_KIND: Mapping[OperationKind, Verb] = {
     OperationKind.UPDATE: Verb.UPDATE,
     OperationKind.ROTATE_CA: Verb.UPDATE,
     OperationKind.ROTATE_CREDENTIALS: Verb.UPDATE,
+    OperationKind.NODEGROUP_CREATE: Verb.UPDATE,
+    OperationKind.NODEGROUP_UPDATE: Verb.UPDATE,
+    OperationKind.NODEGROUP_DELETE: Verb.UPDATE,
+}
+
+# What the nodegroups concerned show while their cluster shows the verb above; the others show the same as it.
+_NODEGROUP_VERB_OF_KIND: Mapping[OperationKind, Verb] = {
+    OperationKind.NODEGROUP_CREATE: Verb.CREATE,
+    OperationKind.NODEGROUP_DELETE: Verb.DELETE,
 }
 
 CLUSTER_STATUSES = tuple(f"{verb}_{outcome}" for verb in Verb for outcome in Outcome)
@@ -88,6 +100,11 @@ CLUSTER_STATUSES = tuple(f"{verb}_{outcome}" for verb in Verb for outcome in Out
 def cluster_status(kind: OperationKind, outcome: Outcome) -> str:
     """Magnum's status for an operation of `kind` that stands at `outcome`, e.g. `UPDATE_FAILED`."""
     return f"{VERB_OF_KIND[kind]}_{outcome}"
+
+
+def nodegroup_status(kind: OperationKind, outcome: Outcome) -> str:
+    """The status of a nodegroup that an operation of `kind` concerns, e.g. `CREATE_IN_PROGRESS`."""
+    return f"{_NODEGROUP_VERB_OF_KIND.get(kind, VERB_OF_KIND[kind])}_{outcome}"
 
 
 class NodeState(StrEnum):

@@ -112,11 +112,26 @@ def _operation_types() -> list[EventType]:
     ]
     return [
         EventType(
-            f"cluster.{kind}.{outcome}.v1", data, f"A cluster's {kind} {meaning}.", mandatory=outcome == "requested"
+            operation_event(kind, outcome), data, f"{_subject(kind)} {meaning}.", mandatory=outcome == "requested"
         )
         for kind in OperationKind
         for outcome, data, meaning in outcomes
     ]
+
+
+def operation_event(kind: OperationKind | str, outcome: str) -> str:
+    """The name of an operation's event, e.g. `cluster.create.completed.v1` or `nodegroup.delete.failed.v1`."""
+    word = OperationKind(kind).value
+    family, verb = word.split("_", 1) if word.startswith(_NODEGROUP) else ("cluster", word)
+    return f"{family}.{verb}.{outcome}.v1"
+
+
+def _subject(kind: OperationKind) -> str:
+    verb = kind.value.removeprefix(_NODEGROUP)
+    return f"A nodegroup's {verb}" if kind.value.startswith(_NODEGROUP) else f"A cluster's {verb}"
+
+
+_NODEGROUP = "nodegroup_"
 
 
 _NODE_MEANINGS = {
@@ -135,8 +150,3 @@ CATALOG: dict[str, EventType] = {
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was refused for a quota."),
     ]
 }
-
-
-def operation_event(kind: OperationKind | str, outcome: str) -> str:
-    """The name of an operation's event, e.g. `cluster.create.completed.v1`."""
-    return f"cluster.{OperationKind(kind)}.{outcome}.v1"

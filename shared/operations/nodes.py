@@ -36,17 +36,15 @@ async def plan_nodes(
     """Insert rows for `count` more nodes of a nodegroup.
 
     Args:
-        session: the caller's transaction.
+        session: the caller's transaction; the cluster is locked or new in it.
         nodes_per_stack: the most nodes one shard may hold.
     """
-    existing = (
-        await session.execute(select(Node.index.label("number"), Node.shard).where(Node.nodegroup_id == nodegroup.uuid))
-    ).all()
-    next_index = max((row.number for row in existing), default=-1) + 1
-    filled = Counter(row.shard for row in existing)
+    filled = Counter(await session.scalars(select(Node.shard).where(Node.nodegroup_id == nodegroup.uuid)))
     shard = 0
     nodes: list[Node] = []
-    for index in range(next_index, next_index + count):
+    first = nodegroup.next_index or 0  # a row made in this transaction has not read its default yet
+    nodegroup.next_index = first + count
+    for index in range(first, first + count):
         while filled[shard] >= nodes_per_stack:
             shard += 1
         filled[shard] += 1

@@ -52,13 +52,15 @@ class OperationView:
     created_at: datetime
     deadline_at: datetime | None
     retries: int
+    revision: int
+    nodegroup_ids: tuple[str, ...] | None  # the nodegroups concerned; None: all
     outputs: Mapping[str, Mapping[str, Any]]
 
     @property
     def run_tag(self) -> str:
-        """Names this run (operation and retry) on the stacks it drove, so that a stack that failed in an earlier run
-        is driven again and one that failed in this run is not."""
-        return f"jeroboam-run-{self.uuid}-{self.retries}"
+        """Names this run (operation, retry and revision) on the stacks it drove, so that a stack that failed in an
+        earlier run is driven again and one that failed in this run is not."""
+        return f"jeroboam-run-{self.uuid}-{self.retries}-{self.revision}"
 
     def output(self, step: str) -> Mapping[str, Any]:
         """What an earlier step recorded; empty if it recorded nothing."""

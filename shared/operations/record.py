@@ -11,13 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Cluster, Operation, OperationStep
-from shared.domain.states import (
-    OperationKind,
-    OperationState,
-    Outcome,
-    check_operation_move,
-    cluster_status,
-)
+from shared.domain.states import OperationKind, OperationState, Outcome, check_operation_move
 from shared.events.catalog import (
     OperationCompleted,
     OperationFailed,
@@ -26,8 +20,9 @@ from shared.events.catalog import (
     operation_event,
 )
 from shared.events.log import emit
-from shared.operations.commands import queue_follow_up, set_status
+from shared.operations.follow_up import begin_follow_up
 from shared.operations.plan import OperationView, Plan, Wait
+from shared.operations.start import set_statuses
 from shared.runtime.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
 PROGRESS_EVERY = timedelta(seconds=1)
@@ -57,6 +52,8 @@ async def load_view(session: AsyncSession, operation: Operation) -> OperationVie
         created_at=operation.created_at,
         deadline_at=operation.deadline_at,
         retries=operation.retries,
+        revision=operation.revision,
+        nodegroup_ids=None if operation.nodegroup_ids is None else tuple(operation.nodegroup_ids),
         outputs={row.name: row.output for row in rows},
     )
 
@@ -118,6 +115,14 @@ async def record_wait(session: AsyncSession, operation: Operation, wait: Wait, n
         await _progress(session, operation, now)
 
 
+def record_overtaken(operation: Operation) -> None:
+    """A later request changed what the operation is to reach: put it down, due at once, to begin again."""
+    check_operation_move(OperationState(operation.state), OperationState.WAITING)
+    operation.state = OperationState.WAITING
+    operation.lease_token = operation.lease_until = None
+    operation.next_attempt_at = func.now()
+
+
 async def _progress(session: AsyncSession, operation: Operation, now: datetime) -> None:
     """Tell the world, at most once a second per operation."""
     if operation.progressed_at is not None and now - operation.progressed_at < PROGRESS_EVERY:
@@ -155,7 +160,9 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
     cluster = await cluster_of(session, operation)
     seconds = _end(operation, OperationState.SUCCEEDED, now)
     operation.step_reason = None
-    await set_status(session, cluster, cluster_status(OperationKind(operation.kind), Outcome.COMPLETE), reason=None)
+    await set_statuses(
+        session, cluster, OperationKind(operation.kind), Outcome.COMPLETE, nodegroup_ids=operation.nodegroup_ids
+    )
     await plan.completed(session, cluster, operation)
     await emit(
         session,
@@ -165,24 +172,25 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
         cluster=cluster,
         operation_id=operation.uuid,
     )
-    await queue_follow_up(session, cluster, operation)
+    await begin_follow_up(session, cluster, operation)
     if plan.removes_cluster:
         await session.flush()
         await session.delete(cluster)
 
 
 async def record_failed(session: AsyncSession, operation: Operation, plan: Plan, reason: str, now: datetime) -> None:
-    """End badly, with the true reason. A delete that was waiting for this operation follows all the same."""
+    """End badly, with the true reason."""
     cluster = await cluster_of(session, operation)
     operation.reason = reason
     _end(operation, OperationState.FAILED, now)
-    await set_status(session, cluster, cluster_status(OperationKind(operation.kind), Outcome.FAILED), reason=reason)
+    kind, concerned = OperationKind(operation.kind), operation.nodegroup_ids
+    await set_statuses(session, cluster, kind, Outcome.FAILED, nodegroup_ids=concerned, reason=reason)
     faults = await plan.failed(session, cluster, operation, reason)
     await emit(
         session,
-        operation_event(operation.kind, "failed"),
+        operation_event(kind, "failed"),
         OperationFailed(
-            kind=OperationKind(operation.kind),
+            kind=kind,
             status=cluster.status,
             step=operation.step,
             reason=reason,
@@ -192,4 +200,4 @@ async def record_failed(session: AsyncSession, operation: Operation, plan: Plan,
         cluster=cluster,
         operation_id=operation.uuid,
     )
-    await queue_follow_up(session, cluster, operation)
+    await begin_follow_up(session, cluster, operation)

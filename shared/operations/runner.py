@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import Database
+from shared.db.models import Operation
 from shared.domain.clock import Clock, utc_now
 from shared.domain.errors import LostLease, TemporaryError
 from shared.domain.retry import GiveUp, decide
@@ -27,6 +29,7 @@ from shared.operations.record import (
     load_view,
     record_completed,
     record_failed,
+    record_overtaken,
     record_started,
     record_step_begun,
     record_step_done,
@@ -36,6 +39,11 @@ from shared.runtime import crashpoints
 from shared.runtime.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
 
 log = structlog.get_logger(__name__)
+
+
+class _Overtaken(Exception):
+    """A later request joined the operation: what this walk saw of it is not what is wanted any more."""
+
 
 _DATABASE_AWAY = (InterfaceError, OperationalError, OSError, TimeoutError)
 
@@ -145,7 +153,23 @@ class Runner:
                 if asyncio.get_running_loop().time() - renewed > self._leases.seconds * 0.9:
                     raise LostLease(claim.operation_id) from error
 
+    @asynccontextmanager
+    async def _writing(self, claim: Claim, view: OperationView) -> AsyncIterator[tuple[AsyncSession, Operation]]:
+        """A fenced transaction to write down what was done for `view`; raises _Overtaken when more is wanted by now."""
+        async with self._leases.fenced(claim) as (session, operation):
+            if operation.revision != view.revision:
+                raise _Overtaken
+            yield session, operation
+
     async def _walk(self, claim: Claim) -> None:
+        try:
+            await self._walk_plan(claim)
+        except _Overtaken:
+            async with self._leases.fenced(claim) as (_, operation):
+                record_overtaken(operation)
+            log.info("operation.overtaken", operation=claim.operation_id)
+
+    async def _walk_plan(self, claim: Claim) -> None:
         with structlog.contextvars.bound_contextvars(operation=claim.operation_id):
             async with self._leases.fenced(claim) as (session, operation):
                 plan = self._plans[operation.kind]
@@ -156,15 +180,15 @@ class Runner:
                     continue
                 if not await self._run_step(claim, plan, step, position, view):
                     return
-                async with self._leases.fenced(claim) as (session, operation):
+                async with self._writing(claim, view) as (session, operation):
                     view = await load_view(session, operation)
-            async with self._leases.fenced(claim) as (session, operation):
+            async with self._writing(claim, view) as (session, operation):
                 await record_completed(session, operation, plan, self._clock())
             log.info("operation.completed", kind=plan.kind, cluster=view.cluster_id)
 
     async def _run_step(self, claim: Claim, plan: Plan, step: Step, position: int, view: OperationView) -> bool:
         """One run of one step. Returns whether the walk goes on."""
-        async with self._leases.fenced(claim) as (session, operation):
+        async with self._writing(claim, view) as (session, operation):
             if operation.cancel_requested:
                 await end_cancelled(session, await cluster_of(session, operation), operation)
                 return False
@@ -176,12 +200,12 @@ class Runner:
             raise
         except Exception as failure:
             STEP_ATTEMPTS.labels(plan.kind, step.name, "error").inc()
-            await self._record_failure(claim, plan, step, failure)
+            await self._record_failure(claim, plan, step, view, failure)
             return False
         await crashpoints.reached(f"{plan.kind}.{step.name}.after")
         STEP_ATTEMPTS.labels(plan.kind, step.name, type(result).__name__.lower()).inc()
         now = self._clock()
-        async with self._leases.fenced(claim) as (session, operation):
+        async with self._writing(claim, view) as (session, operation):
             if isinstance(result, Done):
                 await record_step_done(session, operation, step.name, position, result.output, now)
                 return True
@@ -202,9 +226,11 @@ class Runner:
                 await record_wait(session, operation, wait, now)
         return False
 
-    async def _record_failure(self, claim: Claim, plan: Plan, step: Step, failure: Exception) -> None:
+    async def _record_failure(
+        self, claim: Claim, plan: Plan, step: Step, view: OperationView, failure: Exception
+    ) -> None:
         now = self._clock()
-        async with self._leases.fenced(claim) as (session, operation):
+        async with self._writing(claim, view) as (session, operation):
             operation.attempts += 1
             left = None if operation.deadline_at is None else (operation.deadline_at - now).total_seconds()
             decision = decide(

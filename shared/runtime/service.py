@@ -26,8 +26,8 @@ from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.log import CHANNEL as EVENTS_CHANNEL
 from shared.events.relay import Relay
-from shared.operations.commands import CHANNEL as OPERATIONS_CHANNEL
 from shared.operations.runner import Runner
+from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
 from shared.runtime.health import Check, health_app
 from shared.runtime.settings import Settings
 from shared.runtime.stopping import StopSignal

@@ -30,8 +30,8 @@ from shared.drivers.base import Driver
 from shared.drivers.registry import find_driver, supported_types
 from shared.events.catalog import QuotaExceeded
 from shared.events.log import emit
-from shared.operations.commands import start_operation
 from shared.operations.nodes import plan_nodes
+from shared.operations.start import start_operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from shared.events.dead_letters import list_dead_letters, replay
 from shared.events.envelope import to_message
 from shared.events.log import emit
 from shared.events.relay import Relay
-from shared.operations.commands import start_operation
 from shared.operations.leases import Leases
 from shared.operations.plan import Done, Wait
 from shared.operations.runner import Runner
+from shared.operations.start import start_operation
 from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster

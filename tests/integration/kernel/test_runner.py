@@ -17,11 +17,11 @@ from shared.operations.commands import (
     make_due,
     request_delete,
     retry_operation,
-    start_operation,
 )
 from shared.operations.leases import Leases
 from shared.operations.plan import Done, Wait
 from shared.operations.runner import Runner
+from shared.operations.start import start_operation
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster
 
@@ -155,7 +155,7 @@ async def test_a_permanent_error_fails_at_once_with_its_words_and_can_be_retried
     assert await status(database, cluster) == "CREATE_IN_PROGRESS"
     await walk(database, plan)
     assert plan.runs == ["first", "second", "second"]
-    assert plan.views[-1].run_tag.endswith("-1")
+    assert plan.views[-1].run_tag.endswith("-1-0")
     assert (await read(database, operation)).state == "succeeded"
     assert "cluster.create.failed" in await event_types(database, cluster)
 

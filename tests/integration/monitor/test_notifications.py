@@ -18,10 +18,10 @@ from shared.bus.notifications import Notification, NotificationListener, parse
 from shared.db.engine import Database
 from shared.domain.states import OperationKind
 from shared.events.envelope import to_message
-from shared.operations.commands import start_operation
 from shared.operations.leases import Leases
 from shared.operations.plan import Wait
 from shared.operations.runner import Runner
+from shared.operations.start import start_operation
 from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster

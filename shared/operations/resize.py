@@ -1,0 +1,158 @@
+"""Asking for another number of nodes, whatever the cluster is doing.
+
+Rule: a resize is a wish about rows (`nodegroups.node_count`), so a second one during the first changes the wish and
+the live operation follows: its revision grows, what its steps recorded is forgotten, and it looks again. Behind an
+operation of another kind it waits, and the wish is written when it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import notify
+from shared.db.models import Cluster, Nodegroup, Operation, OperationStep
+from shared.domain.errors import Conflict
+from shared.domain.ids import new_id
+from shared.domain.states import OperationKind, OperationState, Outcome
+from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
+
+
+async def request_resize(
+    session: AsyncSession,
+    *,
+    cluster: Cluster,
+    nodegroup: Nodegroup,
+    node_count: int,
+    remove: Sequence[str] = (),
+    user_id: str,
+    request_id: str | None,
+    timeout: timedelta | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> str:
+    """Ask that a nodegroup has `node_count` nodes.
+
+    Args:
+        cluster: locked in this session.
+        remove: uuids of nodes that shall go in any case.
+        params: more to remember of the request.
+
+    Returns:
+        The id of the operation that does it; it may not be queued yet.
+
+    Raises:
+        Conflict: the cluster is being deleted, or its live resize is being cancelled.
+    """
+    wish: dict[str, Any] = {"counts": {nodegroup.uuid: node_count}, "remove": list(remove)}
+    asked = {**(params or {}), "node_count": node_count, "nodegroup": nodegroup.name}
+    live = await live_operation(session, cluster.uuid)
+    if live is None:
+        operation = await begin_resize(
+            session, cluster, wish, asked, user_id=user_id, request_id=request_id, timeout=timeout
+        )
+        return operation.uuid
+    following = live.follow_up or {}
+    if OperationKind.DELETE in (live.kind, following.get("kind")):
+        raise Conflict(f"Cluster {cluster.name} is being deleted.")
+    if live.cancel_requested:
+        raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; ask again when that has ended.")
+    if live.kind == OperationKind.RESIZE:
+        await _join(session, cluster, live, wish, asked, request_id=request_id, timeout=timeout)
+        return live.uuid
+    live.follow_up = {
+        "kind": OperationKind.RESIZE.value,
+        "uuid": following.get("uuid") or new_id(),
+        "user_id": user_id,
+        "request_id": request_id,
+        "timeout": timeout.total_seconds() if timeout else None,
+        "params": asked,
+        "wish": _both(following.get("wish"), wish),
+    }
+    waiting: str = live.follow_up["uuid"]
+    return waiting
+
+
+async def begin_resize(
+    session: AsyncSession,
+    cluster: Cluster,
+    wish: Mapping[str, Any],
+    params: Mapping[str, Any],
+    *,
+    user_id: str,
+    request_id: str | None,
+    timeout: timedelta | None,
+    operation_id: str | None = None,
+) -> Operation:
+    """Write the wish and queue the operation, on a cluster that has none live."""
+    concerned = await _write_counts(session, cluster, wish)
+    return await start_operation(
+        session,
+        cluster=cluster,
+        kind=OperationKind.RESIZE,
+        user_id=user_id,
+        request_id=request_id,
+        params={**params, "nodes_to_remove": wish["remove"]},
+        timeout=timeout,
+        nodegroup_ids=concerned,
+        operation_id=operation_id,
+    )
+
+
+async def _join(
+    session: AsyncSession,
+    cluster: Cluster,
+    live: Operation,
+    wish: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    *,
+    request_id: str | None,
+    timeout: timedelta | None,
+) -> None:
+    """Change what a live resize is to reach."""
+    concerned = await _write_counts(session, cluster, wish)
+    now = await session.scalar(select(func.now()))
+    assert now is not None
+    live.revision += 1
+    await session.execute(delete(OperationStep).where(OperationStep.operation_id == live.uuid))
+    live.step = live.step_reason = None
+    live.attempts = 0
+    removed = live.params.get("nodes_to_remove", [])
+    live.params = {**live.params, **asked, "nodes_to_remove": sorted({*removed, *wish["remove"]})}
+    live.nodegroup_ids = sorted({*(live.nodegroup_ids or ()), *concerned})
+    live.request_id = request_id
+    if live.deadline_at is not None:
+        live.deadline_at = max(live.deadline_at, now + timeout) if timeout else None
+    if live.state == OperationState.WAITING:
+        live.next_attempt_at = now
+    await set_statuses(session, cluster, OperationKind.RESIZE, Outcome.IN_PROGRESS, nodegroup_ids=live.nodegroup_ids)
+    await session.flush()
+    await emit_requested(session, cluster, live)
+    await notify(session, CHANNEL)
+
+
+async def _write_counts(session: AsyncSession, cluster: Cluster, wish: Mapping[str, Any]) -> list[str]:
+    """Returns the nodegroups that are still there to have one."""
+    groups = await session.scalars(
+        select(Nodegroup)
+        .where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.uuid.in_(list(wish["counts"])))
+        .execution_options(populate_existing=True)
+    )
+    found = list(groups)
+    for group in found:
+        group.node_count = wish["counts"][group.uuid]
+    await session.flush()
+    return [group.uuid for group in found]
+
+
+def _both(waiting: Mapping[str, Any] | None, wish: Mapping[str, Any]) -> dict[str, Any]:
+    """Two wishes that wait become one; the later count of a nodegroup stands."""
+    if waiting is None:
+        return dict(wish)
+    return {
+        "counts": {**waiting["counts"], **wish["counts"]},
+        "remove": sorted({*waiting["remove"], *wish["remove"]}),
+    }
