@@ -27,6 +27,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
     parser.add_argument("--faults", type=Path, help="a fault script, JSON or YAML")
     parser.add_argument("--container-infra-url", default=CloudConfig().container_infra_url)
     parser.add_argument("--token-seconds", type=int, default=3600, help="life of a token")
+    parser.add_argument("--token-cache-seconds", type=float, default=300, help="how long services believe in a token")
     parser.add_argument("--seed", type=int, default=1, help="of latencies and fault probabilities")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on all latencies")
     parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack worked on at once")
@@ -35,6 +36,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
     config = CloudConfig(
         container_infra_url=given.container_infra_url,
         token_seconds=given.token_seconds,
+        token_cache_seconds=given.token_cache_seconds,
         seed=given.seed,
         scale=given.scale,
         parallelism=given.parallelism,

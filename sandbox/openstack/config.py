@@ -33,6 +33,8 @@ class CloudConfig:
         region: the only region's name.
         container_infra_url: where the catalogue says Jeroboam is.
         token_seconds: life of a token.
+        token_cache_seconds: how long services other than Keystone believe in a token they have seen, as
+            keystonemiddleware does (300); 0 asks each time.
         seed: of latencies and fault probabilities.
         scale: factor on all latencies.
         parallelism: resources of one stack that are worked on at the same time.
@@ -45,6 +47,7 @@ class CloudConfig:
     region: str = "RegionOne"
     container_infra_url: str = "http://127.0.0.1:9511/v1"
     token_seconds: int = 3600
+    token_cache_seconds: float = 0
     seed: int = 1
     scale: float = 1.0
     parallelism: int = 25

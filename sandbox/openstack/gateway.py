@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -18,13 +19,14 @@ from starlette.types import Message, Receive, Scope, Send
 from sandbox.openstack.cloud import Service, SimulatedCloud
 from sandbox.openstack.nova.api import LOWEST, negotiate
 from sandbox.openstack.requests import RequestLog
-from sandbox.openstack.wire import NOBODY, ApiError, Call, Reply, Route
+from sandbox.openstack.wire import NOBODY, Access, ApiError, Call, Reply, Route
 
 log = structlog.get_logger(__name__)
 MAX_BODY = 8 * 1024 * 1024
 # Heat's own default; a shard of nodes with long user data gets near it.
 MAX_HEAT_BODY = 1024 * 1024
 HANG_SECONDS = 3600.0
+MAX_SEEN = 10_000
 DENIED = "The request you have made requires authentication."
 
 
@@ -35,6 +37,7 @@ class Gateway:
         self.cloud = cloud
         self.services = cloud.services()
         self.log = RequestLog()
+        self._seen: dict[str, tuple[Access, float]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,7 +50,7 @@ class Gateway:
             reply = self._control(method, prefix, body) if not rest else Reply(404, {"message": "no such service"})
             await _answer(send, reply, method)
             return
-        access = self.cloud.tokens.access(headers.get("x-auth-token"))
+        access = self._access(service, headers.get("x-auth-token"))
         fault = self.cloud.faults.strike(service.name, method, path, access.project_id if access else None)
         if fault is not None:
             struck = await _strike(fault, receive)
@@ -69,6 +72,20 @@ class Gateway:
         route, reply = self._handle(service, call, f"/{rest}" if rest else "", body)
         self.log.count(service.name, method, route.template if route else "(none)", reply.status)
         await _answer(send, reply, method)
+
+    def _access(self, service: Service, token: str | None) -> Access | None:
+        """Who calls: asked of Keystone, or remembered, as every service's keystonemiddleware remembers."""
+        if service.name == "identity" or not token:
+            return self.cloud.tokens.access(token)
+        remembered, until = self._seen.get(token, (None, 0.0))
+        if remembered is not None and time.monotonic() < until:
+            return remembered
+        access = self.cloud.tokens.access(token)
+        if access is not None and self.cloud.config.token_cache_seconds > 0:
+            if len(self._seen) >= MAX_SEEN:
+                self._seen.clear()
+            self._seen[token] = (access, time.monotonic() + self.cloud.config.token_cache_seconds)
+        return access
 
     def _handle(self, service: Service, call: Call, path: str, body: bytes | None) -> tuple[Route | None, Reply]:
         route = None
