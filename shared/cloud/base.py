@@ -55,6 +55,10 @@ class Cloud(Protocol):
 
     async def stack_resources(self, stack_id: str) -> list[StackResource]: ...
 
+    async def stack_template(self, stack_id: str) -> dict[str, Any]:
+        """The template Heat holds of a stack: the one it was given last. Raises NotFound."""
+        ...
+
     # Nova
     async def find_flavor(self, name_or_id: str) -> Flavor | None: ...
 

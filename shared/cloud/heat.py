@@ -98,6 +98,15 @@ def stack_resources(connection: Connection, stack_id: str) -> list[StackResource
     ]
 
 
+def stack_template(connection: Connection, stack_id: str) -> dict[str, Any]:
+    """See `Cloud.stack_template`."""
+    path = f"/stacks/{rest.segment(stack_id)}/template"
+    answer: dict[str, Any] = rest.call(
+        connection.orchestration, "GET", path, doing=f"read template of stack {stack_id}"
+    )
+    return answer
+
+
 def _body(template: Mapping[str, Any], tags: Sequence[str], timeout_minutes: int) -> dict[str, Any]:
     return {
         "template": template,

@@ -80,6 +80,9 @@ class OpenStackCloud:
     async def stack_resources(self, stack_id: str) -> list[StackResource]:
         return await self._call(f"list resources of stack {stack_id}", lambda c: heat.stack_resources(c, stack_id))
 
+    async def stack_template(self, stack_id: str) -> dict[str, Any]:
+        return await self._call(f"read template of stack {stack_id}", lambda c: heat.stack_template(c, stack_id))
+
     async def find_flavor(self, name_or_id: str) -> Flavor | None:
         return await self._call(f"find flavor {name_or_id}", lambda c: nova.find_flavor(c, name_or_id))
 

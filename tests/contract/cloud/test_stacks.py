@@ -62,6 +62,74 @@ async def test_an_update_changes_the_named_nodes_and_no_other(
     assert after["node-1"] == before["node-1"]
 
 
+async def test_the_template_comes_back_as_it_was_given(cloud: Cloud, stacks: Any, shard: Shard) -> None:
+    """Also in the middle of things, and after an update the new one."""
+    given = shard(0)
+    made = await stacks.create(given)
+    for template in (given, shard(0, 3)):
+        held = await cloud.stack_template(made.id)
+        assert held["resources"] == template["resources"]
+        assert held["outputs"] == template["outputs"]
+        await stacks.settled(made.id)
+        if template is given:
+            await cloud.update_stack(made.id, shard(0, 3), tags=[stacks.tag], timeout_minutes=30)
+
+
+async def test_an_edited_template_leaves_the_other_servers_alone(
+    cloud: Cloud, stacks: Any, shard: Shard, cluster_id: str
+) -> None:
+    """Nodes are added by what they would be today; those that stay are not touched by what changed since."""
+    made = await stacks.create(shard(0, 1))
+    await stacks.settled(made.id)
+    before = {s.name: (s.id, s.addresses) for s in await cloud.list_servers(cluster_id=cluster_id)}
+    held, fresh = await cloud.stack_template(made.id), shard(2)
+    fresh["resources"]["node-2"]["properties"]["user_data"] = "#cloud-config\n{runcmd: [date]}\n"
+    held["resources"] |= {name: fresh["resources"][name] for name in ("port-2", "node-2")}
+    held["outputs"] |= fresh["outputs"]
+    del held["resources"]["port-1"], held["resources"]["node-1"], held["outputs"]["address-1"]
+    await cloud.update_stack(made.id, held, tags=[stacks.tag], timeout_minutes=30)
+    assert (await stacks.settled(made.id)).status == "UPDATE_COMPLETE"
+    after = {s.name: (s.id, s.addresses) for s in await cloud.list_servers(cluster_id=cluster_id)}
+    assert set(after) == {"node-0", "node-2"}
+    assert after["node-0"] == before["node-0"]
+
+
+async def test_other_user_data_makes_another_server(cloud: Cloud, stacks: Any, shard: Shard, cluster_id: str) -> None:
+    """Why nodes that stay must keep theirs to the letter. Its port and address stay."""
+    template = shard(0, 1)
+    made = await stacks.create(template)
+    await stacks.settled(made.id)
+    before = {s.name: s for s in await cloud.list_servers(cluster_id=cluster_id)}
+    template["resources"]["node-1"]["properties"]["user_data"] = "#cloud-config\n{runcmd: [date]}\n"
+    await cloud.update_stack(made.id, template, tags=[stacks.tag], timeout_minutes=30)
+    assert (await stacks.settled(made.id)).status == "UPDATE_COMPLETE"
+    after = {s.name: s for s in await cloud.list_servers(cluster_id=cluster_id)}
+    assert after["node-0"].id == before["node-0"].id
+    assert after["node-1"].id != before["node-1"].id
+    assert after["node-1"].addresses == before["node-1"].addresses
+
+
+async def test_an_update_mends_what_failed_and_no_more(
+    cloud: Cloud, stacks: Any, shard: Shard, names: dict[str, str], cluster_id: str
+) -> None:
+    """What failed is built anew, also by the same template; what stands, stands."""
+    template = shard(0, 1)
+    template["resources"]["node-1"]["properties"]["flavor"] = names["impossible_flavor"]
+    template["resources"]["node-1"]["depends_on"] = ["node-0"]
+    made = await stacks.create(template)
+    assert (await stacks.settled(made.id)).status == "CREATE_FAILED"
+    before = {s.name: s.id for s in await cloud.list_servers(cluster_id=cluster_id)}
+    await cloud.update_stack(made.id, template, tags=[stacks.tag, "again"], timeout_minutes=30)
+    assert (await stacks.settled(made.id)).status == "UPDATE_FAILED"
+    template["resources"]["node-1"]["properties"]["flavor"] = names["flavor"]
+    await cloud.update_stack(made.id, template, tags=[stacks.tag, "mended"], timeout_minutes=30)
+    assert (await stacks.settled(made.id)).status == "UPDATE_COMPLETE"
+    after = {s.name: s for s in await cloud.list_servers(cluster_id=cluster_id)}
+    assert set(after) == {"node-0", "node-1"}
+    assert after["node-0"].id == before["node-0"]
+    assert after["node-1"].status == "ACTIVE"
+
+
 async def test_a_create_that_is_repeated_finds_its_stack(cloud: Cloud, stacks: Any, shard: Shard) -> None:
     first = await stacks.create(shard())
     second = await stacks.create(shard())
@@ -128,6 +196,8 @@ async def test_what_is_not_there(cloud: Cloud, shard: Shard, cluster_id: str) ->
         await cloud.update_stack(cluster_id, shard(), tags=[], timeout_minutes=5)
     with pytest.raises(NotFound):
         await cloud.stack_resources(cluster_id)
+    with pytest.raises(NotFound):
+        await cloud.stack_template(cluster_id)
     assert await cloud.list_stacks(tag=f"jeroboam-cluster-{cluster_id}") == []
 
 
