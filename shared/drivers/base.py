@@ -13,6 +13,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from shared.domain.states import OperationKind
+
 Template = dict[str, Any]
 
 
@@ -129,6 +131,15 @@ class ClientConfig:
     expires_in: timedelta = timedelta(hours=12)
 
 
+@dataclass(frozen=True, slots=True)
+class NodeAction:
+    """One command for one node's agent. `node_id` is the node that carries it out, which may not be the one meant."""
+
+    node_id: str
+    command: str
+    args: Mapping[str, str | int] = field(default_factory=dict)
+
+
 class Driver(Protocol):
     """One driver. Found by entry point in group `jeroboam.drivers`."""
 
@@ -138,6 +149,8 @@ class Driver(Protocol):
     server_types: Sequence[str]
     # name -> kind, e.g. {"kubernetes": CA, "etcd": CA, "front_proxy": CA, "service_account": KEY_PAIR}
     secrets: Mapping[str, SecretKind]
+    # What it can do to a cluster beyond making and deleting it; anything else is refused when it is asked for.
+    operations: frozenset[OperationKind]
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         """Everything wrong with the labels and the shape asked for, in words for the user; empty when fine."""
@@ -203,6 +216,23 @@ class Driver(Protocol):
 
     def container_version(self, cluster: ClusterSpec) -> str | None:
         """The version of the container runtime, where the driver pins one."""
+        ...
+
+    def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        """Why the cluster cannot be upgraded to a template with these labels, in words; empty when it can."""
+        ...
+
+    def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
+        """The cluster's labels after an upgrade to a template with `labels`; all others stay its own."""
+        ...
+
+    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        """What upgrades one node that has joined, in order; each may be carried out again after a failure.
+
+        Args:
+            cluster: with the labels it is to have.
+            nodes: all of the cluster's.
+        """
         ...
 
     def client_config(

@@ -5,6 +5,7 @@ Rule: what the programs answer is in files under `fake/`, so that a test says in
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -34,6 +35,18 @@ case "$name $*" in
 "kubectl get --raw"*) [ ! -f "$fake/api-is-away" ] ;;
 "kubectl apply"*) for file; do :; done; cat "$file" >>"$fake/applied" ;;
 "kubectl --kubeconfig"*) cat "$fake/ready" ;;
+"kubectl get node"*) [ -f "$fake/no-such-node" ] || echo "node/$3" ;;
+"kubectl -n kube-system get configmap"*) echo "kubernetesVersion: $(cat "$fake/cluster-version")" ;;
+"kubeadm upgrade apply"*) cp "$fake/version" "$fake/cluster-version" ;;
+"kubelet --version") echo "Kubernetes $(cat "$fake/kubelet-version")" ;;
+"apt-get "*" install "*)
+    for package; do
+        version=${package#*=} version=v${version%-*}
+        case $package in
+        kubeadm=*) echo "$version" >"$fake/version" ;;
+        kubelet=*) echo "$version" >"$fake/kubelet-version" ;;
+        esac
+    done ;;
 "ip -o -4 route"*) echo "default via 10.0.0.1 dev ens3 proto dhcp" ;;
 "ip -o addr"*) echo "2: ens3 inet 10.0.0.4/32 scope global ens3" ;;
 "mountpoint"*) [ -f "$fake/mounted" ] ;;
@@ -62,7 +75,8 @@ class NodeMachine:
             (self._bin / name).write_text(_PROGRAM)
             (self._bin / name).chmod(0o755)
         (self.root / "etc/fstab").write_text("/dev/vda1 / ext4 defaults 0 1\n/swap.img none swap sw 0 0\n")
-        self.set("version", version)
+        for name in ("version", "cluster-version", "kubelet-version"):
+            self.set(name, version)
         self.set("ready", "True kubelet is posting ready status")
         self.set("now", "0")
 
@@ -74,9 +88,19 @@ class NodeMachine:
 
     def run(self, found: Bootstrap) -> subprocess.CompletedProcess[str]:
         """Write the files and run the script as the agent does; `calls` then are this run's."""
+        return self._sh("-c", bundle.render(found, "v1.34.2"))
+
+    def command(self, name: str, **arguments: str | int) -> subprocess.CompletedProcess[str]:
+        """Carry out one of the commands that came with the bootstrap, as the agent does."""
+        (line,) = bundle.render_commands([{"id": "1", "name": name, "args": arguments}]).splitlines()
+        given = base64.b64decode(line.split()[2]).decode()
+        return self._sh(str(self.root / "etc/jeroboam/commands.d" / name), given=given)
+
+    def _sh(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         self.set("calls")
         return subprocess.run(
-            ["sh", "-c", bundle.render(found, "v1.34.2")],
+            ["sh", *arguments],
+            input=given,
             env={
                 "PATH": f"{self._bin}:/usr/bin:/bin",
                 "JEROBOAM_ROOT": str(self.root),

@@ -7,12 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 from shared.domain.clock import utc_now
+from shared.domain.states import OperationKind
 from shared.drivers.agent.user_data import cloud_config
 from shared.drivers.base import (
     Bootstrap,
     BootstrapContext,
     ClientConfig,
     ClusterSpec,
+    NodeAction,
     NodegroupSpec,
     NodeSpec,
     NotYet,
@@ -20,7 +22,7 @@ from shared.drivers.base import (
     SecretKind,
     Template,
 )
-from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, shape, shard
+from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, shape, shard, upgrade
 from shared.drivers.kubernetes.labels import read_labels
 
 
@@ -38,6 +40,16 @@ class KubernetesUbuntuDriver:
         "service_account": SecretKind.KEY_PAIR,
         "bootstrap_token": SecretKind.BOOTSTRAP_TOKEN,
     }
+    operations = frozenset(
+        {
+            OperationKind.RESIZE,
+            OperationKind.UPGRADE,
+            OperationKind.ROTATE_CREDENTIALS,
+            OperationKind.NODEGROUP_CREATE,
+            OperationKind.NODEGROUP_UPDATE,
+            OperationKind.NODEGROUP_DELETE,
+        }
+    )
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         return shape.problems(cluster, nodegroups)
@@ -95,6 +107,15 @@ class KubernetesUbuntuDriver:
     def container_version(self, cluster: ClusterSpec) -> str | None:
         # containerd comes from the distribution, so only a node can say which one it got.
         return None
+
+    def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return upgrade.problems(cluster, labels)
+
+    def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
+        return upgrade.upgraded_labels(cluster, labels)
+
+    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return upgrade.actions(cluster, node, nodes)
 
     def client_config(
         self,

@@ -55,7 +55,9 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
     """
     found = [
         _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
+        _file(f"{ETC}/common.sh", script("common.sh")),
         _file(f"{ETC}/health", script("health.sh"), "0755"),
+        *_commands(_NODE_COMMANDS),
         _file(f"{ETC}/containerd.toml", _CONTAINERD),
         _file("/etc/modules-load.d/kubernetes.conf", _MODULES),
         _file("/etc/sysctl.d/90-kubernetes.conf", _SYSCTL),
@@ -64,9 +66,19 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
     ]
     if context.nodegroup.role == "master":
         found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
+        found += _commands(_MASTER_COMMANDS)
         if api_mode(context.cluster) == "vip":
             found.append(_file(f"{ETC}/keepalived.conf", _keepalived(context), "0600"))
     return found
+
+
+# What a node's agent can be told to do: `scripts/commands/<name>.sh`. Only masters may say something about others.
+_NODE_COMMANDS = ("upgrade-prepare", "upgrade")
+_MASTER_COMMANDS = ("drain", "uncordon", "remove-node")
+
+
+def _commands(names: Sequence[str]) -> list[File]:
+    return [_file(f"{ETC}/commands.d/{name}", script(f"commands/{name}.sh"), "0755") for name in names]
 
 
 def masters(context: BootstrapContext) -> Sequence[NodeSpec]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from shared.domain.states import OperationKind
 from shared.drivers.agent.user_data import cloud_config
 from shared.drivers.base import (
     Bootstrap,
@@ -16,6 +17,7 @@ from shared.drivers.base import (
     ClientConfig,
     ClusterSpec,
     Driver,
+    NodeAction,
     NodegroupSpec,
     NodeSpec,
     NotYet,
@@ -32,6 +34,7 @@ class ExampleDriver:
     os_distros: Sequence[str] = ("example-os",)
     server_types: Sequence[str] = ("vm",)
     secrets: Mapping[str, SecretKind] = {"ca": SecretKind.CA}
+    operations: frozenset[OperationKind] = frozenset({OperationKind.UPGRADE})
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         return []
@@ -109,10 +112,19 @@ class ExampleDriver:
         return f"http://{base_outputs['api_address']}"
 
     def coe_version(self, cluster: ClusterSpec) -> str:
-        return "1.0"
+        return cluster.labels.get("version", "1.0")
 
     def container_version(self, cluster: ClusterSpec) -> str | None:
         return None
+
+    def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return [] if labels.get("version", "1.0") >= self.coe_version(cluster) else ["label version: it is older"]
+
+    def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
+        return {**cluster.labels, "version": labels.get("version", "1.0")}
+
+    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return [NodeAction(node.uuid, "install", {"version": self.coe_version(cluster)})]
 
     def client_config(
         self,

@@ -134,6 +134,7 @@ def test_packages_come_from_the_operators_mirror(tmp_path: Path) -> None:
     assert install.endswith("install kubeadm=1.34.2-* kubelet=1.34.2-* kubectl=1.34.2-*")
     assert "apt-mark hold kubeadm kubelet kubectl" in machine.calls
     machine.set("curl-fails", "curl: (22) The requested URL returned error: 404")
+    machine.set("version", "v1.33.1")
     (machine.root / "var/lib/jeroboam/member").unlink()
     failed = machine.run(bootstrap(case))
     assert "label kubernetes_apt_mirror: https://mirror.example.org/kubernetes/v1.34/deb/Release.key" in failed.stderr

@@ -13,30 +13,9 @@ kubernetes=$root/etc/kubernetes
 member=$root/var/lib/jeroboam/member
 # shellcheck source=/dev/null
 . "$etc/node.env"
+# shellcheck source=/dev/null
+. "$etc/common.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-
-step() { echo "== $*"; }
-fail() {
-    echo "jeroboam: $*" >&2
-    exit 1
-}
-
-# until_done SECONDS WHAT COMMAND...: repeat the command until it succeeds, or fail with WHAT and its last words.
-until_done() {
-    end=$(($(date +%s) + $1)) what=$2
-    shift 2
-    until words=$("$@" 2>&1); do
-        [ "$(date +%s)" -lt "$end" ] || fail "$what: $(printf '%s' "$words" | tail -n 3)"
-        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
-    done
-}
-
-# fetch LABEL URL FILE: from the operator's own mirror.
-fetch() {
-    http_proxy=${http_proxy:-} https_proxy=${https_proxy:-} no_proxy=${no_proxy:-} \
-        curl --fail --silent --show-error --location --retry 5 --retry-delay 3 --connect-timeout 10 --max-time 120 \
-        --output "$3" "$2" || fail "label $1: $2 could not be fetched"
-}
 
 prepare_host() {
     step "prepare the host"
@@ -82,23 +61,13 @@ install_packages() {
         [ -n "$KUBERNETES_APT_MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster wants" \
             "$KUBERNETES_VERSION: take an image with kubeadm, kubelet and kubectl of that version," \
             "or set the label kubernetes_apt_mirror"
-        minor=${KUBERNETES_VERSION%.*}
-        packages=$KUBERNETES_APT_MIRROR/$minor/deb
-        mkdir -p "$root/etc/apt/keyrings" "$root/etc/apt/sources.list.d"
-        fetch kubernetes_apt_mirror "$packages/Release.key" "$root/etc/apt/keyrings/kubernetes.asc"
-        echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $packages/ /" \
-            >"$root/etc/apt/sources.list.d/kubernetes.list"
+        use_mirror "$KUBERNETES_VERSION"
         number=${KUBERNETES_VERSION#v}
         missing="$missing kubeadm=$number-* kubelet=$number-* kubectl=$number-*"
     fi
     [ -n "$missing" ] || return 0
-    step "install$missing"
-    until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
     # shellcheck disable=SC2086 # a list of packages
-    apt-get -q -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=300 \
-        -o Acquire::Retries=5 -o Dpkg::Options::=--force-confold install $missing ||
-        fail "the packages$missing could not be installed"
-    apt-mark hold kubeadm kubelet kubectl >/dev/null
+    install $missing
 }
 
 images() {
@@ -183,15 +152,6 @@ apply_add_ons() {
         until_done 120 "label $label: the manifest was refused" \
             kubectl apply --server-side --force-conflicts -f "$etc/manifest.yaml"
     done
-}
-
-is_ready() {
-    ready=$(kubectl --kubeconfig "$kubernetes/kubelet.conf" get node "$NODE_NAME" \
-        -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{" "}{.status.conditions[?(@.type=="Ready")].message}')
-    [ "${ready%% *}" = True ] || {
-        echo "$ready"
-        return 1
-    }
 }
 
 prepare_host

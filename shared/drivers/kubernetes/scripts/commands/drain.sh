@@ -1,0 +1,15 @@
+#!/bin/sh
+# Moves the pods of a node elsewhere and lets no new ones in. Arguments: node, timeout (seconds).
+set -eu
+root=${JEROBOAM_ROOT:-}
+etc=$root/etc/jeroboam
+# shellcheck source=/dev/null
+. "$etc/common.sh"
+read_arguments
+node=$(argument node)
+seconds=$(argument timeout)
+export KUBECONFIG="$root/etc/kubernetes/admin.conf"
+until_done 120 "the API does not answer /readyz" kubectl get --raw /readyz
+# A node that never joined, or is gone already, has nothing to move.
+[ -n "$(kubectl get node "${node:?}" --ignore-not-found -o name)" ] || exit 0
+kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout "${seconds:-600}s"

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Upgrades this node, which was drained. Argument: version. It may be run again at any time.
+set -eu
+root=${JEROBOAM_ROOT:-}
+etc=$root/etc/jeroboam
+# shellcheck source=/dev/null
+. "$etc/node.env"
+# shellcheck source=/dev/null
+. "$etc/common.sh"
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C
+read_arguments
+version=$(argument version)
+[ "$(kubeadm version -o short)" = "${version:?}" ] || fail "kubeadm is not $version: upgrade-prepare comes first"
+
+# The first master changes the cluster's own configuration; every other node follows what it finds there.
+how=node
+if [ "$MASTER" = yes ]; then
+    export KUBECONFIG="$root/etc/kubernetes/admin.conf"
+    until_done 120 "the API does not answer /readyz" kubectl get --raw /readyz
+    kubectl -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
+        grep -qx "kubernetesVersion: $version" || how="apply --yes $version"
+fi
+step "kubeadm upgrade ${how%% *}"
+# shellcheck disable=SC2086 # a subcommand and its arguments
+kubeadm upgrade $how || fail "kubeadm upgrade ${how%% *} failed"
+
+if [ "$(kubelet --version)" != "Kubernetes $version" ]; then
+    use_mirror "$version"
+    install "kubelet=${version#v}-*" "kubectl=${version#v}-*"
+fi
+systemctl daemon-reload
+systemctl restart kubelet
+sed "s/^KUBERNETES_VERSION=.*/KUBERNETES_VERSION=$version/" "$etc/node.env" >"$etc/node.env.new"
+chmod 0600 "$etc/node.env.new"
+mv "$etc/node.env.new" "$etc/node.env"
+step "wait until the node is ready"
+until_done 600 "the node is not ready" is_ready
+step "done"
