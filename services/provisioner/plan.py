@@ -42,7 +42,7 @@ class CreatePlan:
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        return await record_nodegroup_faults(session, cluster)
+        return await record_nodegroup_faults(session, cluster, operation)
 
 
 class DeletePlan:

@@ -8,17 +8,18 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.models import Cluster, Node, Nodegroup
+from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState
 
 
-async def record_nodegroup_faults(session: AsyncSession, cluster: Cluster) -> dict[str, str]:
-    """Each nodegroup's reason from its failed nodes; the event carries every node's own."""
-    rows = await session.execute(
-        select(Node.name, Node.reason, Node.nodegroup_id).where(
-            Node.cluster_id == cluster.uuid, Node.state == NodeState.FAILED
-        )
+async def record_nodegroup_faults(session: AsyncSession, cluster: Cluster, operation: Operation) -> dict[str, str]:
+    """The reason of each nodegroup concerned from its failed nodes; the event carries every node's own."""
+    failed = select(Node.name, Node.reason, Node.nodegroup_id).where(
+        Node.cluster_id == cluster.uuid, Node.state == NodeState.FAILED
     )
+    if operation.nodegroup_ids is not None:
+        failed = failed.where(Node.nodegroup_id.in_(operation.nodegroup_ids))
+    rows = await session.execute(failed)
     faults: dict[str, str] = {}
     by_group: dict[str, list[str]] = {}
     for name, reason, group_id in rows:

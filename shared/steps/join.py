@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Node, OperationStep
@@ -27,38 +27,49 @@ _SETTLED = {NodeState.JOINED, NodeState.FAILED}
 
 
 async def ensure_nodes_joined(context: Context, operation: OperationView) -> Done | Wait:
-    """Every node of the cluster has joined."""
+    """Every node that stays in the nodegroups concerned has joined."""
     limit = timedelta(minutes=context.settings.node_join_timeout_minutes)
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
-        rows = list(
-            await session.scalars(
-                select(Node).where(Node.cluster_id == operation.cluster_id).order_by(Node.name).with_for_update()
-            )
-        )
+        rows = list(await session.scalars(_concerned(operation).order_by(Node.name).with_for_update()))
         if operation.retries:
-            await _ask_again(session, operation, rows)
+            await ask_again(session, operation, rows)
         shards_done = await _shards_done_at(session, operation)
         if shards_done is not None and datetime.now(UTC) - shards_done > limit:
             await _give_up_on_silent(session, operation, rows, limit)
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if node.state not in _SETTLED]
         failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
-    if unsettled and not _nobody_can_join(rows):
+        obstacle = await _why_nobody_can_join(session, operation) if unsettled else None
+    if unsettled and obstacle is None:
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
     if failed:
         shown = "; ".join(f"{name}: {reason}" for name, reason in list(failed.items())[:5])
         more = f" (and {len(failed) - 5} more)" if len(failed) > 5 else ""
         raise PermanentError(f"{len(failed)} of {len(rows)} nodes failed to join: {shown}{more}")
+    if obstacle is not None:
+        raise PermanentError(obstacle)
     return Done({"nodes": len(rows)})
 
 
-def _nobody_can_join(nodes: Sequence[Node]) -> bool:
-    """Whether the others wait in vain: the first master makes the cluster, and it has failed."""
-    masters = sorted((node for node in nodes if node.role == "master"), key=lambda node: node.index)
+def _concerned(operation: OperationView) -> Select[Node]:
+    found = select(Node).where(Node.cluster_id == operation.cluster_id, Node.state != NodeState.REMOVING)
+    return found if operation.nodegroup_ids is None else found.where(Node.nodegroup_id.in_(operation.nodegroup_ids))
+
+
+async def _why_nobody_can_join(session: AsyncSession, operation: OperationView) -> str | None:
+    """Why the others wait in vain: the first master makes the cluster, and it has failed."""
+    masters = list(
+        await session.scalars(
+            select(Node)
+            .where(Node.cluster_id == operation.cluster_id, Node.role == "master", Node.state != NodeState.REMOVING)
+            .order_by(Node.index)
+        )
+    )
     if not masters or any(node.state == NodeState.JOINED for node in masters):
-        return False
-    return masters[0].state == NodeState.FAILED
+        return None
+    first = masters[0]
+    return f"master {first.name} has failed: {first.reason}" if first.state == NodeState.FAILED else None
 
 
 async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:
@@ -71,8 +82,8 @@ async def _shards_done_at(session: AsyncSession, operation: OperationView) -> da
     return finished
 
 
-async def _ask_again(session: AsyncSession, operation: OperationView, nodes: Sequence[Node]) -> None:
-    """In a retry, tell each node that failed to bootstrap to try once more; once per run."""
+async def ask_again(session: AsyncSession, operation: OperationView, nodes: Sequence[Node]) -> None:
+    """Tell each node that failed to bootstrap to try once more; once per run."""
     for node in nodes:
         if node.state != NodeState.FAILED or node.server_id is None:
             continue

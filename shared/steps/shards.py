@@ -1,166 +1,154 @@
 """The shards: every nodegroup's stacks, in parallel, each with at most `nodes_per_stack` nodes.
 
-Rule: a shard that fails does not stop the others; when all have settled the operation fails with every node's own
-reason. Nothing is rolled back: what stands, stands, and a retry mends the rest.
+Rule: a shard is brought to exactly the nodes that stay; one left without nodes is deleted. Whatever is to be added or
+removed in a shard is one update of its stack. A shard that fails does not stop the others; when all have settled the
+operation fails with every node's own reason. Nothing is rolled back: what stands, stands, and a retry mends the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Mapping, Sequence
-
-from sqlalchemy import select, update
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.cloud.names import shard_stack
 from shared.cloud.types import Stack
-from shared.db.models import Node, Nodegroup
-from shared.domain.errors import PermanentError
+from shared.domain.errors import PermanentError, TemporaryError
 from shared.domain.states import NodeState
-from shared.drivers.base import NodeSpec, Template
+from shared.drivers.base import NodegroupSpec, NodeSpec
 from shared.operations.cluster_state import ClusterState
-from shared.operations.locks import lock_cluster
-from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
 from shared.operations.plan import Done, OperationView, Wait
-from shared.operations.reports import move_node
-from shared.pki.cluster_secrets import load_cluster_secret
+from shared.runtime import crashpoints
+from shared.steps import shard_nodes
 from shared.steps.context import Context
-from shared.steps.stacks import drive_stack, poll_delay
+from shared.steps.shard_template import EMPTY, edited, node_indexes
+from shared.steps.stacks import change_stack, poll_delay, send_stack
 
-_NODE_RESOURCE = re.compile(r"^(?:node|port)-(\d+)$")
+_WORKING = {NodeState.ANNOUNCED, NodeState.JOINED}
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard as it is to be: `nodes` are those that stay; `name` is its stack's."""
+
+    name: str
+    number: int
+    group: NodegroupSpec
+    nodes: tuple[NodeSpec, ...]
+    leaving: bool  # whether it has nodes that go
+
+
+def shards_of(state: ClusterState) -> list[Shard]:
+    """All of a cluster's shards, those of no node left included."""
+    found = []
+    for (group_id, number), nodes in state.shards().items():
+        group = state.nodegroups[group_id]
+        staying = tuple(node for node in nodes if node.state != NodeState.REMOVING)
+        name = shard_stack(state.spec.uuid, group.name, number)
+        found.append(Shard(name, number, group, staying, len(staying) < len(nodes)))
+    return found
 
 
 async def ensure_shards(context: Context, operation: OperationView) -> Done | Wait:
     """Every shard's stack complete, and every node's server and addresses known."""
     state = await context.cluster(operation)
-    listed = await context.stacks.by_name(operation.project_id)
-    shards = {
-        shard_stack(operation.cluster_id, state.nodegroups[group].name, number): nodes
-        for (group, number), nodes in state.shards().items()
-    }
-    tokens = await _node_tokens(context, operation, state)
+    shards = shards_of(state)
+    return await drive_shards(context, operation, state, shards) or Done({"stacks": len(shards)})
+
+
+async def drive_shards(
+    context: Context, operation: OperationView, state: ClusterState, shards: Sequence[Shard]
+) -> Wait | None:
+    """Bring these shards to where they should be; None when they are there.
+
+    Raises:
+        PermanentError: all have settled and some failed; the nodes have their reasons.
+        TemporaryError: Heat failed to delete an empty shard, and was asked again.
+    """
+    nodes = [node for shard in shards for node in shard.nodes]
+    run = _Run(
+        context,
+        operation,
+        state,
+        await context.stacks.by_name(operation.project_id),
+        await shard_nodes.node_tokens(context, operation, nodes),
+        await shard_nodes.built(context, operation),
+    )
     slots = asyncio.Semaphore(context.settings.stack_concurrency)
 
-    async def drive(name: str, nodes: Sequence[NodeSpec]) -> tuple[str, Stack | None]:
+    async def drive(shard: Shard) -> Stack | None:
         async with slots:
-            found = listed.get(name)
-            if found is None or (found.failed and operation.run_tag not in found.tags):
-                await _prepare_nodes(context, nodes, tokens)
-            render = _renderer(context, state, nodes, tokens)
-            return name, await drive_stack(context, operation, name, found, render)
+            return await run.drive(shard)
 
-    stacks = dict(await asyncio.gather(*(drive(name, nodes) for name, nodes in shards.items())))
-    for name, stack in stacks.items():
-        if stack is not None and stack.complete:
-            await _record_servers(context, operation, stack, shards[name])
-    building = [name for name, stack in stacks.items() if stack is None or stack.in_progress]
-    joined = sum(node.state == NodeState.JOINED for node in state.nodes)
-    if building:
-        reason = f"{len(shards) - len(building)} of {len(shards)} stacks are complete"
-        return Wait(reason, poll_delay(operation), joined, len(state.nodes))
-    failed = [stack for stack in stacks.values() if stack is not None and stack.failed]
+    stacks = await asyncio.gather(*(drive(shard) for shard in shards))
+    settled = [(shard, stack) for shard, stack in zip(shards, stacks, strict=True) if stack and not stack.in_progress]
+    gone = [shard for shard in shards if not shard.nodes and shard.name not in run.listed]
+    for shard, stack in settled:
+        if stack.complete:
+            await shard_nodes.record_servers(context, operation, stack, shard.nodes)
+    if len(settled) + len(gone) < len(shards):
+        found = [run.listed[shard.name] for shard in shards if shard.name in run.listed]
+        if stuck := [f"{stack.name}: {stack.status_reason}" for stack in found if stack.status == "DELETE_FAILED"]:
+            raise TemporaryError("; ".join(stuck))
+        joined = sum(node.state == NodeState.JOINED for node in nodes)
+        reason = f"{len(settled) + len(gone)} of {len(shards)} stacks are complete"
+        return Wait(reason, poll_delay(operation), joined, len(nodes))
+    failed = [(shard, stack) for shard, stack in settled if stack.failed]
+    for shard, stack in failed:
+        await shard_nodes.record_faults(context, operation, stack, shard.nodes)
     if failed:
-        await _record_faults(context, operation, failed, shards)
-        raise PermanentError("; ".join(f"{stack.name}: {stack.status_reason}" for stack in failed))
-    return Done({"stacks": len(shards)})
+        raise PermanentError("; ".join(f"{stack.name}: {stack.status_reason}" for _, stack in failed))
+    return None
 
 
-async def _node_tokens(context: Context, operation: OperationView, state: ClusterState) -> dict[str, str]:
-    async with context.database.transaction() as session:
-        seed = await load_cluster_secret(session, context.sealer, operation.cluster_id, SEED_SECRET)
-    if seed is None:
-        raise PermanentError("the cluster's token seed is missing")
-    return {node.uuid: node_token(seed.secret, node.uuid) for node in state.nodes}
+@dataclass(slots=True)
+class _Run:
+    """One look at the shards, and what follows from it for each."""
 
+    context: Context
+    operation: OperationView
+    state: ClusterState
+    listed: Mapping[str, Stack]
+    tokens: Mapping[str, str]
+    built: frozenset[str]
 
-def _renderer(
-    context: Context, state: ClusterState, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]
-) -> Callable[[], Template]:
-    group = state.nodegroups[nodes[0].nodegroup_id]
-    settings = context.settings
-    ca_pem = settings.public_ca_file.read_text() if settings.public_ca_file else None
+    async def drive(self, shard: Shard) -> Stack | None:
+        """The shard's stack when nothing had to be done; None when it is gone or Heat needs time."""
+        found = self.listed.get(shard.name)
+        if found is None:
+            if shard.nodes:
+                await shard_nodes.prepare(self.context, shard.nodes, self.tokens)
+                template = self._render(shard, shard.nodes)
+                await send_stack(self.context, self.operation, shard.name, template)
+            return None
+        if found.status == "DELETE_IN_PROGRESS":
+            return None
+        if not shard.nodes or found.status == "DELETE_FAILED":
+            await self.context.cloud(self.operation).delete_stack(found.id)
+            await crashpoints.reached("stack.delete_sent")
+            return None
+        if found.in_progress or self.operation.run_tag in found.tags:
+            return found
+        if found.complete and not shard.leaving and self.built.issuperset(node.uuid for node in shard.nodes):
+            return found
+        return await self._change(shard, found)
 
-    def render() -> Template:
-        user_data = {
-            node.uuid: state.driver.user_data(
-                state.spec, group, node, api_url=settings.public_url, ca_pem=ca_pem, token=tokens[node.uuid]
-            )
-            for node in nodes
-        }
-        return state.driver.shard_stack(state.spec, group, nodes, user_data, state.base_outputs)
+    async def _change(self, shard: Shard, found: Stack) -> Stack | None:
+        """Edit the stack's own template; what is wanted already is looked at once more, for the list may be old."""
+        cloud = self.context.cloud(self.operation)
+        held = await cloud.stack_template(found.id)
+        there = node_indexes(held)
+        kept = {node.index for node in shard.nodes if node.index in there and self._stands(node)}
+        new = [node for node in shard.nodes if node.index not in kept]
+        wanted = edited(held, self._render(shard, new) if new else EMPTY, kept)
+        if wanted == held and found.complete:
+            return await cloud.find_stack(found.id)
+        await shard_nodes.prepare(self.context, new, self.tokens)
+        await change_stack(self.context, self.operation, found, wanted)
+        return None
 
-    return render
+    def _stands(self, node: NodeSpec) -> bool:
+        return node.uuid in self.built or node.state in _WORKING
 
-
-async def _prepare_nodes(context: Context, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]) -> None:
-    """Rows first: an agent may call before Heat's answer has reached us.
-
-    A node that failed is built anew, so its token must open the door once more.
-    """
-    async with context.database.transaction() as session:
-        rows = await session.scalars(
-            select(Node)
-            .where(
-                Node.uuid.in_([node.uuid for node in nodes]),
-                Node.state.in_([NodeState.PLANNED, NodeState.FAILED]),
-            )
-            .with_for_update()
-        )
-        for row in rows:
-            row.token_hash = hash_token(tokens[row.uuid])
-            row.credential_hash = None
-            row.state = NodeState.CREATING
-            row.reason = None
-            row.server_id = None
-
-
-async def _record_servers(context: Context, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]) -> None:
-    """Take servers and addresses from the shard's outputs, once."""
-    async with context.database.transaction() as session:
-        missing = await session.scalar(
-            select(Node.uuid).where(Node.uuid.in_([node.uuid for node in nodes]), Node.server_id.is_(None)).limit(1)
-        )
-    if missing is None:
-        return
-    full = await context.cloud(operation).find_stack(stack.id)
-    if full is None:
-        return
-    by_index = {node.index: node for node in nodes}
-    async with context.database.transaction() as session:
-        for index, node in by_index.items():
-            output = full.outputs.get(f"node-{index}") or {}
-            await session.execute(
-                update(Node)
-                .where(Node.uuid == node.uuid)
-                .values(
-                    server_id=output.get("server_id"),
-                    ip_address=output.get("ip_address"),
-                    floating_ip=output.get("floating_ip"),
-                )
-            )
-        if nodes[0].shard == 0:
-            await session.execute(
-                update(Nodegroup).where(Nodegroup.uuid == nodes[0].nodegroup_id).values(stack_id=stack.id)
-            )
-
-
-async def _record_faults(
-    context: Context, operation: OperationView, failed: Sequence[Stack], shards: Mapping[str, Sequence[NodeSpec]]
-) -> None:
-    """Give every node whose resource failed Heat's own words for it."""
-    cloud = context.cloud(operation)
-    for stack in failed:
-        nodes = {node.index: node for node in shards[stack.name]}
-        reasons: dict[str, str] = {}
-        for resource in await cloud.stack_resources(stack.id):
-            match = _NODE_RESOURCE.match(resource.name)
-            if match and resource.status.endswith("FAILED") and int(match[1]) in nodes:
-                reasons.setdefault(nodes[int(match[1])].uuid, resource.status_reason)
-        async with context.database.transaction() as session:
-            await lock_cluster(session, operation.cluster_id)
-            rows = await session.scalars(select(Node).where(Node.uuid.in_(list(reasons))).with_for_update())
-            for row in rows:
-                if row.state not in (NodeState.FAILED, NodeState.REMOVING):
-                    await move_node(
-                        session, row, NodeState.FAILED, project_id=operation.project_id, reason=reasons[row.uuid]
-                    )
+    def _render(self, shard: Shard, nodes: Sequence[NodeSpec]) -> dict[str, object]:
+        return shard_nodes.render(self.context, self.state, shard.group, nodes, self.tokens)

@@ -38,10 +38,7 @@ async def drive_stack(
         await send_stack(context, operation, name, render())
         return None
     if found.failed and operation.run_tag not in found.tags:
-        await context.cloud(operation).update_stack(
-            found.id, render(), tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
-        )
-        await crashpoints.reached("stack.driven_again")
+        await change_stack(context, operation, found, render())
         return None
     return found
 
@@ -52,6 +49,14 @@ async def send_stack(context: Context, operation: OperationView, name: str, temp
         name, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
     )
     await crashpoints.reached("stack.created")
+
+
+async def change_stack(context: Context, operation: OperationView, stack: Stack, template: Template) -> None:
+    """Ask Heat to bring a stack to another template; this run has then driven it."""
+    await context.cloud(operation).update_stack(
+        stack.id, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
+    )
+    await crashpoints.reached("stack.driven_again")
 
 
 def _tags(operation: OperationView) -> list[str]:

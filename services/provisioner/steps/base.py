@@ -46,40 +46,9 @@ async def ensure_secrets(context: Context, operation: OperationView) -> Done | W
 
 
 async def ensure_credential(context: Context, operation: OperationView) -> Done | Wait:
-    """A restricted application credential for the add-ons that talk to OpenStack.
-
-    Its secret is made and stored here before Keystone hears of it, so a crash in between is no loss.
-    """
-    state = await context.cluster(operation)
-    roles = state.driver.credential_roles(state.spec)
-    if not roles:
-        return Done()
-    async with context.database.transaction() as session:
-        known = await load_cluster_secret(session, context.sealer, operation.cluster_id, CLOUD_CREDENTIAL)
-        if known is None:
-            value = {"secret": secrets.token_urlsafe(32)}
-            await _store_credential(session, context, operation, value)
-        else:
-            value = json.loads(known.secret)
-    if "id" not in value:
-        made = await context.cloud(operation).ensure_application_credential(
-            credential(operation.cluster_id), secret=value["secret"], roles=roles
-        )
-        async with context.database.transaction() as session:
-            await _store_credential(session, context, operation, value | {"id": made.id, "name": made.name})
+    """A restricted application credential for the add-ons that talk to OpenStack."""
+    await make_credential(context, operation, first_name(operation))
     return Done()
-
-
-async def _store_credential(
-    session: AsyncSession, context: Context, operation: OperationView, value: dict[str, str]
-) -> None:
-    sealed = seal_secret(context.sealer, operation.cluster_id, CLOUD_CREDENTIAL, json.dumps(value))
-    statement = insert(ClusterSecret).values(cluster_id=operation.cluster_id, kind=CLOUD_CREDENTIAL, secret=sealed)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["cluster_id", "kind"], set_={"secret": statement.excluded.secret}
-        )
-    )
 
 
 async def ensure_base_stack(context: Context, operation: OperationView) -> Done | Wait:

@@ -66,7 +66,8 @@ async def ensure_nothing_left(context: Context, operation: OperationView) -> Don
 
 
 async def ensure_credential_gone(context: Context, operation: OperationView) -> Done | Wait:
-    await context.cloud(operation).delete_application_credential(credential(operation.cluster_id))
+    stored = await read_credential(context, operation)
+    await delete_credentials(context, operation, sorted({first_name(operation), *names(stored)}))
     return Done()
 
 

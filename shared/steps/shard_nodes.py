@@ -1,0 +1,142 @@
+"""The nodes of a shard on their way through Heat: rows before, servers and reasons after.
+
+Rule: a row is ready before its server can call, and takes from Heat only what Heat says was built. A node whose server
+was built is never built again; one that has none is, and its one-time token then opens the door once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.cloud.types import Stack
+from shared.db.models import Node
+from shared.domain.errors import PermanentError
+from shared.domain.states import NodeState
+from shared.drivers.base import NodegroupSpec, NodeSpec, Template
+from shared.operations.cluster_state import ClusterState
+from shared.operations.locks import lock_cluster
+from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.plan import OperationView
+from shared.operations.reports import move_node
+from shared.pki.cluster_secrets import load_cluster_secret
+from shared.steps.context import Context
+from shared.steps.shard_template import node_index
+
+
+async def node_tokens(context: Context, operation: OperationView, nodes: Sequence[NodeSpec]) -> dict[str, str]:
+    """Node uuid -> its one-time token."""
+    async with context.database.transaction() as session:
+        seed = await load_cluster_secret(session, context.sealer, operation.cluster_id, SEED_SECRET)
+    if seed is None:
+        raise PermanentError("the cluster's token seed is missing")
+    return {node.uuid: node_token(seed.secret, node.uuid) for node in nodes}
+
+
+def render(
+    context: Context,
+    state: ClusterState,
+    group: NodegroupSpec,
+    nodes: Sequence[NodeSpec],
+    tokens: Mapping[str, str],
+) -> Template:
+    """The driver's template of a shard with these nodes."""
+    settings = context.settings
+    ca_pem = settings.public_ca_file.read_text() if settings.public_ca_file else None
+    user_data = {
+        node.uuid: state.driver.user_data(
+            state.spec, group, node, api_url=settings.public_url, ca_pem=ca_pem, token=tokens[node.uuid]
+        )
+        for node in nodes
+    }
+    return state.driver.shard_stack(state.spec, group, nodes, user_data, state.base_outputs)
+
+
+async def built(context: Context, operation: OperationView) -> frozenset[str]:
+    """Uuids of the cluster's nodes whose servers were built."""
+    async with context.database.transaction() as session:
+        found = await session.scalars(
+            select(Node.uuid).where(Node.cluster_id == operation.cluster_id, Node.server_id.is_not(None))
+        )
+        return frozenset(found)
+
+
+async def prepare(context: Context, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]) -> None:
+    """Rows first: an agent may call before Heat's answer has reached us."""
+    async with context.database.transaction() as session:
+        rows = await session.scalars(
+            select(Node)
+            .where(
+                Node.uuid.in_([node.uuid for node in nodes]),
+                Node.state.in_([NodeState.PLANNED, NodeState.FAILED]),
+                Node.server_id.is_(None),
+            )
+            .with_for_update()
+        )
+        for row in rows:
+            row.token_hash = hash_token(tokens[row.uuid])
+            row.credential_hash = None
+            row.state = NodeState.CREATING
+            row.reason = None
+
+
+async def record_servers(context: Context, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]) -> None:
+    """Take servers and addresses from a complete shard's outputs, once."""
+    async with context.database.transaction() as session:
+        missing = await session.scalar(
+            select(Node.uuid).where(Node.uuid.in_([node.uuid for node in nodes]), Node.server_id.is_(None)).limit(1)
+        )
+    if missing is None:
+        return
+    full = await context.cloud(operation).find_stack(stack.id)
+    if full is None:
+        return
+    async with context.database.transaction() as session:
+        for node in nodes:
+            output = full.outputs.get(_server(node)) or {}
+            await _take_server(session, node, output.get("server_id"), output)
+
+
+def _server(node: NodeSpec) -> str:
+    return f"node-{node.index}"
+
+
+async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | None, output: Mapping[str, Any]) -> None:
+    if server_id is None:
+        return
+    await session.execute(
+        update(Node)
+        .where(Node.uuid == node.uuid, or_(Node.server_id.is_(None), Node.server_id != server_id))
+        .values(server_id=server_id, ip_address=output.get("ip_address"), floating_ip=output.get("floating_ip"))
+    )
+
+
+async def record_faults(context: Context, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]) -> None:
+    """Of a shard that failed: each node whose resource failed gets Heat's own words, the others their servers."""
+    cloud = context.cloud(operation)
+    full = await cloud.find_stack(stack.id)
+    reasons: dict[int, str] = {}
+    servers: dict[str, str] = {}
+    for resource in await cloud.stack_resources(stack.id):
+        index = node_index(resource.name)
+        if index is None:
+            continue
+        if resource.status.endswith("FAILED"):
+            reasons.setdefault(index, resource.status_reason)
+        elif resource.status.endswith("COMPLETE") and resource.physical_id:
+            servers[resource.name] = resource.physical_id
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        for node in nodes:
+            if full is not None and node.index not in reasons:
+                await _take_server(session, node, servers.get(_server(node)), full.outputs.get(_server(node)) or {})
+        failed = {node.uuid: reasons[node.index] for node in nodes if node.index in reasons}
+        rows = await session.scalars(select(Node).where(Node.uuid.in_(list(failed))).with_for_update())
+        for row in rows:
+            if row.state not in (NodeState.FAILED, NodeState.REMOVING):
+                await move_node(
+                    session, row, NodeState.FAILED, project_id=operation.project_id, reason=failed[row.uuid]
+                )
