@@ -15,6 +15,14 @@ PROVISIONER = QueueSpec(
     "jeroboam.provisioner.v1",
     ("cluster.create.requested.v1", "cluster.delete.requested.v1", "node.#", "stack.changed.v1"),
 )
+UPGRADER = QueueSpec(
+    "jeroboam.upgrader.v1",
+    ("cluster.upgrade.requested.v1", "cluster.rotate_credentials.requested.v1", "node.#"),
+)
+SCALER = QueueSpec(
+    "jeroboam.scaler.v1",
+    ("cluster.resize.requested.v1", "nodegroup.*.requested.v1", "node.#", "stack.changed.v1"),
+)
 DEAD = QueueSpec("jeroboam.dead.v1", ("#",), dead_letters=True)
 
-QUEUES = (PROVISIONER, DEAD)
+QUEUES = (PROVISIONER, SCALER, UPGRADER, DEAD)

@@ -17,6 +17,6 @@ def cluster_tag(cluster_id: str) -> str:
     return f"jeroboam-cluster-{cluster_id}"
 
 
-def credential(cluster_id: str) -> str:
-    """The name of a cluster's application credential."""
-    return f"jeroboam-{cluster_id}"
+def credential(cluster_id: str, operation_id: str | None = None) -> str:
+    """The name of a cluster's application credential: the first one, or the one a rotation makes."""
+    return f"jeroboam-{cluster_id}" + (f"-{operation_id[-12:]}" if operation_id else "")

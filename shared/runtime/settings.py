@@ -53,6 +53,13 @@ class Settings(BaseSettings):
     node_join_timeout_minutes: int = Field(
         default=30, ge=1, description="server built, agent silent: failed after this"
     )
+    node_command_timeout_minutes: int = Field(
+        default=70, ge=1, description="a command no agent answered: failed after this"
+    )
+
+    drain_timeout_seconds: int = Field(
+        default=600, ge=1, le=3600, description="emptying the nodes that go; after this they go all the same"
+    )
 
     lease_seconds: float = Field(default=60, gt=1)
     poll_seconds: float = Field(default=2, gt=0, description="longest time until due work is seen without a wake-up")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from typing import Any
 
 from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.cloud.names import base_stack, credential
-from shared.db.models import Cluster, ClusterSecret
+from shared.cloud.names import base_stack
+from shared.db.models import Cluster
 from shared.domain.errors import PermanentError
 from shared.drivers.base import SecretKind
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.plan import Done, OperationView, Wait
-from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, ensure_cluster_secrets, load_cluster_secret, seal_secret
+from shared.pki.cluster_secrets import ensure_cluster_secrets
 from shared.steps.context import Context
+from shared.steps.credentials import first_name, make_credential
 from shared.steps.stacks import drive_stack, poll_delay, send_stack
 
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import select, update
 
-from shared.cloud.names import base_stack, cluster_tag, credential
+from services.provisioner.steps.imported import magnum_stacks
+from shared.cloud.names import base_stack, cluster_tag
 from shared.cloud.types import InventoryItem, Stack
 from shared.db.models import Node
 from shared.domain.errors import TemporaryError
@@ -20,6 +21,7 @@ from shared.domain.states import NodeState
 from shared.operations.plan import Done, OperationView, Wait
 from shared.runtime import crashpoints
 from shared.steps.context import Context
+from shared.steps.credentials import delete_credentials, first_name, names, read_credential
 from shared.steps.stacks import poll_delay
 
 
@@ -40,7 +42,8 @@ async def ensure_agents_dismissed(context: Context, operation: OperationView) ->
 async def ensure_shards_gone(context: Context, operation: OperationView) -> Done | Wait:
     """All stacks but the base: they use its network."""
     base = base_stack(operation.cluster_id)
-    stacks = [stack for stack in await _stacks(context, operation) if stack.name != base]
+    stacks = [stack for stack in await _tagged_stacks(context, operation) if stack.name != base]
+    stacks += (await magnum_stacks(context, operation)).others
     return await _ensure_stacks_gone(context, operation, stacks, "stacks of nodes")
 
 
@@ -72,6 +75,10 @@ async def ensure_credential_gone(context: Context, operation: OperationView) -> 
 
 
 async def _stacks(context: Context, operation: OperationView) -> list[Stack]:
+    return await _tagged_stacks(context, operation) + (await magnum_stacks(context, operation)).all()
+
+
+async def _tagged_stacks(context: Context, operation: OperationView) -> list[Stack]:
     # Not the shared list: a stack another process created a moment ago must be seen before we call it gone.
     return await context.cloud(operation).list_stacks(tag=cluster_tag(operation.cluster_id))
 

@@ -33,6 +33,7 @@ _PLUGIN = f"{_KUBELET}/plugins/{DRIVER}"
 
 def render(context: BootstrapContext, labels: Labels) -> list[Object]:
     """All of it, in the order in which it is applied."""
+    reads = cloud_controller.cloud_conf(context, labels)
     return [
         {
             "apiVersion": "storage.k8s.io/v1",
@@ -51,8 +52,8 @@ def render(context: BootstrapContext, labels: Labels) -> list[Object]:
         },
         *account("csi-cinder-controller", SYSTEM, "csi-cinder-controller", _CONTROLLER_RULES),
         *account("csi-cinder-node", SYSTEM, "csi-cinder-node", [rule("core", "events", "get list create patch")]),
-        workload("Deployment", _CONTROLLER, SYSTEM, _controller(context, labels), replicas=1),
-        workload("DaemonSet", _NODE, SYSTEM, _node(context, labels)),
+        workload("Deployment", _CONTROLLER, SYSTEM, _controller(context, labels), reads=reads, replicas=1),
+        workload("DaemonSet", _NODE, SYSTEM, _node(context, labels), reads=reads),
     ]
 
 

@@ -33,7 +33,7 @@ _ROLE = "system:cloud-controller-manager"
 def render(context: BootstrapContext, labels: Labels) -> list[Object]:
     return [
         *account("cloud-controller-manager", SYSTEM, _ROLE, _RULES),
-        workload("DaemonSet", _NAME, SYSTEM, _pod(context, labels)),
+        workload("DaemonSet", _NAME, SYSTEM, _pod(context, labels), reads=cloud_conf(context, labels)),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 Object = dict[str, Any]
@@ -58,8 +59,13 @@ def binding(name: str, role: str, subject: Mapping[str, str]) -> Object:
     }
 
 
-def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], **spec: Any) -> Object:
-    """A DaemonSet or Deployment whose pods carry the label `app=<name>`."""
+def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], *, reads: str = "", **spec: Any) -> Object:
+    """A DaemonSet or Deployment whose pods carry the label `app=<name>`.
+
+    Args:
+        reads: the configuration its pods read once, at their start; when it changes they are started anew.
+    """
+    digest = {"annotations": {"jeroboam.io/configuration": sha256(reads.encode()).hexdigest()}} if reads else {}
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
@@ -68,7 +74,7 @@ def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], **spe
         "spec": {
             **spec,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": dict(pod)},
+            "template": {"metadata": {"labels": labels, **digest}, "spec": dict(pod)},
         },
     }
 

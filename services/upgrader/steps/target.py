@@ -1,0 +1,27 @@
+"""What an upgrade is to reach, decided once: a template that changes meanwhile changes nothing about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import select
+
+from shared.db.models import ClusterTemplate
+from shared.domain.errors import PermanentError
+from shared.operations.plan import Done, OperationView, Wait
+from shared.steps.context import Context
+
+
+async def ensure_target_known(context: Context, operation: OperationView) -> Done | Wait:
+    """The labels the cluster is to have, and the version they mean."""
+    state = await context.cluster(operation)
+    template_id = operation.params["cluster_template_id"]
+    async with context.database.transaction() as session:
+        wanted = await session.scalar(select(ClusterTemplate.labels).where(ClusterTemplate.uuid == template_id))
+    if wanted is None:
+        raise PermanentError(f"cluster template {template_id} is gone")
+    # Asked again: the request was checked against what the cluster was then.
+    if problems := state.driver.upgrade_problems(state.spec, wanted):
+        raise PermanentError("; ".join(problems))
+    labels = dict(state.driver.upgraded_labels(state.spec, wanted))
+    return Done({"labels": labels, "version": state.driver.coe_version(replace(state.spec, labels=labels))})
