@@ -1,0 +1,43 @@
+"""The stacks of a cluster that Magnum made: they carry none of our tags, only their ids are known.
+
+Rule: the ids are in the rows, where the import wrote them; a stack that Heat no longer has is not there. Stacks nested
+in these go with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from shared.cloud.types import Stack
+from shared.db.models import Cluster, Nodegroup
+from shared.drivers.imported import IMPORTED
+from shared.operations.plan import OperationView
+from shared.steps.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class MagnumStacks:
+    """`base` is the stack with the network and the default nodegroups; `others` are nodegroups of their own."""
+
+    base: Stack | None
+    others: tuple[Stack, ...]
+
+    def all(self) -> list[Stack]:
+        return [*self.others, *([self.base] if self.base else [])]
+
+
+async def magnum_stacks(context: Context, operation: OperationView) -> MagnumStacks:
+    """What is left of an imported cluster's stacks; nothing for a cluster of our own."""
+    async with context.database.transaction() as session:
+        cluster = await session.scalar(select(Cluster).where(Cluster.uuid == operation.cluster_id))
+        groups = await session.scalars(select(Nodegroup.stack_id).where(Nodegroup.cluster_id == operation.cluster_id))
+        recorded = {stack_id for stack_id in groups if stack_id}
+    if cluster is None or cluster.driver != IMPORTED:
+        return MagnumStacks(None, ())
+    cloud = context.cloud(operation)
+    base = await cloud.find_stack(cluster.stack_id) if cluster.stack_id else None
+    found = await asyncio.gather(*(cloud.find_stack(each) for each in sorted(recorded - {cluster.stack_id})))
+    return MagnumStacks(base, tuple(stack for stack in found if stack is not None))
