@@ -167,11 +167,19 @@ class NodeAgent:
                 else:
                     await asyncio.sleep(self.times.draw(self.times.command))
                 self._log.info("node carried out a command", command=command.get("name"))
-                result = {"ok": True, "output": ""}
+                result = {"ok": True, "output": self._said(command)}
                 await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))
             if not commands and clock() - asked < 1:
                 # An API that does not hold the poll must not be asked in a tight loop.
                 await asyncio.sleep(random.uniform(1, 3))
+
+    def _said(self, command: dict[str, Any]) -> str:
+        """What the driver's own command would print."""
+        if command.get("name") != "remove-nodes":
+            return ""
+        names = str(command.get("args", {}).get("nodes", "")).split()
+        stuck = [name for name in names if self.behaviours.behaves("drain_fails", name)]
+        return "".join(f"not drained {name}: simulated pod that does not go\n" for name in stuck)
 
     async def _report(self, client: httpx.AsyncClient, kind: str, **body: Any) -> None:
         await self._ask(client, "POST", "/reports", json={"kind": kind, **body}, final=(200, 204))

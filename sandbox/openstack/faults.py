@@ -17,7 +17,12 @@ import yaml
 
 from sandbox.openstack.wire import ApiError
 
-BEHAVIOURS = frozenset({"no_valid_host", "quota", "stuck", "delete_fails", "slow", "fail_join", "silent", "unhealthy"})
+BEHAVIOURS = frozenset(
+    {
+        *("no_valid_host", "quota", "stuck", "delete_fails", "slow"),
+        *("fail_join", "silent", "unhealthy", "drain_fails"),
+    }
+)
 MATCHES = frozenset({"service", "method", "path", "project", "nth", "times", "probability"})
 ACTIONS = frozenset({"status", "headers", "body", "delay_s", "drop", "hang"})
 

@@ -140,6 +140,18 @@ class NodeAction:
     args: Mapping[str, str | int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What empties some of the nodes that go and has the engine forget them.
+
+    `nodes` are the uuids it is about. Where one of them could not be emptied, the command's output has a line
+    `not drained <node name>: <why>`.
+    """
+
+    action: NodeAction
+    nodes: tuple[str, ...]
+
+
 class Driver(Protocol):
     """One driver. Found by entry point in group `jeroboam.drivers`."""
 
@@ -231,6 +243,34 @@ class Driver(Protocol):
 
         Args:
             cluster: with the labels it is to have.
+            nodes: all of the cluster's.
+        """
+        ...
+
+    def removals(
+        self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> Sequence[Removal]:
+        """What is done before nodes go, each of `leaving` at most once; nothing where no node is left to do it.
+
+        Args:
+            leaving: nodes whose agents have spoken, and which are about to be deleted.
+            nodes: all of the cluster's.
+            seconds: how long emptying a node may take.
+        """
+        ...
+
+    def relabelling(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        nodes: Sequence[NodeSpec],
+        *,
+        old_labels: Mapping[str, str],
+        old_taints: Sequence[Mapping[str, str]],
+    ) -> Sequence[NodeAction]:
+        """What brings a nodegroup's live nodes from the old labels and taints to those it has now.
+
+        Args:
             nodes: all of the cluster's.
         """
         ...

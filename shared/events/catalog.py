@@ -138,6 +138,7 @@ _NODE_MEANINGS = {
     "announced": "A node's agent spoke for the first time.",
     "joined": "A node became part of the working cluster.",
     "failed": "A node could not be built or could not join.",
+    "drained": "A node that is to go has been emptied.",
     "removed": "A node is gone.",
 }
 

@@ -100,8 +100,14 @@ async def move_node(
     node.reason = reason if target is NodeState.FAILED else None
     node.updated_at = func.now()
     name = _EVENT_OF_STATE.get(target)
-    if name is None:
-        return
+    if name is not None:
+        await emit_node(session, node, name, project_id=project_id, reason=node.reason)
+
+
+async def emit_node(
+    session: AsyncSession, node: Node, name: str, *, project_id: str, reason: str | None = None
+) -> None:
+    """Tell of a node as its row is now."""
     nodegroup = await session.scalar(select(Nodegroup.name).where(Nodegroup.uuid == node.nodegroup_id))
     await emit(
         session,
@@ -111,8 +117,8 @@ async def move_node(
             name=node.name,
             nodegroup=nodegroup or "",
             role=node.role,
-            state=target,
-            reason=node.reason,
+            state=NodeState(node.state),
+            reason=reason,
             addresses=[address for address in (node.ip_address, node.floating_ip) if address],
         ),
         project_id=project_id,

@@ -35,7 +35,12 @@ case "$name $*" in
 "kubectl get --raw"*) [ ! -f "$fake/api-is-away" ] ;;
 "kubectl apply"*) for file; do :; done; cat "$file" >>"$fake/applied" ;;
 "kubectl --kubeconfig"*) cat "$fake/ready" ;;
-"kubectl get node"*) [ -f "$fake/no-such-node" ] || echo "node/$3" ;;
+"kubectl get node"*)
+    shift 2
+    for node; do case $node in --*) break ;; esac; [ -f "$fake/no-such-node" ] || echo "node/$node"; done ;;
+"kubectl drain"*)
+    [ "$(cat "$fake/undrainable" 2>/dev/null)" != "$2" ] || { echo "error: pod web-0 did not go" >&2; exit 1; } ;;
+"kubectl taint"*-) [ ! -f "$fake/no-such-taint" ] || { echo "taint not found" >&2; exit 1; } ;;
 "kubectl -n kube-system get configmap"*) echo "kubernetesVersion: $(cat "$fake/cluster-version")" ;;
 "kubeadm upgrade apply"*) cp "$fake/version" "$fake/cluster-version" ;;
 "kubelet --version") echo "Kubernetes $(cat "$fake/kubelet-version")" ;;

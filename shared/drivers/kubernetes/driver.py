@@ -18,11 +18,12 @@ from shared.drivers.base import (
     NodegroupSpec,
     NodeSpec,
     NotYet,
+    Removal,
     Secret,
     SecretKind,
     Template,
 )
-from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, shape, shard, upgrade
+from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, members, shape, shard, upgrade
 from shared.drivers.kubernetes.labels import read_labels
 
 
@@ -116,6 +117,22 @@ class KubernetesUbuntuDriver:
 
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         return upgrade.actions(cluster, node, nodes)
+
+    def removals(
+        self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> Sequence[Removal]:
+        return members.removals(leaving, nodes, seconds)
+
+    def relabelling(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        nodes: Sequence[NodeSpec],
+        *,
+        old_labels: Mapping[str, str],
+        old_taints: Sequence[Mapping[str, str]],
+    ) -> Sequence[NodeAction]:
+        return members.relabelling(nodegroup, nodes, old_labels, old_taints)
 
     def client_config(
         self,

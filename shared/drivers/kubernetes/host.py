@@ -74,7 +74,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
 
 # What a node's agent can be told to do: `scripts/commands/<name>.sh`. Only masters may say something about others.
 _NODE_COMMANDS = ("upgrade-prepare", "upgrade")
-_MASTER_COMMANDS = ("drain", "uncordon", "remove-node")
+_MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "label-nodes")
 
 
 def _commands(names: Sequence[str]) -> list[File]:

@@ -20,6 +20,7 @@ from shared.drivers.base import (
     NodeAction,
     NodegroupSpec,
     NodeSpec,
+    Removal,
     NotYet,
     Secret,
     SecretKind,
@@ -125,6 +126,22 @@ class ExampleDriver:
 
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         return [NodeAction(node.uuid, "install", {"version": self.coe_version(cluster)})]
+
+    def removals(
+        self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> Sequence[Removal]:
+        return []  # a page's readers go elsewhere by themselves
+
+    def relabelling(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        nodes: Sequence[NodeSpec],
+        *,
+        old_labels: Mapping[str, str],
+        old_taints: Sequence[Mapping[str, str]],
+    ) -> Sequence[NodeAction]:
+        return []
 
     def client_config(
         self,

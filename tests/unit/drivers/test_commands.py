@@ -48,12 +48,65 @@ def test_a_node_kubernetes_never_knew_has_nothing_to_drain(machine: NodeMachine)
     assert not machine.called("kubectl drain")
 
 
-def test_a_node_that_goes_is_forgotten_and_one_that_stays_gets_pods_again(machine: NodeMachine) -> None:
+def test_a_node_that_stays_gets_pods_again(machine: NodeMachine) -> None:
     join(machine, MASTER)
-    assert machine.command("remove-node", node="k8s-worker-1").returncode == 0
-    assert machine.calls[-1] == "kubectl delete node k8s-worker-1 --ignore-not-found"
     assert machine.command("uncordon", node="k8s-worker-1").returncode == 0
     assert machine.calls[-1] == "kubectl uncordon k8s-worker-1"
+
+
+def test_nodes_that_go_are_all_cordoned_before_any_is_emptied(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    done = machine.command("remove-nodes", nodes="w-1 w-2", leaving="w-1 w-2 w-3", timeout=90)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    calls = [call for call in machine.called("kubectl") if " get " not in call]
+    assert calls[0] == "kubectl cordon w-1 w-2 w-3"
+    assert sorted(calls[1:3]) == [
+        f"kubectl drain {node} --ignore-daemonsets --delete-emptydir-data --force --timeout 90s"
+        for node in ("w-1", "w-2")
+    ]
+    assert calls[3:] == ["kubectl delete node w-1 w-2 --ignore-not-found"]
+
+
+def test_a_node_that_cannot_be_emptied_is_named_and_goes_all_the_same(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    machine.set("undrainable", "w-2")
+    done = machine.command("remove-nodes", nodes="w-1 w-2", leaving="w-1 w-2", timeout=90)
+    assert (done.returncode, done.stdout) == (0, "not drained w-2: error: pod web-0 did not go\n"), done.stderr
+    assert machine.calls[-1] == "kubectl delete node w-1 w-2 --ignore-not-found"
+
+
+def test_nodes_kubernetes_never_knew_have_nothing_to_empty(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    machine.set("no-such-node")
+    done = machine.command("remove-nodes", nodes="w-1", leaving="w-1", timeout=90)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert all(" get " in call for call in machine.called("kubectl"))
+
+
+def test_an_api_that_is_away_empties_nothing(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    machine.set("api-is-away")
+    done = machine.command("remove-nodes", nodes="w-1", leaving="w-1", timeout=90)
+    assert done.returncode != 0
+    assert "the API does not answer /readyz" in done.stderr
+    assert not machine.called("kubectl delete")
+
+
+def test_labels_and_taints_are_brought_to_what_the_nodegroup_has(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    machine.set("no-such-taint")
+    done = machine.command(
+        "label-nodes", nodes="w-1 w-2", labels="tier=gold old-", taints="gpu=yes:NoSchedule", untaint="slow:NoExecute-"
+    )
+    assert done.returncode == 0, done.stderr
+    assert machine.called("kubectl label") + machine.called("kubectl taint") == [
+        "kubectl label node w-1 --overwrite tier=gold old-",
+        "kubectl label node w-2 --overwrite tier=gold old-",
+        "kubectl taint node w-1 slow:NoExecute-",
+        "kubectl taint node w-1 --overwrite gpu=yes:NoSchedule",
+        "kubectl taint node w-2 slow:NoExecute-",
+        "kubectl taint node w-2 --overwrite gpu=yes:NoSchedule",
+    ]
 
 
 def test_what_says_something_about_other_nodes_is_on_masters_only(machine: NodeMachine) -> None:

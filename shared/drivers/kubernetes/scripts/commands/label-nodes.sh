@@ -1,0 +1,26 @@
+#!/bin/sh
+# Gives nodes the labels and taints of their nodegroup, and takes off those it no longer has.
+# Arguments, each a list with blanks between: nodes; labels (`name=value`, or `name-` to take off); taints
+# (`key=value:Effect`) and untaint (`key:Effect-`).
+set -eu
+root=${JEROBOAM_ROOT:-}
+etc=$root/etc/jeroboam
+# shellcheck source=/dev/null
+. "$etc/common.sh"
+read_arguments
+nodes=$(argument nodes)
+labels=$(argument labels)
+taints=$(argument taints)
+untaint=$(argument untaint)
+export KUBECONFIG="$root/etc/kubernetes/admin.conf"
+until_done 60 "the API does not answer /readyz" kubectl get --raw /readyz >/dev/null
+
+for node in ${nodes:?}; do
+    # shellcheck disable=SC2086 # lists
+    {
+        [ -z "$labels" ] || kubectl label node "$node" --overwrite $labels
+        # A taint that is not there cannot be taken off, and need not be.
+        for taint in $untaint; do kubectl taint node "$node" "$taint" || :; done
+        [ -z "$taints" ] || kubectl taint node "$node" --overwrite $taints
+    }
+done
