@@ -20,7 +20,7 @@ from shared.db.migrate import migrate as migrate_database
 from shared.domain.errors import PermanentError
 from shared.runtime.settings import Settings
 
-SERVICES = ("api", "provisioner", "monitor")
+SERVICES = ("api", "provisioner", "scaler", "upgrader", "monitor")
 
 
 def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")]) -> None:

@@ -41,7 +41,7 @@ class Layout:
         return self.directory / "clouds.yaml"
 
 
-SERVICES = ("provisioner", "monitor")
+SERVICES = ("provisioner", "scaler", "upgrader", "monitor")
 
 
 def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int | None = None) -> Layout:

@@ -1,0 +1,69 @@
+"""Which nodes come and which go: rows first, in one transaction.
+
+Rule: the step may be run again at any time, also after the wish has changed, and never takes back what it wrote: a
+node that was told to go goes, and what is then lacking is planned anew.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.scaler.choose import leaving
+from shared.db.models import Cluster, Node, Nodegroup
+from shared.domain.errors import NotFound, PermanentError
+from shared.domain.states import NodeState, OperationKind
+from shared.drivers.spec import node_spec
+from shared.operations.locks import lock_cluster
+from shared.operations.nodes import plan_nodes
+from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.reports import move_node
+from shared.steps.context import Context
+from shared.steps.join import ask_again
+
+
+async def ensure_nodes_chosen(context: Context, operation: OperationView) -> Done | Wait:
+    """New nodes are planned, those to go are marked; the output names the shards to drive and the nodes that go."""
+    shards: set[tuple[str, int]] = set()
+    going: list[str] = []
+    async with context.database.transaction() as session:
+        cluster = await lock_cluster(session, operation.cluster_id)
+        if cluster is None:
+            raise NotFound(f"cluster {operation.cluster_id} is gone")
+        if cluster.stack_id is None or not cluster.base_outputs:
+            raise PermanentError("the cluster's create never came as far as its network: retry the create first")
+        concerned = operation.nodegroup_ids or ()
+        groups = await session.scalars(select(Nodegroup).where(Nodegroup.uuid.in_(concerned)).order_by(Nodegroup.id))
+        for group in groups:
+            for node in await _settle(session, context, operation, cluster, group):
+                if node.state == NodeState.REMOVING:
+                    going.append(node.uuid)
+                if node.state == NodeState.REMOVING or node.server_id is None:
+                    shards.add((group.uuid, node.shard))
+    return Done({"shards": [list(shard) for shard in sorted(shards)], "leaving": going})
+
+
+async def _settle(
+    session: AsyncSession, context: Context, operation: OperationView, cluster: Cluster, group: Nodegroup
+) -> list[Node]:
+    """Bring one nodegroup's rows to its count; all its rows, by index."""
+    rows = list(
+        await session.scalars(
+            select(Node).where(Node.nodegroup_id == group.uuid).order_by(Node.index).with_for_update()
+        )
+    )
+    by_id = {node.uuid: node for node in rows}
+    if operation.kind == OperationKind.NODEGROUP_DELETE:
+        count, asked = 0, set(by_id)
+    else:
+        count, asked = group.node_count, set(operation.params.get("nodes_to_remove", []))
+    for chosen in leaving([node_spec(node) for node in rows], count, asked):
+        await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
+    staying = [node for node in rows if node.state != NodeState.REMOVING]
+    if len(staying) > count:
+        raise PermanentError(f"nodegroup {group.name}: masters are removed one by one and by name")
+    # A node that was built and could not join is asked to try once more; one that was not built has its shard driven.
+    await ask_again(session, operation, staying)
+    made = await plan_nodes(session, cluster, group, count - len(staying), context.settings.nodes_per_stack)
+    await session.flush()
+    return rows + made

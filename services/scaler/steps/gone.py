@@ -1,0 +1,26 @@
+"""The end of a node: its row goes when its server has gone, and the world is told once."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from shared.db.models import Node
+from shared.domain.states import NodeState
+from shared.operations.locks import lock_cluster
+from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.reports import emit_node
+from shared.steps.context import Context
+
+
+async def ensure_nodes_gone(context: Context, operation: OperationView) -> Done | Wait:
+    """No row is left of the nodes that were to go."""
+    leaving = operation.output("ensure_nodes_chosen").get("leaving", [])
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        rows = await session.scalars(
+            select(Node).where(Node.uuid.in_(leaving), Node.state == NodeState.REMOVING).order_by(Node.name)
+        )
+        for node in list(rows):
+            await emit_node(session, node, "node.removed.v1", project_id=operation.project_id, reason=node.reason)
+            await session.delete(node)
+    return Done({"removed": len(leaving)})
