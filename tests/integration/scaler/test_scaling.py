@@ -1,0 +1,359 @@
+"""More and fewer nodes on the sandbox: exactly the right ones come and go, whatever else happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from sandbox.run import Sandbox, running_sandbox
+from shared.cloud.names import shard_stack
+from shared.cloud.sdk import OpenStackCloudFactory
+from tests.support.client import Client, demo_client
+from tests.support.cloud_view import cloud_of, left_behind
+from tests.support.scaling import Scaling, scaling
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("scaling"),
+]
+WORKERS = "default-worker"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    quick = {"JEROBOAM_POLL_SECONDS": "0.5", "JEROBOAM_NODES_PER_STACK": "3"}
+    few = {"api": {"JEROBOAM_NODES_PER_STACK": "3"}, "provisioner": quick, "scaler": quick}
+    async with running_sandbox(durable=False, extra_environment=few) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with demo_client(sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scale(sandbox: Sandbox) -> AsyncIterator[Scaling]:
+    async with scaling(sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
+    async with cloud_of(sandbox.layout) as made:
+        yield made
+
+
+class View:
+    """One cluster, seen from all sides."""
+
+    def __init__(self, client: Client, scale: Scaling, clouds: OpenStackCloudFactory, cluster: str) -> None:
+        self.client = client
+        self.scale = scale
+        self.clouds = clouds
+        self.cluster = cluster
+
+    async def settled(self) -> str | None:
+        return await self.client.settled(self.cluster, 120)
+
+    async def shown(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self.client.get(f"/v1/clusters/{self.cluster}")
+        return found
+
+    async def nodes(self, group: str = WORKERS) -> dict[int, dict[str, Any]]:
+        """Index -> the node, of one nodegroup."""
+        nodes = (await self.client.get(f"/v1/clusters/{self.cluster}/nodes"))["nodes"]
+        return {node["index"]: node for node in nodes if node["nodegroup"] == group}
+
+    async def servers(self) -> dict[str, str]:
+        """What Nova has: server id -> name."""
+        cloud = self.clouds.for_project((await self.shown())["project_id"])
+        return {server.id: server.name for server in await cloud.list_servers(cluster_id=self.cluster)}
+
+    async def stacks(self, group: str = WORKERS) -> dict[int, str]:
+        """Shard -> its stack's id, of one nodegroup."""
+        project = (await self.shown())["project_id"]
+        listed = await self.clouds.for_project(project).list_stacks(tag=f"jeroboam-cluster-{self.cluster}")
+        names = {shard_stack(self.cluster, group, number): number for number in range(10)}
+        return {names[stack.name]: stack.id for stack in listed if stack.name in names}
+
+    async def group(self, name: str = WORKERS) -> dict[str, Any]:
+        """A nodegroup's row."""
+        async with self.scale.database.transaction() as session:
+            row = await session.execute(
+                text("SELECT * FROM nodegroups WHERE cluster_id = :cluster AND name = :name"),
+                {"cluster": self.cluster, "name": name},
+            )
+            return dict(row.mappings().one())
+
+    async def told(self, word: str) -> list[dict[str, Any]]:
+        """The data of all events of one type, e.g. `node.removed`."""
+        found = await self.client.events(self.cluster)
+        return [event["data"] for event in found if event["type"] == f"io.jeroboam.{word}.v1"]
+
+    async def is_whole(self, *indexes: int, group: str = WORKERS) -> None:
+        """These nodes and no others have joined, and each server in the cloud belongs to one."""
+        nodes = await self.nodes(group)
+        assert sorted(nodes) == list(indexes)
+        assert {node["state"] for node in nodes.values()} <= {"joined"}
+        everybody = (await self.client.get(f"/v1/clusters/{self.cluster}/nodes"))["nodes"]
+        assert {node["server_id"]: node["name"] for node in everybody} == await self.servers()
+        first = min((await self.stacks(group)).items(), default=(0, None))[1]
+        assert (await self.group(group))["stack_id"] == first
+
+    async def retried(self) -> None:
+        operation = (await self.client.operations(self.cluster))[0]["uuid"]
+        response = await self.client.call("POST", f"/v1/operations/{operation}/retry")
+        assert response.status_code == 202, response.text
+
+    async def vanishes(self) -> None:
+        project = (await self.shown())["project_id"]
+        await self.client.delete(self.cluster)
+        assert await self.settled() is None
+        assert await left_behind(self.clouds, project, self.cluster) == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def made(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> AsyncIterator[Any]:
+    """Makes clusters of so many workers; deletes them at the end."""
+    views: list[View] = []
+
+    async def make(name: str, workers: int) -> View:
+        cluster = await client.create(name, node_count=workers)
+        views.append(View(client, scale, clouds, cluster))
+        assert await views[-1].settled() == "CREATE_COMPLETE"
+        return views[-1]
+
+    yield make
+    for view in views:
+        await view.vanishes()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def faults(sandbox: Sandbox) -> AsyncIterator[Any]:
+    url = f"http://127.0.0.1:{sandbox.layout.cloud_port}/faults"
+
+    async def put(**behaviours: list[str]) -> None:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            done = await http.put(url, json={"behaviours": behaviours})
+            assert done.status_code < 300, done.text
+
+    yield put
+    await put()
+
+
+async def test_up_over_a_shards_edge_and_down_again(made: Any, scale: Scaling) -> None:
+    view = await made("elastic", 2)
+    before = await view.nodes()
+    operation = await scale.resize(view.cluster, 7)
+    assert (await view.shown())["status"] == "UPDATE_IN_PROGRESS"
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(*range(7))
+    after = await view.nodes()
+    assert {index: after[index]["server_id"] for index in before} == {
+        index: node["server_id"] for index, node in before.items()
+    }
+    assert sorted(await view.stacks()) == [0, 1, 2]
+    assert (await view.client.operations(view.cluster))[0]["uuid"] == operation
+
+    await scale.resize(view.cluster, 1)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0)
+    assert (await view.nodes())[0]["server_id"] == before[0]["server_id"]
+    assert sorted(await view.stacks()) == [0]
+    removed = await view.told("node.removed")
+    assert {event["name"] for event in removed} == {after[index]["name"] for index in range(1, 7)}
+    assert {event["reason"] for event in removed} == {"drained"}
+    assert len(await view.told("node.drained")) == 6
+    shown = await view.shown()
+    assert (shown["node_count"], shown["status_reason"]) == (1, None)
+    # An index is never given twice.
+    await scale.resize(view.cluster, 2)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 7)
+
+
+async def test_to_none_and_back(made: Any, scale: Scaling) -> None:
+    view = await made("hollow", 1)
+    await scale.resize(view.cluster, 0)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole()
+    assert await view.stacks() == {}
+    await scale.resize(view.cluster, 1)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(1)
+
+
+async def test_the_nodes_that_were_named_go(made: Any, scale: Scaling) -> None:
+    view = await made("named", 4)
+    nodes = await view.nodes()
+    await scale.resize(view.cluster, 3, remove=[nodes[0]["uuid"], nodes[2]["uuid"]])
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(1, 3, 4)
+
+
+async def test_a_resize_during_a_resize_is_followed(made: Any, scale: Scaling) -> None:
+    """Up, further up, and down again before the first is through: one operation, which ends at the last wish."""
+    view = await made("restless", 1)
+    operations = [await scale.resize(view.cluster, 3)]
+    for count in (6, 2):
+        await asyncio.sleep(1)
+        operations.append(await scale.resize(view.cluster, count))
+    assert await view.settled() == "UPDATE_COMPLETE"
+    nodes = await view.nodes()
+    await view.is_whole(*nodes)
+    assert len(nodes) == 2
+    assert (await view.client.operations(view.cluster))[0]["uuid"] == operations[-1]
+
+
+async def test_a_failed_resize_is_retried_and_builds_only_what_failed(made: Any, scale: Scaling, faults: Any) -> None:
+    view = await made("patient", 2)
+    await faults(no_valid_host=["worker-3$"])
+    await scale.resize(view.cluster, 5)
+    assert await view.settled() == "UPDATE_FAILED"
+    shown = await view.shown()
+    assert "No valid host was found" in shown["status_reason"]
+    nodes = await view.nodes()
+    assert nodes[3]["state"] == "failed"
+    assert "No valid host was found" in nodes[3]["reason"]
+    (failed,) = await view.told("cluster.resize.failed")
+    assert list(failed["faults"]) == [nodes[3]["name"]]
+    before = {node["name"]: node["server_id"] for node in nodes.values() if node["state"] != "failed"}
+    assert all(before.values())
+    await faults()
+    await view.retried()
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(*range(5))
+    after = {node["name"]: node["server_id"] for node in (await view.nodes()).values()}
+    assert before.items() <= after.items()
+
+
+async def test_a_failed_resize_is_followed_by_one_down_to_what_works(made: Any, scale: Scaling, faults: Any) -> None:
+    view = await made("modest", 2)
+    await faults(no_valid_host=["worker-2$"], fail_join=["worker-3$"])
+    await scale.resize(view.cluster, 5)
+    assert await view.settled() == "UPDATE_FAILED"
+    # The operation ended with the stack that failed; the nodes of the other one are still on their way.
+    async with asyncio.timeout(60):
+        while {(await view.nodes())[index]["state"] for index in (2, 3)} != {"failed"} or (
+            (await view.nodes())[4]["state"] != "joined"
+        ):
+            await asyncio.sleep(0.1)
+    await scale.resize(view.cluster, 3)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 1, 4)
+
+
+async def test_a_new_resize_asks_again_who_could_not_join(made: Any, scale: Scaling, faults: Any) -> None:
+    view = await made("asking", 1)
+    await faults(fail_join=["worker-1$"])
+    await scale.resize(view.cluster, 2)
+    assert await view.settled() == "UPDATE_FAILED"
+    failed = (await view.nodes())[1]
+    assert failed["server_id"] is not None
+    await faults()
+    await scale.resize(view.cluster, 3)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 1, 2)
+    assert (await view.nodes())[1]["server_id"] == failed["server_id"]
+
+
+async def test_a_failed_create_goes_on_as_a_resize(
+    client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
+) -> None:
+    await faults(no_valid_host=["worker-1$"])
+    view = View(client, scale, clouds, await client.create("crooked", node_count=3))
+    assert await view.settled() == "CREATE_FAILED"
+    await scale.resize(view.cluster, 2)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 2)
+    await view.vanishes()
+
+
+async def test_a_cluster_without_a_network_is_told_to_retry_its_create(
+    client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
+) -> None:
+    await faults(quota=["base-network"])
+    view = View(client, scale, clouds, await client.create("baseless"))
+    assert await view.settled() == "CREATE_FAILED"
+    await scale.resize(view.cluster, 4)
+    assert await view.settled() == "UPDATE_FAILED"
+    assert "retry the create first" in (await view.shown())["status_reason"]
+    await view.vanishes()
+
+
+async def test_a_node_that_cannot_be_emptied_goes_and_the_event_says_so(made: Any, scale: Scaling, faults: Any) -> None:
+    view = await made("stubborn", 3)
+    await faults(drain_fails=["worker-2$"])
+    await scale.resize(view.cluster, 1)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0)
+    reasons = {event["name"].rsplit("-", 1)[1]: event["reason"] for event in await view.told("node.removed")}
+    assert reasons == {"1": "drained", "2": "not drained: simulated pod that does not go"}
+    assert [event["name"].rsplit("-", 1)[1] for event in await view.told("node.drained")] == ["1"]
+
+
+async def test_a_server_that_will_not_go_fails_the_resize_and_a_retry_ends_it(
+    made: Any, scale: Scaling, faults: Any
+) -> None:
+    view = await made("clinging", 3)
+    await faults(delete_fails=[f"{WORKERS}-0/node-2$"])
+    await scale.resize(view.cluster, 2)
+    assert await view.settled() == "UPDATE_FAILED"
+    assert "erred or is incapable" in (await view.shown())["status_reason"]
+    assert (await view.nodes())[2]["state"] == "removing"
+    await faults()
+    await view.retried()
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 1)
+
+
+async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> None:
+    view = await made("grouped", 1)
+    group = await scale.add_group(view.cluster, "gpu", 2)
+    assert (await view.group("gpu"))["status"] == "CREATE_IN_PROGRESS"
+    assert (await view.shown())["status"] == "UPDATE_IN_PROGRESS"
+    assert await view.settled() == "UPDATE_COMPLETE"
+    assert (await view.group("gpu"))["status"] == "CREATE_COMPLETE"
+    await view.is_whole(0, 1, group="gpu")
+
+    await scale.change_group(view.cluster, "gpu", node_labels={"tier": "gold"})
+    assert await view.settled() == "UPDATE_COMPLETE"
+    async with scale.database.transaction() as session:
+        rows = await session.execute(
+            text(
+                "SELECT c.args->>'labels', c.ok, n.role FROM node_commands c JOIN nodes n ON n.uuid = c.node_id "
+                "WHERE n.cluster_id = :cluster AND c.name = 'label-nodes'"
+            ),
+            {"cluster": view.cluster},
+        )
+        assert [tuple(row) for row in rows] == [("tier=gold", True, "master")]
+    await scale.change_group(view.cluster, "gpu", min_node_count=1)
+    assert await view.settled() == "UPDATE_COMPLETE"
+
+    await scale.delete_group(view.cluster, "gpu")
+    assert (await view.group("gpu"))["status"] == "DELETE_IN_PROGRESS"
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0)
+    async with scale.database.transaction() as session:
+        assert await session.scalar(text("SELECT count(*) FROM nodegroups WHERE uuid = :id"), {"id": group}) == 0
+    assert await view.stacks("gpu") == {}
+    types = [event["type"] for event in await view.client.events(view.cluster)]
+    for verb in ("create", "update", "delete"):
+        assert f"io.jeroboam.nodegroup.{verb}.completed.v1" in types
+
+
+async def test_a_delete_overtakes_a_resize(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> None:
+    view = View(client, scale, clouds, await client.create("cut-short", node_count=1))
+    assert await view.settled() == "CREATE_COMPLETE"
+    await scale.resize(view.cluster, 5)
+    await asyncio.sleep(1)
+    await view.vanishes()

@@ -1,0 +1,83 @@
+"""Which nodes go: what was asked for, then what the cluster misses least, and never a master by itself."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.scaler.choose import leaving
+from shared.domain.states import NodeState
+from shared.drivers.base import NodeSpec
+
+
+def node(index: int, state: str = "joined", role: str = "worker") -> NodeSpec:
+    return NodeSpec(f"n{index}", f"w-{index}", role, index, 0, "g", state)
+
+
+def chosen(nodes: list[NodeSpec], count: int, *asked: str) -> list[int]:
+    return [found.index for found in leaving(nodes, count, asked)]
+
+
+def test_the_newest_go_first() -> None:
+    assert chosen([node(index) for index in range(5)], 3) == [4, 3]
+
+
+def test_what_does_not_work_goes_before_what_does() -> None:
+    nodes = [node(0, "failed"), node(1, "creating"), node(2), node(3, "planned"), node(4, "announced"), node(5)]
+    assert chosen(nodes, 4) == [3, 0]
+    assert chosen(nodes, 1) == [3, 0, 4, 1, 5]
+
+
+def test_what_was_asked_for_goes_whatever_the_count() -> None:
+    nodes = [node(index) for index in range(4)]
+    assert chosen(nodes, 4, "n1") == [1]
+    assert chosen(nodes, 2, "n0", "n1", "n2") == [0, 1, 2]
+    assert chosen(nodes, 1, "n0") == [0, 3, 2]
+
+
+def test_nodes_on_their_way_out_do_not_count() -> None:
+    assert chosen([node(0), node(1), node(2, "removing")], 2) == []
+    assert chosen([node(0), node(1), node(2, "removing")], 2, "n2") == []
+
+
+def test_masters_go_by_name_only() -> None:
+    masters = [node(index, role="master") for index in range(3)]
+    assert chosen(masters, 1) == []
+    assert chosen(masters, 1, "n2") == [2]
+
+
+NODES = st.lists(
+    st.tuples(st.sampled_from(list(NodeState)), st.sampled_from(["worker", "worker", "master"])), max_size=12
+).map(lambda drawn: [node(index, state, role) for index, (state, role) in enumerate(drawn)])
+
+
+@given(NODES, st.integers(0, 14), st.sets(st.integers(0, 14).map("n{}".format)))
+def test_the_choice(nodes: list[NodeSpec], count: int, asked: set[str]) -> None:
+    going = leaving(nodes, count, asked)
+    names = {found.uuid for found in going}
+    present = [found for found in nodes if found.state != "removing"]
+    staying = [found for found in present if found.uuid not in names]
+    assert len(names) == len(going)
+    assert {found.uuid for found in present} & asked <= names
+    assert all(found.state != "removing" for found in going)
+    unasked = [found for found in going if found.uuid not in asked]
+    assert all(found.role == "worker" for found in unasked)
+    # Never below the count for what nobody asked for, and down to it as far as there are workers.
+    assert not unasked or len(staying) >= count
+    assert len(staying) <= count or all(found.role == "master" for found in staying) or not unasked
+    if len(staying) > count:
+        assert all(found.role == "master" for found in staying)
+    broken = {"failed", "planned"}
+    if any(found.state == "joined" for found in unasked):
+        assert not any(found.state in broken for found in staying if found.role == "worker")
+
+
+@given(NODES, st.integers(0, 14), st.sets(st.integers(0, 14).map("n{}".format)))
+def test_a_choice_made_is_not_made_again(nodes: list[NodeSpec], count: int, asked: set[str]) -> None:
+    """After a crash the same wish meets rows that are marked already."""
+    names = {found.uuid for found in leaving(nodes, count, asked)}
+    marked = [
+        NodeSpec(found.uuid, found.name, found.role, found.index, 0, "g", "removing") if found.uuid in names else found
+        for found in nodes
+    ]
+    assert leaving(marked, count, asked) == []
