@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Match
 
 from services.api.deps import Deps
 from services.api.errors import ApiError
@@ -114,5 +115,11 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _answer_routing(request: Request, error: Exception) -> Response:
-    """No such URL or method."""
-    return error_response(request.scope, translated(error), routing=True)
+    """No such URL or method; the latter names all there are, since several routes may share a path."""
+    refusal = translated(error)
+    if refusal.status == 405:
+        scope, router = request.scope, request.app.router
+        matching = [route for route in router.routes if route.matches(scope)[0] is not Match.NONE]
+        allowed = {method for route in matching for method in getattr(route, "methods", None) or ()}
+        refusal.headers["Allow"] = ", ".join(sorted(allowed))
+    return error_response(request.scope, refusal, routing=True)

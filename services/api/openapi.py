@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.api import microversion
+from services.api.openapi_queries import query_schema
 from services.api.routes.agent import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
 from services.api.routes.certificates import FIELDS as CERTIFICATE_FIELDS
 from services.api.schemas import SCHEMAS, Schema, body, listed, ref
@@ -23,7 +24,6 @@ from services.api.usecases.quotas import FIELDS as QUOTA_FIELDS
 from services.api.usecases.template_fields import FIELDS as TEMPLATE_FIELDS
 
 _PAGE = ("limit", "marker", "sort_key", "sort_dir")
-_INTEGERS = {"limit": 1, "wait": 0, "hours": 1}
 _ANY: Schema = {"type": "object"}
 _PATCH: Schema = {
     "type": "array",
@@ -35,6 +35,7 @@ _PATCH: Schema = {
             "path": {"type": "string", "pattern": r"^(/[\w-]+)+$"},
             "value": {"type": ["string", "integer", "boolean"]},
         },
+        "anyOf": [{"properties": {"op": {"const": "remove"}}}, {"required": ["value"]}],
     },
 }
 
@@ -140,16 +141,16 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     document["components"] = {"schemas": SCHEMAS, "securitySchemes": _SCHEMES}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            _describe(operation, _ROUTES[method, path])
+            _describe(path, operation, _ROUTES[method, path])
     return document
 
 
-def _describe(operation: dict[str, Any], route: _Route) -> None:
+def _describe(path: str, operation: dict[str, Any], route: _Route) -> None:
     parameters = [
         {"name": each["name"], "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for each in operation.get("parameters", [])
     ]
-    parameters += [{"name": name, "in": "query", "schema": _query(name)} for name in route.query]
+    parameters += [{"name": name, "in": "query", "schema": query_schema(path, name)} for name in route.query]
     if route.auth == "keystone":
         known = [f"container-infra 1.{minor}" for minor in range(1, microversion.MAX[1] + 1)]
         schema = {"enum": [*known, "container-infra latest"]}
@@ -164,12 +165,6 @@ def _describe(operation: dict[str, Any], route: _Route) -> None:
         operation["responses"]["503"] = _answer(ref("Errors"), "application/json")
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
-
-
-def _query(name: str) -> Schema:
-    if name in _INTEGERS:
-        return {"type": "integer", "minimum": _INTEGERS[name]}
-    return {"enum": ["asc", "desc"]} if name == "sort_dir" else {"type": "string"}
 
 
 def _answer(schema: Schema | None, media: str) -> dict[str, Any]:

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from pydantic import SecretStr
 
 from sandbox.layout import PASSWORD, Layout
 from shared.cloud.names import cluster_tag
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.settings import CloudSettings
+from tests.support.client import issue_token
 
 
 @asynccontextmanager
@@ -28,6 +30,16 @@ async def stacks_of(clouds: OpenStackCloudFactory, project: str, cluster: str) -
     """Stack name -> how many stacks of that name carry the cluster's tag."""
     found = await clouds.for_project(project).list_stacks(tag=cluster_tag(cluster))
     return Counter(stack.name for stack in found)
+
+
+async def credentials_of(layout: Layout, cluster: str) -> list[str]:
+    """Names of the application credentials that Jeroboam's user has for a cluster."""
+    token = await issue_token(layout.auth_url, "jeroboam", "service")
+    headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+    async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=30) as client:
+        user = (await client.get(f"{layout.auth_url}/auth/tokens")).json()["token"]["user"]["id"]
+        answer = (await client.get(f"{layout.auth_url}/users/{user}/application_credentials")).json()
+    return [found["name"] for found in answer["application_credentials"] if cluster in found["name"]]
 
 
 async def left_behind(clouds: OpenStackCloudFactory, project: str, cluster: str) -> list[str]:

@@ -21,7 +21,7 @@ from services.api.views.clusters import full, reduced
 from shared.db.models import Cluster
 
 router = APIRouter(prefix="/v1/clusters", tags=["clusters"])
-_COLUMNS = frozenset(Cluster.__table__.columns.keys()) - {"spec", "base_outputs", "event_sequence", "ssh_public_key"}
+COLUMNS = frozenset(Cluster.__table__.columns.keys()) - {"spec", "base_outputs", "event_sequence", "ssh_public_key"}
 
 
 @router.get("")
@@ -38,7 +38,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     check_query(request, ARGUMENTS)
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, f"{rule}_all_projects" if context.all_projects else rule)
-    page = read_page(request, columns=_COLUMNS, max_limit=deps.settings.api_max_limit)
+    page = read_page(request, columns=COLUMNS, max_limit=deps.settings.api_max_limit)
     rows = await list_clusters(deps.reader, context.scope_project, page, detail=detailed)
     base = base_url(request)
     view = full if detailed else reduced

@@ -17,7 +17,7 @@ from services.api.views.federations import full, reduced
 from shared.db.models import Federation
 
 router = APIRouter(prefix="/v1/federations", tags=["federations"])
-_COLUMNS = frozenset(Federation.__table__.columns.keys()) - {"properties"}
+COLUMNS = frozenset(Federation.__table__.columns.keys()) - {"properties"}
 
 
 @router.get("")
@@ -34,7 +34,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     check_query(request, ARGUMENTS)
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, rule)
-    page = read_page(request, columns=_COLUMNS, max_limit=deps.settings.api_max_limit)
+    page = read_page(request, columns=COLUMNS, max_limit=deps.settings.api_max_limit)
     rows = await list_federations(deps.reader, context.scope_project, page)
     base = base_url(request)
     view = full if detailed else reduced

@@ -20,7 +20,7 @@ from shared.db.models import Nodegroup
 from shared.domain.states import NodeState
 
 router = APIRouter(prefix="/v1/clusters/{cluster_id}")
-_COLUMNS = frozenset(Nodegroup.__table__.columns.keys())
+COLUMNS = frozenset(Nodegroup.__table__.columns.keys())
 _FILTER = string(longest=255)
 
 
@@ -65,7 +65,7 @@ async def get_nodegroups(request: Request, cluster_id: str) -> Response:
     require(context.version, NODEGROUPS)
     check_query(request, (*ARGUMENTS, "role"))
     cluster = await _cluster(request, cluster_id, _rule(context, "nodegroup:get_all"))
-    page = read_page(request, columns=_COLUMNS, max_limit=deps.settings.api_max_limit)
+    page = read_page(request, columns=COLUMNS, max_limit=deps.settings.api_max_limit)
     role = request.query_params.get("role")
     role = None if role is None else _FILTER("role", role)
     rows = await list_nodegroups(deps.reader, cluster["uuid"], page, role)

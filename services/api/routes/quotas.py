@@ -17,7 +17,7 @@ from services.api.views.administration import default_quota, quota
 from shared.db.models import Quota
 
 router = APIRouter(prefix="/v1/quotas", tags=["quotas"])
-_COLUMNS = frozenset(Quota.__table__.columns.keys())
+COLUMNS = frozenset(Quota.__table__.columns.keys())
 
 
 @router.get("")
@@ -26,7 +26,7 @@ async def get_all(request: Request) -> Response:
     check_query(request, (*ARGUMENTS, "all_tenants"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "quota:get_all")
-    page = read_page(request, columns=_COLUMNS, max_limit=deps.settings.api_max_limit, marked_by="id")
+    page = read_page(request, columns=COLUMNS, max_limit=deps.settings.api_max_limit, marked_by="id")
     everybody = boolean("all_tenants", request.query_params.get("all_tenants", "false")) and context.all_projects
     rows = await list_quotas(deps.reader, None if everybody else context.project_id, page)
     body: dict[str, object] = {"quotas": [quota(row) for row in rows]}

@@ -17,7 +17,7 @@ from services.api.views.templates import full
 from shared.db.models import ClusterTemplate
 
 router = APIRouter(prefix="/v1/clustertemplates", tags=["cluster templates"])
-_COLUMNS = frozenset(ClusterTemplate.__table__.columns.keys())
+COLUMNS = frozenset(ClusterTemplate.__table__.columns.keys())
 
 
 @router.get("")
@@ -34,7 +34,7 @@ async def _list(request: Request, rule: str, path: str) -> Response:
     check_query(request, ARGUMENTS)
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, f"{rule}_all_projects" if context.all_projects else rule)
-    page = read_page(request, columns=_COLUMNS, max_limit=deps.settings.api_max_limit)
+    page = read_page(request, columns=COLUMNS, max_limit=deps.settings.api_max_limit)
     rows = await list_templates(deps.reader, context.scope_project, page)
     base = base_url(request)
     body: dict[str, object] = {"clustertemplates": [full(row, base) for row in rows]}
