@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import clusters, dead_letters, demo, services, work
+from cli.import_magnum import import_magnum
 from cli.output import Format
 from cli.state import Options
 
@@ -23,6 +24,7 @@ app.add_typer(dead_letters.app, name="dead-letter")
 app.command()(work.events)
 app.command()(services.run)
 app.command()(services.migrate)
+app.command()(import_magnum)
 app.command()(services.sandbox)
 app.command()(demo.demo)
 

@@ -54,16 +54,22 @@ class Sessions:
 
     def for_project(self, project_id: str) -> Connection:
         """The service user's connection in a project."""
+        return self._keep(project_id, lambda: self._service_user(project_id))
+
+    def for_service(self) -> Connection:
+        """The service user's connection in its own project."""
+        return self._keep("service", self._service_user)
+
+    def _service_user(self, project_id: str | None = None) -> V3Password:
         settings = self._settings
-        return self._keep(
-            project_id,
-            lambda: V3Password(
-                auth_url=settings.auth_url,
-                username=settings.username,
-                password=settings.password.get_secret_value(),
-                user_domain_name=settings.user_domain_name,
-                project_id=project_id,
-            ),
+        return V3Password(
+            auth_url=settings.auth_url,
+            username=settings.username,
+            password=settings.password.get_secret_value(),
+            user_domain_name=settings.user_domain_name,
+            project_id=project_id,
+            project_name=None if project_id else settings.project_name,
+            project_domain_name=None if project_id else settings.project_domain_name,
         )
 
     def for_answer(self, token: str, answer: Mapping[str, Any]) -> Connection:

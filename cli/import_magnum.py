@@ -1,0 +1,70 @@
+"""`jeroboam import-magnum`: an operator's tool, on the database of JEROBOAM_DATABASE_URL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from cli.magnum_import.certificates import Certificates
+from cli.magnum_import.report import COLUMNS, Report
+from cli.magnum_import.run import import_all
+from cli.magnum_import.source import read_source
+from cli.output import Format, show_rows
+from cli.services import read_settings
+from cli.state import failures_as_words, options
+from shared.cloud.barbican import Barbican
+from shared.db.engine import Database
+from shared.pki.sealing import Sealer
+
+
+def import_magnum(
+    context: typer.Context,
+    database: Annotated[str, typer.Option(envvar="MAGNUM_DATABASE_URL", help="Magnum's database, as in magnum.conf")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="write nothing, only tell")] = False,
+    project: Annotated[list[str] | None, typer.Option(help="only of this project (id); may be given again")] = None,
+    certificates: Annotated[
+        Path | None, typer.Option(help="directory of a Magnum that kept its certificates in files")
+    ] = None,
+    barbican: Annotated[bool, typer.Option(help="read certificates that are in Barbican, as the service user")] = True,
+    fmt: Annotated[Format | None, typer.Option("--format", "-f", help="how to print")] = None,
+) -> None:
+    """Take over what a Magnum database holds. Safe to run again. Exit status 3: something was refused."""
+    with failures_as_words():
+        url = SecretStr(database)
+        report = asyncio.run(_run(url, set(project or ()), certificates, barbican=barbican, dry_run=dry_run))
+        _print(report, fmt or options(context).format)
+        raise typer.Exit(report.status)
+
+
+async def _run(url: SecretStr, projects: set[str], directory: Path | None, *, barbican: bool, dry_run: bool) -> Report:
+    settings = read_settings()
+    source = await read_source(url)
+    containers = Barbican(settings.cloud) if barbican else None
+    database = Database(settings.database_url.get_secret_value(), application_name="jeroboam.import", pool_size=2)
+    try:
+        return await import_all(
+            source,
+            database,
+            Sealer(settings.secret_keys),
+            Certificates(source.key_pairs, containers, directory),
+            projects=projects,
+            dry_run=dry_run,
+        )
+    finally:
+        await database.close()
+        if containers is not None:
+            await containers.close()
+
+
+def _print(report: Report, fmt: Format) -> None:
+    if fmt is Format.JSON:
+        print(json.dumps(report.as_json(), indent=2))
+        return
+    if report.lines:
+        show_rows([line.row() for line in report.lines], COLUMNS, fmt)
+    print(report.summary())

@@ -1,0 +1,110 @@
+"""A cluster's authorities, wherever its Magnum kept them: its database, Barbican, or a directory of files.
+
+Rule: a key is opened here, in memory, and handed on to be sealed; it is never printed or logged. A certificate that
+does not belong to its key is not taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from cli.magnum_import.source import SourceRow
+from shared.domain.errors import JeroboamError
+from shared.drivers.base import Secret
+from shared.pki.authority import private_pem
+
+# Our name of each authority -> the column of Magnum's that says where it is.
+REFERENCES = {
+    "kubernetes": "ca_cert_ref",
+    "etcd": "etcd_ca_cert_ref",
+    "front_proxy": "front_proxy_ca_cert_ref",
+}
+
+
+class Unreadable(JeroboamError):
+    """The certificate or its key cannot be had; the words say why."""
+
+
+class Containers(Protocol):
+    """Barbican's certificate containers."""
+
+    async def payloads(self, reference: str) -> Mapping[str, str]:
+        """The secrets of a container by their names in it. Raises JeroboamError."""
+        ...
+
+
+class Certificates:
+    """Finds and opens authorities.
+
+    Args:
+        key_pairs: Magnum's table `x509keypair`, by uuid.
+        containers: Barbican, where the settings know a cloud.
+        directory: what `[certificates] storage_path` was, for Magnums that kept files.
+    """
+
+    def __init__(
+        self, key_pairs: Mapping[str, SourceRow], containers: Containers | None = None, directory: Path | None = None
+    ) -> None:
+        self._key_pairs = key_pairs
+        self._containers = containers
+        self._directory = directory
+
+    async def of_cluster(self, cluster: SourceRow) -> tuple[dict[str, Secret], list[str]]:
+        """What Magnum has and could be opened, by our names, and a note about each that could not."""
+        found: dict[str, Secret] = {}
+        notes = []
+        for name, column in REFERENCES.items():
+            if not cluster[column]:
+                continue
+            try:
+                found[name] = await self._read(cluster[column])
+            except JeroboamError as error:
+                notes.append(f"its {name} CA is not carried over: {error}")
+        return found, notes
+
+    async def _read(self, reference: str) -> Secret:
+        if reference in self._key_pairs:
+            pair = self._key_pairs[reference]
+            parts = {"certificate": pair["certificate"], "private_key": pair["private_key"]}
+            return _opened({**parts, "private_key_passphrase": pair["private_key_passphrase"]})
+        if "/" in reference:
+            if self._containers is None:
+                raise Unreadable("it is in Barbican, which is not asked (--no-barbican)")
+            return _opened(await self._containers.payloads(reference))
+        if self._directory is not None:
+            return _opened(await asyncio.to_thread(_files, self._directory, reference))
+        raise Unreadable(f"{reference} is in neither the database nor Barbican; give --certificates DIRECTORY")
+
+
+def _files(directory: Path, reference: str) -> dict[str, str]:
+    names = {"certificate": "crt", "private_key": "key", "private_key_passphrase": "pass"}
+    paths = {name: directory / f"{Path(reference).name}.{suffix}" for name, suffix in names.items()}
+    try:
+        return {name: path.read_text() for name, path in paths.items() if path.exists() or name == "certificate"}
+    except OSError as error:
+        raise Unreadable(f"{error.filename}: {error.strerror}") from None
+
+
+def _opened(parts: Mapping[str, str | None]) -> Secret:
+    certificate, key, passphrase = (
+        parts.get(name) for name in ("certificate", "private_key", "private_key_passphrase")
+    )
+    if not certificate or not key:
+        raise Unreadable("the certificate or its key is empty")
+    try:
+        encrypted = "ENCRYPTED" in key
+        password = (passphrase or "").encode() if encrypted else None
+        opened = serialization.load_pem_private_key(key.encode(), password)
+        known = x509.load_pem_x509_certificate(certificate.encode())
+    except (ValueError, TypeError) as error:
+        raise Unreadable(f"it does not open ({error})") from None
+    if not isinstance(opened, rsa.RSAPrivateKey) or opened.public_key() != known.public_key():
+        raise Unreadable("the key is not the certificate's")
+    return Secret(certificate=certificate, secret=private_pem(opened))

@@ -1,0 +1,118 @@
+"""Writing one cluster with its nodegroups, nodes and keys: all of it, or nothing.
+
+Rule: runs in the caller's transaction, with the cluster's row locked where it is there already. A cluster that has had
+an operation here belongs to Jeroboam: the source is not asked about it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cli.magnum_import.merge import KEPT, differing, merge
+from cli.magnum_import.report import Outcome
+from cli.magnum_import.rows import Values, node_values, nodegroup_values
+from cli.magnum_import.source import SourceRow
+from shared.db.models import Cluster, ClusterSecret, Node, Nodegroup, Operation
+from shared.domain.states import OperationKind, OperationState
+from shared.drivers.base import Secret
+from shared.drivers.imported import IMPORTED
+from shared.operations.locks import lock_cluster
+from shared.pki.cluster_secrets import seal_secret
+from shared.pki.sealing import Sealer
+
+Result = tuple[Outcome, tuple[str, ...]]
+
+
+async def write_cluster(
+    session: AsyncSession,
+    sealer: Sealer,
+    values: Values,
+    groups: Sequence[SourceRow],
+    secrets: Mapping[str, Secret],
+) -> Result:
+    """Make or update a cluster; the outcome, and why where it is not what the source says."""
+    row = await lock_cluster(session, values["uuid"])
+    if row is None:
+        if await _was_deleted(session, values["uuid"]):
+            return Outcome.KEPT, ("it was deleted here since it was imported",)
+        session.add(Cluster(**values, event_sequence=0))
+        await session.flush()
+        outcome = Outcome.CREATED
+    elif row.driver != IMPORTED:
+        return Outcome.REFUSED, ("a cluster that was not imported has its uuid",)
+    elif await _was_worked_on(session, row.uuid):
+        return (Outcome.KEPT, (KEPT,)) if differing(row, values) else (Outcome.UNCHANGED, ())
+    else:
+        outcome = merge(row, values)
+        if outcome is Outcome.KEPT:
+            return outcome, (KEPT,)
+    changed = await _write_groups(session, values, groups)
+    changed = await _write_secrets(session, sealer, values["uuid"], secrets) or changed
+    return (Outcome.UPDATED if changed and outcome is Outcome.UNCHANGED else outcome), ()
+
+
+async def _write_groups(session: AsyncSession, cluster: Values, groups: Sequence[SourceRow]) -> bool:
+    """Nodegroups and their nodes as the source has them; whether anything changed."""
+    changed = False
+    found = await session.scalars(select(Nodegroup).where(Nodegroup.cluster_id == cluster["uuid"]))
+    present = {group.uuid: group for group in found}
+    for group in groups:
+        values = nodegroup_values(group, cluster)
+        row = present.pop(group.uuid, None)
+        if row is None:
+            session.add(Nodegroup(**values))
+            changed = True
+        else:
+            changes = differing(row, values)
+            for name, value in changes.items():
+                setattr(row, name, value)
+            changed = changed or bool(changes)
+        await session.flush()
+        changed = await _write_nodes(session, cluster, values, group["node_addresses"] or []) or changed
+    for gone in present.values():
+        await session.delete(gone)
+    return changed or bool(present)
+
+
+async def _write_nodes(session: AsyncSession, cluster: Values, group: Values, addresses: Sequence[str]) -> bool:
+    found = await session.scalars(select(Node).where(Node.nodegroup_id == group["uuid"]).order_by(Node.index))
+    wanted = node_values(group, cluster, addresses)
+    if [node.ip_address for node in found] == [node["ip_address"] for node in wanted]:
+        return False
+    # Which of Magnum's machines is which row is only the order of their addresses, so all are written anew.
+    await session.execute(delete(Node).where(Node.nodegroup_id == group["uuid"]))
+    session.add_all(Node(**values) for values in wanted)
+    await session.flush()
+    return True
+
+
+async def _write_secrets(session: AsyncSession, sealer: Sealer, cluster_id: str, secrets: Mapping[str, Secret]) -> bool:
+    changed = False
+    for kind, secret in secrets.items():
+        row = await session.get(ClusterSecret, (cluster_id, kind))
+        if row is not None and row.certificate == secret.certificate:
+            continue
+        if row is None:
+            row = ClusterSecret(cluster_id=cluster_id, kind=kind)
+            session.add(row)
+        row.certificate = secret.certificate
+        row.secret = seal_secret(sealer, cluster_id, kind, secret.secret)
+        changed = True
+    await session.flush()
+    return changed
+
+
+async def _was_deleted(session: AsyncSession, cluster_id: str) -> bool:
+    ended = select(func.count()).where(
+        Operation.cluster_id == cluster_id,
+        Operation.kind == OperationKind.DELETE,
+        Operation.state == OperationState.SUCCEEDED,
+    )
+    return bool(await session.scalar(ended))
+
+
+async def _was_worked_on(session: AsyncSession, cluster_id: str) -> bool:
+    return bool(await session.scalar(select(func.count()).where(Operation.cluster_id == cluster_id)))

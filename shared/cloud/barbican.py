@@ -1,0 +1,59 @@
+"""Reading certificate containers from Barbican, as the service user in its own project: that is where Magnum kept them.
+
+Rule: only the id of a reference is used; the address is the catalogue's, whatever host a reference was written with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from openstack.connection import Connection
+
+from shared.cloud import rest
+from shared.cloud.calls import Calls
+from shared.cloud.sessions import Sessions
+from shared.cloud.settings import CloudSettings
+
+
+class Barbican:
+    """Made where certificates are read, and closed after.
+
+    Args:
+        settings: whose `project_name` is the project that owns the containers.
+    """
+
+    def __init__(self, settings: CloudSettings) -> None:
+        self._calls = Calls(threads=1, timeout=settings.call_timeout)
+        self._sessions = Sessions(settings)
+
+    async def payloads(self, reference: str) -> Mapping[str, str]:
+        """The secrets of a container, by their names in it, e.g. `certificate` and `private_key`.
+
+        Raises:
+            JeroboamError: no such container, not ours to read, or Barbican cannot be asked.
+        """
+        container = _id(reference)
+        return await self._calls.run(
+            f"read container {container}", lambda: _payloads(self._sessions.for_service(), container)
+        )
+
+    async def close(self) -> None:
+        await self._calls.close()
+        self._sessions.close()
+
+
+def _payloads(connection: Connection, container: str) -> Mapping[str, str]:
+    manager = connection.key_manager
+    doing = f"read container {container}"
+    found = rest.call(manager, "GET", f"/containers/{rest.segment(container)}", doing=doing)
+    payloads = {}
+    for secret in found["secret_refs"]:
+        path = f"/secrets/{rest.segment(_id(secret['secret_ref']))}/payload"
+        payloads[secret["name"]] = rest.send(
+            manager, "GET", path, doing=f"{doing}: {secret['name']}", headers={"Accept": "text/plain"}
+        ).text
+    return payloads
+
+
+def _id(reference: str) -> str:
+    return reference.rstrip("/").rpartition("/")[2]
