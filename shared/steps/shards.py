@@ -8,11 +8,14 @@ operation fails with every node's own reason. Nothing is rolled back: what stand
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from sqlalchemy import update
 
 from shared.cloud.names import shard_stack
 from shared.cloud.types import Stack
+from shared.db.models import Nodegroup
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.domain.states import NodeState
 from shared.drivers.base import NodegroupSpec, NodeSpec
@@ -98,7 +101,23 @@ async def drive_shards(
         await shard_nodes.record_faults(context, operation, stack, shard.nodes)
     if failed:
         raise PermanentError("; ".join(f"{stack.name}: {stack.status_reason}" for _, stack in failed))
+    await _record_first_stacks(context, operation, state, {shard.group.uuid for shard in shards})
     return None
+
+
+async def _record_first_stacks(
+    context: Context, operation: OperationView, state: ClusterState, groups: Collection[str]
+) -> None:
+    """A nodegroup's `stack_id` is its first shard's, as long as it has one."""
+    listed = await context.stacks.by_name(operation.project_id)
+    there = [shard for shard in shards_of(state) if shard.nodes and shard.name in listed]
+    first: dict[str, str | None] = dict.fromkeys(groups)
+    for shard in sorted(there, key=lambda shard: shard.number, reverse=True):
+        if shard.group.uuid in first:
+            first[shard.group.uuid] = listed[shard.name].id
+    async with context.database.transaction() as session:
+        for group, stack_id in first.items():
+            await session.execute(update(Nodegroup).where(Nodegroup.uuid == group).values(stack_id=stack_id))
 
 
 @dataclass(slots=True)

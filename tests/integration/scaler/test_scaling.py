@@ -281,7 +281,7 @@ async def test_a_failed_create_goes_on_as_a_resize(
 async def test_a_cluster_without_a_network_is_told_to_retry_its_create(
     client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
 ) -> None:
-    await faults(quota=["base-network"])
+    await faults(quota=["^jeroboam-[0-9a-f-]{36}"])
     view = View(client, scale, clouds, await client.create("baseless"))
     assert await view.settled() == "CREATE_FAILED"
     await scale.resize(view.cluster, 4)
