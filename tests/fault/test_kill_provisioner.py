@@ -7,8 +7,7 @@ every step is begun, killed before its work, done, and killed before its record.
 from __future__ import annotations
 
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -20,6 +19,7 @@ from shared.cloud.sdk import OpenStackCloudFactory
 from shared.steps import join, shards
 from tests.support.client import Client, demo_client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.killing import die_at_each, points
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -43,15 +43,6 @@ DELETE_STEPS = [
     teardown.ensure_nothing_left,
     teardown.ensure_credential_gone,
 ]
-
-
-def points(kind: str, steps: Sequence[object], between: dict[str, list[str]]) -> list[str]:
-    """Every step's two moments, and the named moments inside some steps, in the order they are reached."""
-    found = []
-    for step in steps:
-        name = step.__name__  # type: ignore[attr-defined]
-        found += [f"{kind}.{name}.before", *between.get(name, []), f"{kind}.{name}.after"]
-    return found
 
 
 CREATE_POINTS = points(
@@ -86,25 +77,12 @@ async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
         yield made
 
 
-async def die_at_each(sandbox: Sandbox, moments: Sequence[str]) -> None:
-    """Start the provisioner armed for each moment in turn, each time waiting for its death; then once unarmed."""
-    provisioner = sandbox.children["provisioner"]
-    for moment in moments:
-        provisioner.arm({"JEROBOAM_CRASH_AT": moment})
-        provisioner.start()
-        try:
-            assert await provisioner.wait(90) == -signal.SIGKILL
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"nothing died at {moment}: {provisioner.log_tail()}") from None
-    provisioner.start()
-
-
 async def test_a_create_and_a_delete_killed_at_every_moment(
     sandbox: Sandbox, client: Client, clouds: OpenStackCloudFactory
 ) -> None:
     await sandbox.children["provisioner"].stop()
     cluster = await client.create()
-    await die_at_each(sandbox, CREATE_POINTS)
+    await die_at_each(sandbox, "provisioner", CREATE_POINTS)
     assert await client.settled(cluster) == "CREATE_COMPLETE"
     shown = await client.get(f"/v1/clusters/{cluster}")
     assert await stacks_of(clouds, shown["project_id"], cluster) == {
@@ -121,7 +99,7 @@ async def test_a_create_and_a_delete_killed_at_every_moment(
 
     await sandbox.children["provisioner"].stop()
     await client.delete(cluster)
-    await die_at_each(sandbox, DELETE_POINTS)
+    await die_at_each(sandbox, "provisioner", DELETE_POINTS)
     assert await client.settled(cluster) is None
     assert await left_behind(clouds, shown["project_id"], cluster) == []
     types = [event["type"] for event in await client.events(cluster)]

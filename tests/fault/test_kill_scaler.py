@@ -1,0 +1,96 @@
+"""SIGKILL at every named moment of one resize that adds, removes and deletes: it ends right, once, with no orphan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from sandbox.run import Sandbox, running_sandbox
+from services.scaler.plan import ResizePlan
+from shared.cloud.names import base_stack, shard_stack
+from shared.cloud.sdk import OpenStackCloudFactory
+from tests.support.client import Client, demo_client
+from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.killing import die_at_each, points
+from tests.support.scaling import scaling
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kill-scaler"),
+]
+
+# One stack at a time, so that each is sent in a life of its own: the shard left empty, the one changed, the new one.
+MOMENTS = points(
+    "resize",
+    ResizePlan.functions,
+    {"ensure_shards": ["stack.delete_sent", "stack.driven_again", "stack.created"]},
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    pairs = {"JEROBOAM_NODES_PER_STACK": "2"}
+    quick = pairs | {
+        "JEROBOAM_LEASE_SECONDS": "1.5",
+        "JEROBOAM_POLL_SECONDS": "0.3",
+        "JEROBOAM_STACK_CONCURRENCY": "1",
+    }
+    environment = {"api": pairs, "provisioner": pairs, "scaler": quick}
+    async with running_sandbox(durable=False, restart=False, extra_environment=environment) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with demo_client(sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
+    async with cloud_of(sandbox.layout) as made:
+        yield made
+
+
+async def test_a_resize_killed_at_every_moment(sandbox: Sandbox, client: Client, clouds: OpenStackCloudFactory) -> None:
+    cluster = await client.create(node_count=5)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    project = (await client.get(f"/v1/clusters/{cluster}"))["project_id"]
+    before = await workers(client, cluster)
+
+    await sandbox.children["scaler"].stop()
+    async with scaling(sandbox) as scale:
+        await scale.resize(cluster, 6, remove=[before[2]["uuid"], before[3]["uuid"]])
+    await die_at_each(sandbox, "scaler", MOMENTS)
+    assert await client.settled(cluster) == "UPDATE_COMPLETE"
+
+    after = await workers(client, cluster)
+    assert sorted(after) == [0, 1, 4, 5, 6, 7]
+    assert {node["state"] for node in after.values()} == {"joined"}
+    assert {index: after[index]["server_id"] for index in (0, 1, 4)} == {
+        index: before[index]["server_id"] for index in (0, 1, 4)
+    }
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    servers = await clouds.for_project(project).list_servers(cluster_id=cluster)
+    assert {server.id for server in servers} == {node["server_id"] for node in nodes}
+    assert await stacks_of(clouds, project, cluster) == {
+        base_stack(cluster): 1,
+        shard_stack(cluster, "default-master", 0): 1,
+        **{shard_stack(cluster, "default-worker", number): 1 for number in (0, 2, 3)},
+    }
+    types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
+    for word in ("requested", "started", "completed"):
+        assert types.count(f"cluster.resize.{word}.v1") == 1
+    assert types.count("node.drained.v1") == types.count("node.removed.v1") == 2
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+    assert await left_behind(clouds, project, cluster) == []
+
+
+async def workers(client: Client, cluster: str) -> dict[int, dict[str, object]]:
+    """Index -> node."""
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    return {node["index"]: node for node in nodes if node["role"] == "worker"}

@@ -1,0 +1,32 @@
+"""SIGKILL at named moments, one after another, in whatever process takes over."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sandbox.run import Sandbox
+
+
+def points(kind: str, steps: Sequence[Callable[..., Any]], between: Mapping[str, Sequence[str]]) -> list[str]:
+    """Every step's two moments, and the named moments inside some steps, in the order they are reached."""
+    found = []
+    for step in steps:
+        name = step.__name__
+        found += [f"{kind}.{name}.before", *between.get(name, []), f"{kind}.{name}.after"]
+    return found
+
+
+async def die_at_each(sandbox: Sandbox, service: str, moments: Sequence[str]) -> None:
+    """Start the service armed for each moment in turn, each time waiting for its death; then once unarmed."""
+    child = sandbox.children[service]
+    for moment in moments:
+        child.arm({"JEROBOAM_CRASH_AT": moment})
+        child.start()
+        try:
+            assert await child.wait(90) == -signal.SIGKILL
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"nothing died at {moment}: {child.log_tail()}") from None
+    child.start()
