@@ -1,0 +1,268 @@
+"""The scaler's steps on rows: run again and again they say one thing, and no drain holds anything up for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, select, text, update
+
+from services.scaler.steps.choice import ensure_nodes_chosen
+from services.scaler.steps.drain import ensure_nodes_drained
+from services.scaler.steps.gone import ensure_nodes_gone
+from services.scaler.steps.labels import ensure_nodes_labelled
+from shared.cloud.settings import CloudSettings
+from shared.db.engine import Database
+from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup
+from shared.domain.errors import PermanentError
+from shared.domain.ids import new_id
+from shared.domain.states import OperationKind
+from shared.operations.nodes import plan_nodes
+from shared.operations.plan import Done, OperationView, Wait
+from shared.pki.sealing import Sealer, new_key
+from shared.runtime.settings import Settings
+from shared.steps.context import Context
+from tests.support.rows import make_cluster
+
+
+class Stage:
+    """A finished cluster of three masters and `workers` workers, and an operation on the workers."""
+
+    def __init__(self, context: Context, view: OperationView) -> None:
+        self.context = context
+        self.view = view
+
+    async def nodes(self) -> dict[str, Node]:
+        """Name's last two parts -> the row, e.g. `worker-2`."""
+        async with self.context.database.transaction() as session:
+            rows = await session.scalars(select(Node).order_by(Node.role, Node.index))
+            return {f"{row.role}-{row.index}": row for row in rows}
+
+    async def set(self, name: str, **columns: Any) -> None:
+        uuid = (await self.nodes())[name].uuid
+        async with self.context.database.transaction() as session:
+            await session.execute(update(Node).where(Node.uuid == uuid).values(**columns))
+
+    async def wish(self, count: int) -> None:
+        async with self.context.database.transaction() as session:
+            await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_count=count))
+
+    def after(self, step: str, done: Done | Wait) -> None:
+        assert isinstance(done, Done)
+        self.view = replace(self.view, outputs={**self.view.outputs, step: done.output})
+
+    async def chosen(self, count: int) -> Done:
+        await self.wish(count)
+        done = await ensure_nodes_chosen(self.context, self.view)
+        self.after("ensure_nodes_chosen", done)
+        assert isinstance(done, Done)
+        return done
+
+    async def commands(self) -> Sequence[NodeCommand]:
+        async with self.context.database.transaction() as session:
+            return list(await session.scalars(select(NodeCommand).order_by(NodeCommand.created_at)))
+
+    async def answer(self, *, ok: bool = True, output: str = "") -> None:
+        async with self.context.database.transaction() as session:
+            await session.execute(update(NodeCommand).values(ok=ok, output=output, finished_at=func.now()))
+
+    async def events(self, name: str) -> list[str]:
+        """Names of the nodes that events of a type are about."""
+        async with self.context.database.transaction() as session:
+            rows = await session.scalars(select(Event).where(Event.type.endswith(name)))
+            return sorted(row.data["name"].rsplit("-", 1)[1] for row in rows)
+
+
+@pytest.fixture
+async def stage(database: Database, database_url: str) -> Stage:
+    async with database.transaction() as session:
+        cluster = await make_cluster(session, nodes=3)
+        cluster.stack_id, cluster.base_outputs = "base", {"network_id": "n"}
+        masters = (await session.scalars(select(Nodegroup))).one()
+        workers = Nodegroup(
+            uuid=new_id(),
+            cluster_id=cluster.uuid,
+            project_id="p1",
+            name="workers",
+            role="worker",
+            flavor_id="m1",
+            image_id="ubuntu",
+            node_count=5,
+            status="CREATE_COMPLETE",
+        )
+        session.add(workers)
+        await session.flush()
+        made = await plan_nodes(session, cluster, masters, 3, 2) + await plan_nodes(session, cluster, workers, 5, 2)
+        for node in made:
+            node.state, node.server_id, node.announced_at = "joined", f"server of {node.name}", datetime.now(UTC)
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
+        secret_keys=[SecretStr(new_key())],
+        nodes_per_stack=2,
+        drain_timeout_seconds=60,
+    )
+    unused = cast(Any, None)
+    context = Context(settings, database, clouds=unused, stacks=unused, sealer=Sealer(settings.secret_keys))
+    view = OperationView(
+        uuid=new_id(),
+        kind=OperationKind.RESIZE.value,
+        cluster_id=cluster.uuid,
+        cluster_name="c",
+        project_id="p1",
+        user_id="u1",
+        params={},
+        created_at=datetime.now(UTC),
+        deadline_at=None,
+        retries=0,
+        revision=0,
+        nodegroup_ids=(workers.uuid,),
+        outputs={},
+    )
+    return Stage(context, view)
+
+
+def states(nodes: dict[str, Node]) -> dict[str, str]:
+    return {name: node.state for name, node in nodes.items() if name.startswith("worker")}
+
+
+async def test_choosing_twice_is_choosing_once(stage: Stage) -> None:
+    first = await stage.chosen(3)
+    rows = states(await stage.nodes())
+    assert rows == {f"worker-{i}": "removing" if i in (3, 4) else "joined" for i in range(5)}
+    group = stage.view.nodegroup_ids
+    assert group is not None
+    assert first.output["shards"] == [[group[0], 1], [group[0], 2]]
+    assert (await stage.chosen(3)).output == first.output
+    assert states(await stage.nodes()) == rows
+
+
+async def test_a_wish_that_grows_again_plans_anew_and_takes_nothing_back(stage: Stage) -> None:
+    await stage.chosen(2)
+    done = await stage.chosen(4)
+    rows = states(await stage.nodes())
+    assert [name for name, state in rows.items() if state == "removing"] == ["worker-2", "worker-3", "worker-4"]
+    assert [name for name, state in rows.items() if state == "planned"] == ["worker-5", "worker-6"]
+    assert len(done.output["leaving"]) == 3
+
+
+async def test_a_deleted_nodegroup_keeps_nobody(stage: Stage) -> None:
+    stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_DELETE.value)
+    done = await stage.chosen(5)
+    assert set(states(await stage.nodes()).values()) == {"removing"}
+    assert len(done.output["leaving"]) == 5
+
+
+async def test_masters_are_not_chosen(stage: Stage) -> None:
+    async with stage.context.database.transaction() as session:
+        masters = (await session.scalars(select(Nodegroup).where(Nodegroup.role == "master"))).one()
+        masters.node_count = 1
+    stage.view = replace(stage.view, nodegroup_ids=(masters.uuid,))
+    with pytest.raises(PermanentError, match="masters are removed one by one and by name"):
+        await ensure_nodes_chosen(stage.context, stage.view)
+    assert {node.state for node in (await stage.nodes()).values()} == {"joined"}
+
+
+async def test_a_cluster_whose_create_never_had_a_network(stage: Stage) -> None:
+    async with stage.context.database.transaction() as session:
+        await session.execute(update(Cluster).values(stack_id=None))
+    with pytest.raises(PermanentError, match="retry the create first"):
+        await stage.chosen(6)
+    assert len(await stage.nodes()) == 8
+
+
+async def test_a_drain_is_sent_once_and_told_once(stage: Stage) -> None:
+    await stage.chosen(3)
+    for _ in range(3):
+        assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Wait)
+    (command,) = await stage.commands()
+    nodes = await stage.nodes()
+    names = " ".join(nodes[name].name for name in ("worker-3", "worker-4"))
+    assert (command.node_id, command.name) == (nodes["master-0"].uuid, "remove-nodes")
+    assert command.args == {"nodes": names, "leaving": names, "timeout": 60}
+    await stage.answer(output=f"not drained {nodes['worker-4'].name}: a pod stays\n")
+    for _ in range(3):
+        done = await ensure_nodes_drained(stage.context, stage.view)
+        assert done == Done({"drained": 1, "not_drained": 1})
+    assert await stage.events("node.drained.v1") == ["3"]
+    for _ in range(2):
+        await ensure_nodes_gone(stage.context, stage.view)
+    assert await stage.events("node.removed.v1") == ["3", "4"]
+    assert sorted(states(await stage.nodes())) == ["worker-0", "worker-1", "worker-2"]
+    async with stage.context.database.transaction() as session:
+        rows = await session.scalars(select(Event.data["reason"].astext).where(Event.type.endswith("removed.v1")))
+        assert sorted(rows) == ["drained", "not drained: a pod stays"]
+
+
+async def test_a_drain_that_is_never_answered_holds_nobody(stage: Stage) -> None:
+    await stage.chosen(4)
+    assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Wait)
+    async with stage.context.database.transaction() as session:
+        await session.execute(update(NodeCommand).values(created_at=func.now() - timedelta(minutes=3)))
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 1})
+    assert (await stage.nodes())["worker-4"].reason == "not drained: no answer came in time"
+    assert await stage.events("node.drained.v1") == []
+
+
+async def test_a_master_that_cannot_drain_says_why(stage: Stage) -> None:
+    await stage.chosen(4)
+    await ensure_nodes_drained(stage.context, stage.view)
+    await stage.answer(ok=False, output="== step\njeroboam: the API does not answer /readyz\n")
+    assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Done)
+    reason = (await stage.nodes())["worker-4"].reason
+    assert reason == "not drained: jeroboam: the API does not answer /readyz"
+
+
+async def test_without_a_master_nodes_go_as_they_are(stage: Stage) -> None:
+    await stage.chosen(4)
+    async with stage.context.database.transaction() as session:
+        await session.execute(text("UPDATE nodes SET state = 'failed' WHERE role = 'master'"))
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 1})
+    assert (await stage.nodes())["worker-4"].reason == "not drained: no master of the cluster works"
+    assert await stage.commands() == []
+
+
+async def test_a_node_that_never_spoke_has_nothing_to_drain(stage: Stage) -> None:
+    await stage.set("worker-4", announced_at=None, state="creating")
+    await stage.chosen(4)
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 0})
+    assert await stage.commands() == []
+
+
+async def test_a_node_that_could_not_join_is_asked_again_and_one_not_built_is_built(stage: Stage) -> None:
+    await stage.set("worker-0", state="failed", reason="kubeadm")
+    await stage.set("worker-1", state="failed", reason="No valid host", server_id=None)
+    done = await stage.chosen(5)
+    nodes = await stage.nodes()
+    assert (nodes["worker-0"].state, nodes["worker-1"].state) == ("announced", "failed")
+    assert [(command.node_id, command.name) for command in await stage.commands()] == [
+        (nodes["worker-0"].uuid, "bootstrap")
+    ]
+    assert [shard for _, shard in done.output["shards"]] == [0]
+
+
+async def test_labels_reach_the_nodes_there_are(stage: Stage) -> None:
+    async with stage.context.database.transaction() as session:
+        await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_labels={"tier": "gold"}))
+    before = {"node_labels": {"old": "x"}, "node_taints": []}
+    stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_UPDATE.value, params={"before": before})
+    for _ in range(2):
+        assert isinstance(await ensure_nodes_labelled(stage.context, stage.view), Wait)
+    (command,) = await stage.commands()
+    assert command.args["labels"] == "tier=gold old-"
+    await stage.answer(ok=False, output="Forbidden")
+    with pytest.raises(PermanentError, match="could not be labelled: Forbidden"):
+        await ensure_nodes_labelled(stage.context, stage.view)
+    stage.view = replace(stage.view, retries=1)
+    assert isinstance(await ensure_nodes_labelled(stage.context, stage.view), Wait)
+    await stage.answer()
+    assert await ensure_nodes_labelled(stage.context, stage.view) == Done({"commands": 1})
+
+
+async def test_labels_that_did_not_change_are_nobodys_business(stage: Stage) -> None:
+    stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_UPDATE.value, params={"before": {}})
+    assert await ensure_nodes_labelled(stage.context, stage.view) == Done({"commands": 0})

@@ -1,0 +1,69 @@
+"""What masters are told about other nodes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.drivers.base import NodegroupSpec, NodeSpec
+from shared.drivers.kubernetes import members
+
+GROUP = NodegroupSpec("g", "workers", "worker", "f", "i", 3)
+
+
+def master(index: int, state: str = "joined") -> NodeSpec:
+    return NodeSpec(f"m{index}", f"master-{index}", "master", index, 0, "gm", state)
+
+
+def worker(index: int, state: str = "joined") -> NodeSpec:
+    return NodeSpec(f"w{index}", f"worker-{index}", "worker", index, 0, "g", state)
+
+
+@given(st.integers(1, 70), st.integers(1, 3))
+def test_every_node_that_goes_is_in_one_batch_and_the_masters_share_them(going: int, masters: int) -> None:
+    leaving = [worker(index, "removing") for index in range(going)]
+    made = members.removals(leaving, [*(master(index) for index in range(masters)), *leaving], 300)
+    assert [uuid for removal in made for uuid in removal.nodes] == [node.uuid for node in leaving]
+    assert all(len(removal.nodes) <= members.BATCH for removal in made)
+    assert {removal.action.node_id for removal in made} == {f"m{index}" for index in range(min(masters, len(made)))}
+    for removal in made:
+        assert removal.action.args["nodes"] == " ".join(uuid.replace("w", "worker-") for uuid in removal.nodes)
+        assert removal.action.args["leaving"] == " ".join(node.name for node in leaving)
+        assert removal.action.args["timeout"] == 300
+
+
+def test_a_master_that_goes_or_does_not_work_is_told_nothing() -> None:
+    going = master(0, "removing")
+    (only,) = members.removals([going], [going, master(1, "failed"), master(2)], 60)
+    assert only.action.node_id == "m2"
+    assert members.removals([worker(0, "removing")], [master(0, "failed"), worker(0, "removing")], 60) == []
+
+
+def test_labels_and_taints_that_are_gone_are_taken_off() -> None:
+    group = replace(
+        GROUP,
+        node_labels={"tier": "gold"},
+        node_taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}, {"key": "slow", "effect": "NoExecute"}],
+    )
+    (action,) = members.relabelling(
+        group,
+        [master(0), worker(0), worker(1, "failed"), worker(2)],
+        {"tier": "iron", "old": "x"},
+        [{"key": "gpu", "value": "no", "effect": "NoSchedule"}, {"key": "gpu", "effect": "NoExecute"}],
+    )
+    assert (action.node_id, action.command) == ("m0", "label-nodes")
+    assert action.args == {
+        "nodes": "worker-0 worker-2",
+        "labels": "tier=gold old-",
+        "taints": "gpu=yes:NoSchedule slow:NoExecute",
+        "untaint": "gpu:NoExecute-",
+    }
+
+
+def test_without_a_change_or_without_anybody_nothing_is_said() -> None:
+    assert members.relabelling(GROUP, [master(0), worker(0)], {}, []) == []
+    labelled = replace(GROUP, node_labels={"a": "b"})
+    assert members.relabelling(labelled, [master(0)], {}, []) == []
+    assert members.relabelling(labelled, [worker(0)], {}, []) == []
