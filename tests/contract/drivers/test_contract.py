@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from sandbox.openstack.testing import TestCloud, running_cloud
 from shared.drivers.agent import bundle
 from shared.drivers.base import Bootstrap, Driver
 from shared.drivers.registry import drivers, find_driver
+from shared.steps.shard_template import node_index
 from tests.support.driver_cases import API_URL, TOKEN, Case, make_case
 
 # Heat's `max_json_body_size`, as it comes.
@@ -109,6 +111,28 @@ def test_removing_a_node_touches_nothing_else(case: Case) -> None:
     assert one.items() <= both.items()
     gone = {name for name in both if name not in one}
     assert gone and all(name.endswith(f"-{workers[0].index}") for name in gone)
+
+
+def test_everything_in_a_shard_is_of_a_node_and_named_so(case: Case) -> None:
+    """A shard is changed by editing what Heat holds, so its parts must tell whose they are."""
+    for role in ("master", "worker"):
+        shard = case.shard(role)
+        indexes = {node.index for node in case.nodes if node.role == role}
+        for section in ("resources", "outputs"):
+            assert {node_index(name) for name in shard[section]} == indexes
+
+
+def test_nodes_that_go_are_each_emptied_once_by_one_that_stays(case: Case) -> None:
+    nodes = [replace(node, state="joined") for node in case.nodes]
+    leaving = [replace(node, state="removing") for node in nodes if node.role == "worker"]
+    staying = {node.uuid for node in nodes if node.role == "master"}
+    everybody = [*(node for node in nodes if node.role == "master"), *leaving]
+    found = case.driver.removals(case.cluster, leaving, everybody, seconds=60)
+    about = [uuid for removal in found for uuid in removal.nodes]
+    assert len(about) == len(set(about))
+    assert set(about) <= {node.uuid for node in leaving}
+    assert {removal.action.node_id for removal in found} <= staying
+    assert case.driver.removals(case.cluster, leaving, leaving, seconds=60) == []
 
 
 def test_user_data_holds_the_one_time_token_and_no_other_secret(case: Case) -> None:
