@@ -23,6 +23,7 @@ from sandbox.lifetime import ends_with_parent
 log = structlog.get_logger(__name__)
 
 MAX_RESTARTS = 10
+LOOK_SECONDS = 0.05
 
 
 class ChildProcess:
@@ -95,7 +96,7 @@ class ChildProcess:
         recent: deque[float] = deque(maxlen=MAX_RESTARTS)
         while True:
             assert self._process is not None
-            await asyncio.to_thread(self._process.wait)
+            await _ended(self._process)
             if self._stopping:
                 return
             recent.append(time.monotonic())
@@ -115,7 +116,7 @@ class ChildProcess:
     async def wait(self, timeout: float) -> int:
         """Wait for the child to end; returns its status. Raises subprocess.TimeoutExpired."""
         assert self._process is not None
-        return await asyncio.to_thread(self._process.wait, timeout)
+        return await _ended(self._process, timeout)
 
     async def stop(self, grace: float = 20.0) -> None:
         self._stopping = True
@@ -123,11 +124,11 @@ class ChildProcess:
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                await asyncio.to_thread(process.wait, grace)
+                await _ended(process, grace)
             except subprocess.TimeoutExpired:
                 log.warning("process.killed", process=self.name)
                 process.kill()
-                await asyncio.to_thread(process.wait)
+                await _ended(process)
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
@@ -135,3 +136,16 @@ class ChildProcess:
 
     def log_tail(self, size: int = 2000) -> str:
         return self.log_file.read_text(errors="replace")[-size:] if self.log_file.exists() else ""
+
+
+async def _ended(process: subprocess.Popen[bytes], timeout: float = float("inf")) -> int:
+    """Its status, once it has ended. Raises subprocess.TimeoutExpired.
+
+    Looked at now and then: a thread waiting for each child would take all the threads others need.
+    """
+    deadline = time.monotonic() + timeout
+    while (status := process.poll()) is None:
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired(process.args, timeout)
+        await asyncio.sleep(LOOK_SECONDS)
+    return status
