@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.scaler.steps import choice, drain, gone, labels, shards
-from shared.db.models import Cluster, Nodegroup, Operation
-from shared.domain.states import OperationKind
+from shared.db.models import Cluster, Node, Nodegroup, Operation
+from shared.domain.states import NodeState, OperationKind, Outcome, nodegroup_status
+from shared.drivers.registry import get_driver
+from shared.drivers.spec import cluster_spec
 from shared.operations.plan import Step
 from shared.steps import join
 from shared.steps.context import Context, StepOfContext, bound_steps
@@ -37,12 +39,36 @@ class _NodesPlan:
         self.steps: tuple[Step, ...] = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Every step has written what it changed."""
+        if cluster.coe_version is None:
+            await _finish_create(session, cluster)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
         return await record_nodegroup_faults(session, cluster, operation)
+
+
+async def _finish_create(session: AsyncSession, cluster: Cluster) -> None:
+    """A create that failed and went on as this operation ends here: its nodegroups without a missing node are whole."""
+    working = select(Node.uuid).where(
+        Node.cluster_id == cluster.uuid, Node.role == "master", Node.state == NodeState.JOINED
+    )
+    if await session.scalar(working.limit(1)) is None:
+        return
+    driver = get_driver(cluster.driver)
+    cluster.coe_version = driver.coe_version(cluster_spec(cluster))
+    cluster.container_version = driver.container_version(cluster_spec(cluster))
+    missing = select(Node.nodegroup_id).where(Node.cluster_id == cluster.uuid, Node.state != NodeState.JOINED)
+    await session.execute(
+        update(Nodegroup)
+        .where(
+            Nodegroup.cluster_id == cluster.uuid,
+            Nodegroup.status == nodegroup_status(OperationKind.CREATE, Outcome.FAILED),
+            Nodegroup.uuid.not_in(missing),
+        )
+        .values(status=nodegroup_status(OperationKind.CREATE, Outcome.COMPLETE), status_reason=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 class ResizePlan(_NodesPlan):
@@ -66,3 +92,6 @@ class NodegroupUpdatePlan(_NodesPlan):
 
     kind = OperationKind.NODEGROUP_UPDATE.value
     functions: ClassVar[list[StepOfContext]] = [labels.ensure_nodes_labelled]
+
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+        """The row and the nodes say it already."""

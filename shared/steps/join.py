@@ -58,7 +58,7 @@ def _concerned(operation: OperationView) -> Select[Node]:
 
 
 async def _why_nobody_can_join(session: AsyncSession, operation: OperationView) -> str | None:
-    """Why the others wait in vain: the first master makes the cluster, and it has failed."""
+    """Why the others wait in vain: the first master makes the cluster, and it has failed or was never made."""
     masters = list(
         await session.scalars(
             select(Node)
@@ -69,7 +69,9 @@ async def _why_nobody_can_join(session: AsyncSession, operation: OperationView) 
     if not masters or any(node.state == NodeState.JOINED for node in masters):
         return None
     first = masters[0]
-    return f"master {first.name} has failed: {first.reason}" if first.state == NodeState.FAILED else None
+    if first.state not in (NodeState.FAILED, NodeState.PLANNED):
+        return None
+    return f"there is no cluster to join: master {first.name} {first.reason or 'was never made'}"
 
 
 async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:

@@ -56,6 +56,8 @@ async def change_stack(context: Context, operation: OperationView, stack: Stack,
     await context.cloud(operation).update_stack(
         stack.id, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
     )
+    # What the list says of it is not so any more.
+    context.stacks.expire(operation.project_id)
     await crashpoints.reached("stack.driven_again")
 
 

@@ -275,6 +275,24 @@ async def test_a_failed_create_goes_on_as_a_resize(
     await scale.resize(view.cluster, 2)
     assert await view.settled() == "UPDATE_COMPLETE"
     await view.is_whole(0, 2)
+    assert (await view.shown())["coe_version"] is not None
+    masters = await view.group("default-master")
+    assert (masters["status"], masters["status_reason"]) == ("CREATE_COMPLETE", None)
+    await view.vanishes()
+
+
+async def test_without_a_master_nobody_is_waited_for(
+    client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
+) -> None:
+    await faults(no_valid_host=["master-0$"])
+    view = View(client, scale, clouds, await client.create("headless", node_count=1))
+    assert await view.settled() == "CREATE_FAILED"
+    await scale.resize(view.cluster, 2)
+    assert await view.settled() == "UPDATE_FAILED"
+    assert (await view.shown())["status_reason"].startswith("there is no cluster to join: master ")
+    # The create is not the latest operation any more; the wish for fewer nodes still comes true.
+    await scale.resize(view.cluster, 0)
+    assert await view.settled() == "UPDATE_COMPLETE"
     await view.vanishes()
 
 
