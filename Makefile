@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 WORKERS ?= 2
 
-.PHONY: help setup demo sandbox test lint test-openstack test-clients bench clean
+.PHONY: help setup demo sandbox test lint test-openstack test-clients fuzz bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,13 +25,16 @@ lint: setup ## ruff, mypy --strict, import rules
 
 test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where there is none
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PY) -m pytest -m "not openstack and not clients" -n $(WORKERS) --dist loadgroup
+	$(PY) -m pytest -m "not openstack and not clients and not fuzz" -n $(WORKERS) --dist loadgroup
 
 test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
 
 test-clients: setup ## Magnum's acceptance suite, rally, and databases of real Magnums, each in its own environment
 	@scripts/test-clients.sh
+
+fuzz: setup ## 20,000 requests and more made from the OpenAPI document, every answer checked
+	$(PY) -m pytest -m fuzz -s tests/fuzz
 
 bench: setup ## every benchmark, with results printed
 	@$(PY) -m benchmarks
