@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import notify
@@ -113,7 +113,11 @@ async def retry_operation(
         raise Conflict(f"Operation {operation.uuid} is {operation.state}; only a failed one can be retried.")
     latest = await session.scalar(
         select(Operation.uuid)
-        .where(Operation.cluster_id == cluster.uuid)
+        # One that waited for this one and was cancelled with it never began.
+        .where(
+            Operation.cluster_id == cluster.uuid,
+            or_(Operation.started_at.is_not(None), Operation.state != OperationState.CANCELLED),
+        )
         .order_by(Operation.created_at.desc(), Operation.uuid.desc())
         .limit(1)
     )

@@ -13,7 +13,7 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, Nodegroup, Operation
 from shared.domain.errors import Conflict, PermanentError
 from shared.domain.states import OperationKind
-from shared.operations.commands import cancel_operation, request_delete
+from shared.operations.commands import cancel_operation, request_delete, retry_operation
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
@@ -207,7 +207,7 @@ async def test_behind_another_kind_it_waits_and_begins_in_the_transaction_that_e
 
 async def test_behind_a_failure_it_is_cancelled_and_says_why(database: Database) -> None:
     cluster = await made(database, groups=["a"])
-    await start(database, cluster, OperationKind.CREATE)
+    create = await start(database, cluster, OperationKind.CREATE)
     promised = await resize(database, cluster, "a", 5)
     await walk(database, ScriptedPlan({"only": [PermanentError("No valid host was found.")]}))
     row = await read(database, promised)
@@ -219,6 +219,12 @@ async def test_behind_a_failure_it_is_cancelled_and_says_why(database: Database)
         "cluster.resize.requested",
         "cluster.resize.cancelled",
     ]
+    async with database.transaction() as session:
+        row = await lock_cluster(session, cluster)
+        assert row is not None
+        failed = (await session.execute(select(Operation).where(Operation.uuid == create))).scalar_one()
+        await retry_operation(session, failed, row, request_id=None, timeout=None)
+    assert await status(database, cluster) == "CREATE_IN_PROGRESS"
 
 
 async def test_a_delete_takes_the_place_of_a_resize_that_waits(database: Database) -> None:
