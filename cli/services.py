@@ -15,12 +15,13 @@ from pydantic import ValidationError
 
 from cli.state import failures_as_words
 from sandbox.layout import PASSWORD
+from sandbox.layout import SERVICES as WORKERS
 from sandbox.run import Sandbox, running_sandbox
 from shared.db.migrate import migrate as migrate_database
 from shared.domain.errors import PermanentError
 from shared.runtime.settings import Settings
 
-SERVICES = ("api", "provisioner", "scaler", "upgrader", "monitor")
+SERVICES = ("api", *WORKERS)
 
 
 def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")]) -> None:
