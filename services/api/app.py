@@ -24,12 +24,15 @@ from services.api.middleware.request_scope import RequestScope
 from services.api.openapi import install
 from services.api.rendering import error_response
 from services.api.routes import (
+    actions,
     agent,
     certificates,
     clusters,
+    credentials,
     events,
     federations,
     mservices,
+    nodegroups,
     nodes,
     operations,
     quotas,
@@ -48,9 +51,12 @@ _ROUTERS = (
     clusters,
     templates,
     agent,
+    nodegroups,
     nodes,
     operations,
+    actions,
     certificates,
+    credentials,
     events,
     federations,
     quotas,
@@ -119,7 +125,8 @@ async def _answer_routing(request: Request, error: Exception) -> Response:
     refusal = translated(error)
     if refusal.status == 405:
         scope, router = request.scope, request.app.router
-        matching = [route for route in router.routes if route.matches(scope)[0] is not Match.NONE]
-        allowed = {method for route in matching for method in getattr(route, "methods", None) or ()}
+        found = next(route for route in router.routes if route.matches(scope)[0] is not Match.NONE)
+        here = [route for route in router.routes if getattr(route, "path", None) == getattr(found, "path", None)]
+        allowed = {method for route in here for method in getattr(route, "methods", None) or ()}
         refusal.headers["Allow"] = ", ".join(sorted(allowed))
     return error_response(request.scope, refusal, routing=True)

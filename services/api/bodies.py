@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
-from services.api.errors import ApiError, bad_request
+from services.api.errors import ApiError, bad_request, missing_argument
 
 MAX_BODY = 1024 * 1024
 _PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
@@ -29,7 +29,11 @@ async def read_json(request: Request, *, patch: bool = False) -> Any:
     Raises:
         ApiError: 413 too large, 415 another media type, 400 no JSON.
     """
-    raw = await read_body(request)
+    return parse_json(request, await read_body(request), patch=patch)
+
+
+def parse_json(request: Request, raw: bytes, *, patch: bool = False) -> Any:
+    """What `raw`, the request's body, says; the same refusals as `read_json`."""
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media and media != "application/json" and not (patch and media in _PATCH_TYPES):
         raise ApiError(415, f"Unknown mimetype: {request.headers['content-type'][:100]}")
@@ -42,6 +46,19 @@ async def read_json(request: Request, *, patch: bool = False) -> Any:
 async def read_object(request: Request) -> dict[str, Any]:
     """The parsed body, which must be a JSON object."""
     body = await read_json(request)
+    if not isinstance(body, dict):
+        raise bad_request(_NOT_JSON)
+    return body
+
+
+async def read_argument(request: Request, argument: str) -> dict[str, Any]:
+    """As `read_object`; without any body the refusal names the argument, as Magnum's does."""
+    raw = await read_body(request)
+    if not raw.strip():
+        raise missing_argument(argument)
+    body = parse_json(request, raw)
+    if body is None:
+        raise missing_argument(argument)
     if not isinstance(body, dict):
         raise bad_request(_NOT_JSON)
     return body

@@ -40,6 +40,11 @@ def invalid_field(name: str, value: Any, message: str) -> ApiError:
     return ApiError(400, f"Invalid input for field/attribute {name}. Value: '{shown}'. {message}")
 
 
+def missing_argument(name: str) -> ApiError:
+    """Args: name: what Magnum calls the argument that an empty or null body would have been."""
+    return ApiError(400, f'Missing argument: "{name}"')
+
+
 def not_found(kind: str, ident: str) -> ApiError:
     """Args: kind: `Cluster`, `ClusterTemplate`, `Nodegroup`, ...; ident: as the caller wrote it."""
     return ApiError(404, f"{kind} {ident[:_ECHO]} could not be found.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.api.errors import bad_request, invalid_field
+from services.api.errors import ApiError, bad_request, invalid_field
 
 Json = dict[str, Any]
 Parser = Callable[[str, Any], Any]
@@ -20,6 +20,14 @@ MAX_INT = 2**31 - 1
 
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+
+
+class Misread(ApiError):
+    """A value that could not even be read; in a body Magnum then shows the whole argument instead of the field."""
+
+    def __init__(self, name: str, value: Any, why: str) -> None:
+        super().__init__(400, invalid_field(name, value, why).detail)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,10 @@ def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
             continue
         if each.read_only:
             raise invalid_field(each.name, value, "Cannot set read only field.")
-        parsed[each.name] = each.parse(each.name, value)
+        try:
+            parsed[each.name] = each.parse(each.name, value)
+        except Misread as error:
+            raise invalid_field(argument, body, error.why) from None
     return parsed
 
 
@@ -100,10 +111,12 @@ def integer(*, lowest: int = 0, highest: int = MAX_INT) -> Parser:
     def parse(name: str, value: Any) -> int:
         try:
             if not isinstance(value, str | int | float) or (isinstance(value, str) and len(value) > 20):
-                raise ValueError
+                raise OverflowError
             number = int(value)
-        except (ValueError, OverflowError):
+        except OverflowError:
             raise invalid_field(name, value, "Value should be an integer") from None
+        except ValueError as error:
+            raise Misread(name, value, str(error)) from None
         if number < lowest:
             raise invalid_field(name, value, f"Value should be greater or equal to {lowest}")
         if number > highest:

@@ -99,9 +99,13 @@ def unsupported_response() -> Response:
     return Response(json.dumps({"errors": [body]}), status_code=406, media_type="application/json")
 
 
-def require(version: Microversion, needed: Microversion) -> None:
-    """406 unless the request's version has what is asked for."""
+def require(version: Microversion, needed: Microversion, api: str) -> None:
+    """406 unless the request's version has what is asked for.
+
+    Args:
+        api: Magnum's name of the method, for its sentence.
+    """
     if version < needed:
         raise not_acceptable(
-            f"API Version {text(version)} does not support this request; it needs {text(needed)} or later"
+            f"Version {text(version)} was requested but the requested API {api} is not supported for this version."
         )

@@ -14,14 +14,18 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.api import microversion
+from services.api.openapi_examples import EXAMPLES
 from services.api.openapi_queries import query_schema
 from services.api.routes.agent import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
 from services.api.routes.certificates import FIELDS as CERTIFICATE_FIELDS
 from services.api.schemas import SCHEMAS, Schema, body, listed, ref
 from services.api.usecases.cluster_fields import FIELDS as CLUSTER_FIELDS
 from services.api.usecases.federations import FIELDS as FEDERATION_FIELDS
+from services.api.usecases.nodegroup_fields import FIELDS as NODEGROUP_FIELDS
 from services.api.usecases.quotas import FIELDS as QUOTA_FIELDS
+from services.api.usecases.resize_cluster import FIELDS as RESIZE_FIELDS
 from services.api.usecases.template_fields import FIELDS as TEMPLATE_FIELDS
+from services.api.usecases.upgrade_cluster import FIELDS as UPGRADE_FIELDS
 
 _PAGE = ("limit", "marker", "sort_key", "sort_dir")
 _ANY: Schema = {"type": "object"}
@@ -72,6 +76,7 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/clusters/detail"): _Route({200: listed("clusters", "Cluster")}, _PAGE),
     ("post", "/v1/clusters"): _Route({200: ref("Plan"), 202: ref("Accepted")}, ("dry_run",), body(CLUSTER_FIELDS)),
     ("get", "/v1/clusters/{cluster_id}"): _Route(_one("Cluster")),
+    ("patch", "/v1/clusters/{cluster_id}"): _Route({202: ref("Accepted")}, ("rollback",), _PATCH),
     ("delete", "/v1/clusters/{cluster_id}"): _Route({204: None}),
     ("get", "/v1/clusters/{cluster_id}/config"): _Route(_one("Config"), ("hours",)),
     ("get", "/v1/clusters/{cluster_id}/operations"): _Route(
@@ -85,6 +90,13 @@ _ROUTES: dict[tuple[str, str], _Route] = {
         {200: listed("nodegroups", "NodegroupSummary")}, (*_PAGE, "role")
     ),
     ("get", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(_one("Nodegroup")),
+    ("post", "/v1/clusters/{cluster_id}/nodegroups"): _Route({202: ref("Nodegroup")}, body=body(NODEGROUP_FIELDS)),
+    ("patch", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route({202: ref("Nodegroup")}, body=_PATCH),
+    ("delete", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route({204: None}),
+    ("post", "/v1/clusters/{cluster_id}/actions/resize"): _Route({202: ref("Accepted")}, body=body(RESIZE_FIELDS)),
+    ("post", "/v1/clusters/{cluster_id}/actions/upgrade"): _Route({202: ref("Accepted")}, body=body(UPGRADE_FIELDS)),
+    ("patch", "/v1/certificates/{cluster_id}"): _Route({202: ref("Accepted")}),
+    ("patch", "/v1/credentials/{cluster_id}"): _Route({202: ref("Accepted")}),
     ("get", "/v1/certificates/{cluster_id}"): _Route(_one("Certificate"), ("ca_cert_type",)),
     ("post", "/v1/certificates"): _Route({201: ref("Certificate")}, body=body(CERTIFICATE_FIELDS)),
     ("get", "/v1/federations"): _Route({200: listed("federations", "FederationSummary")}, _PAGE),
@@ -141,16 +153,17 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     document["components"] = {"schemas": SCHEMAS, "securitySchemes": _SCHEMES}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            _describe(path, operation, _ROUTES[method, path])
+            _describe((method, path), operation)
     return document
 
 
-def _describe(path: str, operation: dict[str, Any], route: _Route) -> None:
+def _describe(place: tuple[str, str], operation: dict[str, Any]) -> None:
+    route = _ROUTES[place]
     parameters = [
         {"name": each["name"], "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for each in operation.get("parameters", [])
     ]
-    parameters += [{"name": name, "in": "query", "schema": query_schema(path, name)} for name in route.query]
+    parameters += [{"name": name, "in": "query", "schema": query_schema(place[1], name)} for name in route.query]
     if route.auth == "keystone":
         known = [f"container-infra 1.{minor}" for minor in range(1, microversion.MAX[1] + 1)]
         schema = {"enum": [*known, "container-infra latest"]}
@@ -164,7 +177,8 @@ def _describe(path: str, operation: dict[str, Any], route: _Route) -> None:
         operation["responses"]["4XX"] = _answer(ref("Errors"), "application/json")
         operation["responses"]["503"] = _answer(ref("Errors"), "application/json")
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": route.body}}}
+        content = {"schema": route.body, **({"example": EXAMPLES[place]} if place in EXAMPLES else {})}
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
 
 
 def _answer(schema: Schema | None, media: str) -> dict[str, Any]:

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.api.routes import clusters, federations, nodes, quotas, templates
+from services.api.routes import clusters, federations, nodegroups, quotas, templates
 from services.api.usecases.certificates import CA_TYPES
 from services.api.usecases.client_config import MAX_HOURS
 from shared.domain.states import NodeState, OperationState
 
 Schema = dict[str, Any]
 
-_UUID = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _BOOLEAN: Schema = {"enum": ["true", "false"]}
 
 _BY_NAME: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1},
-    "marker": {"type": "string", "pattern": _UUID},
+    "marker": {"type": "string", "pattern": f"^({_UUID})?$"},  # empty: the first page
     "sort_dir": {"enum": ["asc", "desc"]},
     "wait": {"type": "integer", "minimum": 0},
     "hours": {"type": "integer", "minimum": 1, "maximum": MAX_HOURS},
-    "after": {"type": "string", "pattern": r"^[0-9]{1,18}-[0-9]{1,18}$"},
-    "cluster": {"type": "string", "pattern": _UUID},
+    "after": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
+    "cluster": {"type": "string", "pattern": f"^{_UUID}$"},
     "ca_cert_type": {"enum": list(CA_TYPES)},
     "rollback": _BOOLEAN,
     "dry_run": _BOOLEAN,
@@ -37,9 +37,9 @@ _BY_PLACE: dict[tuple[str, str], Schema] = {
     ("clusters", "sort_key"): {"enum": sorted(clusters.COLUMNS)},
     ("clustertemplates", "sort_key"): {"enum": sorted(templates.COLUMNS)},
     ("federations", "sort_key"): {"enum": sorted(federations.COLUMNS)},
-    ("nodegroups", "sort_key"): {"enum": sorted(nodes.COLUMNS)},
+    ("nodegroups", "sort_key"): {"enum": sorted(nodegroups.COLUMNS)},
     ("quotas", "sort_key"): {"enum": sorted(quotas.COLUMNS)},
-    ("quotas", "marker"): {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    ("quotas", "marker"): {"type": "string", "pattern": "^([0-9]{1,18})?$"},
     ("operations", "state"): {"enum": [state.value for state in OperationState]},
     ("nodes", "state"): {"enum": [state.value for state in NodeState]},
     ("stats", "type"): {"enum": ["cluster"]},

@@ -1,8 +1,8 @@
 """JSON patch as Magnum takes it, and plain objects as openstacksdk sends them.
 
-Rule: a patch is reduced to a list of changes of one attribute each, before any resource looks at it; what a resource
-lets be changed is the resource's business. Dictionaries and lists travel as strings holding a Python or JSON literal,
-because Magnum's own schema allows only strings and integers.
+Rule: one reader and one way of applying for every resource; a resource brings its `Rules` and decides about the
+attributes that came out different. Dictionaries and lists travel as strings holding a Python or JSON literal, because
+Magnum's own schema allows only strings and integers.
 """
 
 from __future__ import annotations
@@ -10,14 +10,38 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.api.errors import bad_request, invalid_field
-from services.api.fields import storable
+import jsonpatch
+from starlette.requests import Request
 
+from services.api.bodies import read_json
+from services.api.errors import ApiError, bad_request, invalid_field, missing_argument
+from services.api.fields import storable
+from services.api.reader import Row
+
+# Magnum's pattern, and the dots that names of labels have.
 _PATH = re.compile(r"(/[\w.-]+)+\Z")
-_OPERATIONS = ("add", "replace", "remove")
+_OPERATIONS = ("remove", "add", "replace")
+_LONGEST_LITERAL = 65536
+_INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a patch of one kind of resource may touch at all.
+
+    Args:
+        internal: attributes nobody sets, beside those that every resource has.
+        mandatory: attributes that may not be removed.
+        literals: attributes that are dictionaries or lists.
+    """
+
+    internal: frozenset[str] = frozenset()
+    mandatory: frozenset[str] = frozenset()
+    literals: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,60 +57,132 @@ class Change:
     def path(self) -> str:
         return f"/{self.attribute}" + (f"/{self.key}" if self.key else "")
 
+    def item(self) -> dict[str, Any]:
+        """As it stood in the patch document."""
+        item = {"path": self.path, "op": self.op}
+        return item if self.value is None else item | {"value": self.value}
 
-def read_patch(body: Any) -> list[Change]:
+
+async def read_for(request: Request, rules: Rules, find: Callable[[], Awaitable[Row]]) -> tuple[Row, list[Change]]:
+    """The resource that a request patches, and the changes asked for.
+
+    Args:
+        find: looks the resource up; called after the body was read, which is Magnum's order.
+
+    Raises:
+        ApiError: 400 for a malformed patch, then whatever `find` raises.
+    """
+    body = await read_json(request, patch=True)
+    changes = read_patch(body, rules)
+    try:
+        return await find(), changes
+    except ApiError as error:
+        # An object is a patch only of what is there: Magnum takes none, and its tests send one to a random uuid.
+        if error.status == 404 and isinstance(body, dict):
+            raise invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}") from None
+        raise
+
+
+def read_patch(body: Any, rules: Rules) -> list[Change]:
     """The changes of a patch document.
 
     Args:
         body: a list of JSON-patch operations, or an object that is merged (each attribute replaced, null removed).
 
     Raises:
-        ApiError: 400 when an operation is malformed.
+        ApiError: 400 when an operation is malformed or touches what it may not.
     """
+    if body is None:
+        raise missing_argument("patch")
     if isinstance(body, dict):
-        return [_merged(str(name), value) for name, value in body.items()]
-    if not isinstance(body, list):
-        raise bad_request("Request is not in valid JSON format")
-    return [_change(item) for item in body]
+        changes = [_merged(str(name), value) for name, value in body.items()]
+    elif isinstance(body, list):
+        changes = [_change(item) for item in body]
+    else:
+        raise invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}")
+    for change in changes:
+        _check(change, rules)
+    return changes
 
 
-def _merged(name: str, value: Any) -> Change:
-    if not _PATH.match(f"/{name}") or not storable(name):
-        raise bad_request(f"Unknown attribute: {name[:100]}")
-    return Change("remove" if value is None else "replace", name, None, value)
+def apply_changes(document: Mapping[str, Any], changes: list[Change], rules: Rules) -> dict[str, Any]:
+    """The document after the changes; what was removed is absent, and `document` is not touched.
+
+    Raises:
+        ApiError: 400 for an attribute that is not there, or that is added although it is.
+    """
+    for change in changes:
+        if change.op == "add" and change.key is None:
+            if change.attribute not in document:
+                raise bad_request(f"Adding a new attribute {change.path} to the root of the resource is not allowed.")
+            if document[change.attribute] not in (None, {}, []):
+                text = f"The attribute {change.path} has existed, please use 'replace' operation instead."
+                raise bad_request(text)
+    items = [change.item() for change in changes]
+    for item, change in zip(items, changes, strict=True):
+        if change.op != "remove" and change.key is None and change.attribute in rules.literals:
+            item["value"] = literal(change.value, items)
+    try:
+        patched: dict[str, Any] = jsonpatch.apply_patch(dict(document), items)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, KeyError, TypeError, ValueError) as error:
+        raise _not_applied(items, error) from None
+    return patched
 
 
-def _change(item: Any) -> Change:
-    if not isinstance(item, dict):
-        raise invalid_field("patch", item, "Each operation must be an object with op, path and value")
-    op, path = item.get("op"), item.get("path")
-    for name, value in (("op", op), ("path", path)):
-        if value is None:
-            raise invalid_field(name, None, "Mandatory field missing.")
-    if op not in _OPERATIONS:
-        raise invalid_field("op", op, f"Value should be one of: {', '.join(_OPERATIONS)}")
-    if not isinstance(path, str) or not storable(path) or not _PATH.match(path):
-        raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
-    value = item.get("value")
-    if op != "remove" and value is None:
-        raise bad_request("'add' and 'replace' operations needs value")
-    if isinstance(value, dict | list | float):
-        raise invalid_field("value", value, "Wrong type. Expected '(<class 'str'>, <class 'int'>)'")
-    attribute, _, key = path[1:].partition("/")
-    return Change(str(op), attribute, key or None, value)
-
-
-def literal(attribute: str, value: Any) -> Any:
-    """A dictionary or list that may have been sent as the text of a literal."""
+def literal(value: Any, items: list[dict[str, Any]]) -> Any:
+    """A dictionary or list that may have been sent as the text of a literal; `items` are what a refusal shows."""
     if not isinstance(value, str):
         return value
-    if len(value) <= 65536:
+    problem: object = "the literal is too long"
+    if len(value) <= _LONGEST_LITERAL:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
             pass
         try:
             return ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            pass
-    raise invalid_field(attribute, value, "Value should be a dictionary or list as a literal")
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+            problem = error
+    raise _not_applied(items, problem)
+
+
+def _merged(name: str, value: Any) -> Change:
+    if not _PATH.match(f"/{name}") or not storable(name):
+        raise bad_request(f"Unknown attribute for argument patch: {ascii(name)[:100]}")
+    return Change("remove" if value is None else "replace", name, None, value)
+
+
+def _change(item: Any) -> Change:
+    if not isinstance(item, dict):
+        raise invalid_field("patch", item, "Each operation must be an object with op, path and value")
+    for name in item:
+        if name not in ("op", "path", "value"):
+            raise bad_request(f"Unknown attribute for argument patch: {ascii(name)[1:-1][:100]}")
+    for name in ("path", "op"):
+        if item.get(name) is None:
+            raise invalid_field(name, None, "Mandatory field missing.")
+    op, path, value = item["op"], item["path"], item.get("value")
+    if not isinstance(path, str):
+        raise invalid_field("path", path, "Value should be string")
+    if not storable(path) or not _PATH.match(path):
+        raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
+    if op not in _OPERATIONS:
+        raise invalid_field("op", op, f"Value should be one of: {', '.join(_OPERATIONS)}")
+    if isinstance(value, dict | list | float):
+        wrong = f"Wrong type. Expected '(<class 'str'>, <class 'int'>)', got '{type(value)}'"
+        raise invalid_field("value", value, wrong)
+    attribute, _, key = path[1:].partition("/")
+    return Change(str(op), attribute, key or None, value)
+
+
+def _check(change: Change, rules: Rules) -> None:
+    if change.key is None and (change.attribute in _INTERNAL or change.attribute in rules.internal):
+        raise bad_request(f"'{change.path}' is an internal attribute and can not be updated")
+    if change.key is None and change.attribute in rules.mandatory and change.op == "remove":
+        raise bad_request(f"'{change.path}' is a mandatory attribute and can not be removed")
+    if change.op != "remove" and change.value is None:
+        raise bad_request("'add' and 'replace' operations needs value")
+
+
+def _not_applied(items: list[dict[str, Any]], reason: object) -> ApiError:
+    return bad_request(f"Couldn't apply patch '{str(items)[:2000]}'. Reason: {str(reason)[:500]}")

@@ -55,32 +55,34 @@ class Problem:
 def judge(wanted: Wanted, found: Found) -> list[Problem]:
     """All that is wrong with the things named; quotas are `judge_quotas`'."""
     return [
-        *_flavor_problems(wanted, found),
-        *_image_problems(wanted, found),
+        *flavor_problems((wanted.flavor, wanted.master_flavor or wanted.flavor), found, wanted.boot_volume_size),
+        *image_problems(wanted.image, found),
         *_network_problems(wanted, found),
         *_keypair_problems(wanted, found),
     ]
 
 
-def _flavor_problems(wanted: Wanted, found: Found) -> list[Problem]:
+def flavor_problems(names: Sequence[str | None], found: Found, boot_volume_size: str) -> list[Problem]:
+    """What is wrong with flavors that nodes are to have; `boot_volume_size` is the label's text."""
     problems = []
-    for name in dict.fromkeys((wanted.flavor, wanted.master_flavor or wanted.flavor)):
+    for name in dict.fromkeys(names):
         flavor = found.flavors.get(name) if name else None
         if flavor is None:
             problems.append(Problem(400, f"Unable to find flavor {name}."))
-        elif flavor.disk == 0 and wanted.boot_volume_size in ("", "0"):
+        elif flavor.disk == 0 and boot_volume_size in ("", "0"):
             text = "Flavor with zero root volume size is not supported when boot_volume_size is zero."
             problems.append(Problem(400, text))
     return problems
 
 
-def _image_problems(wanted: Wanted, found: Found) -> list[Problem]:
+def image_problems(name: str, found: Found) -> list[Problem]:
+    """What is wrong with the image that nodes are to have."""
     if found.image is None:
-        return [Problem(400, f"Image {wanted.image} could not be found.")]
+        return [Problem(400, f"Image {name} could not be found.")]
     if found.image.os_distro is None:
-        return [Problem(400, f"Image {wanted.image} doesn't contain os_distro field.")]
+        return [Problem(400, f"Image {name} doesn't contain os_distro field.")]
     if found.image.status.lower() != "active":
-        return [Problem(400, f"Image {wanted.image} is not active but {found.image.status}.")]
+        return [Problem(400, f"Image {name} is not active but {found.image.status}.")]
     return []
 
 
@@ -113,8 +115,15 @@ def _keypair_problems(wanted: Wanted, found: Found) -> list[Problem]:
 
 def demand(wanted: Wanted, found: Found, driver_needs: Mapping[str, int]) -> dict[str, int]:
     """What the whole cluster takes of each quota."""
-    total: Counter[str] = Counter(driver_needs)
     groups = ((wanted.master_count, wanted.master_flavor or wanted.flavor), (wanted.node_count, wanted.flavor))
+    return demand_of(groups, found, driver_needs)
+
+
+def demand_of(
+    groups: Sequence[tuple[int, str | None]], found: Found, driver_needs: Mapping[str, int]
+) -> dict[str, int]:
+    """What nodes, given as (number, flavor), and the driver's own needs take of each quota."""
+    total: Counter[str] = Counter(driver_needs)
     for count, name in groups:
         flavor = found.flavors.get(name) if name else None
         total["instances"] += count

@@ -48,6 +48,18 @@ async def fetch(cloud: Cloud, wanted: Wanted) -> Found:
     )
 
 
+async def fetch_growth(cloud: Cloud, flavor: str, image: str) -> Found:
+    """What more nodes of a cluster that is there depend on.
+
+    Raises:
+        TemporaryError: the cloud does not answer.
+    """
+    found_flavor, found_image, quotas = await asyncio.gather(
+        cloud.find_flavor(flavor), cloud.find_image(image), _quotas(cloud)
+    )
+    return Found(image=found_image, flavors={flavor: found_flavor}, quotas=quotas)
+
+
 async def _or_none(awaitable: Awaitable[Keypair | None] | None) -> Keypair | None:
     return None if awaitable is None else await awaitable
 

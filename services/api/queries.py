@@ -98,6 +98,27 @@ async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
     )
 
 
+async def default_worker(reader: Reader, cluster_id: str) -> Row:
+    """The nodegroup a request means that names none."""
+    sql = f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.is_default AND n.role <> 'master' ORDER BY n.id LIMIT 1"
+    row = await reader.row(sql, cluster_id)
+    if row is None:
+        raise not_found("Nodegroup", "default-worker")
+    return row
+
+
+async def default_nodegroups(reader: Reader, cluster_id: str) -> list[str]:
+    """The uuids of the nodegroups a cluster was created with."""
+    sql = "SELECT uuid FROM nodegroups WHERE cluster_id = $1 AND is_default ORDER BY id"
+    return [row["uuid"] for row in await reader.rows(sql, cluster_id)]
+
+
+async def nodes_of_nodegroup(reader: Reader, nodegroup_id: str) -> list[Row]:
+    """What its nodes can be called by, without those that are already going."""
+    sql = "SELECT uuid, name, index, server_id FROM nodes WHERE nodegroup_id = $1 AND state <> 'removing'"
+    return await reader.rows(sql, nodegroup_id)
+
+
 async def one_named(
     reader: Reader, sql: str, scope: str | None, ident: str, kind: str, plural: str, singular: str
 ) -> Row:

@@ -230,6 +230,13 @@ class Driver(Protocol):
         """The version of the container runtime, where the driver pins one."""
         ...
 
+    def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        """Why the cluster's labels cannot become these without an upgrade, in words; empty when they can.
+
+        They can where a label is only read when a node is made, or not read at all.
+        """
+        ...
+
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         """Why the cluster cannot be upgraded to a template with these labels, in words; empty when it can."""
         ...

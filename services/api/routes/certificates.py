@@ -12,6 +12,7 @@ from services.api.deps import deps_of
 from services.api.fields import Field, anything, one_of, parse_body, string
 from services.api.rendering import base_url, json_response, links
 from services.api.usecases.certificates import CA_TYPES, ca_certificate, sign
+from services.api.usecases.rotate import rotate_ca
 
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
 _TEXT = {"type": ["string", "null"]}
@@ -42,6 +43,13 @@ async def post(request: Request) -> Response:
     deps, context = deps_of(request), context_of(request)
     cluster, pem = await sign(deps, context, given["cluster_uuid"], given["csr"], given.get("ca_cert_type"))
     return json_response(_view(request, cluster["uuid"]) | {"csr": given["csr"], "pem": pem}, 201)
+
+
+@router.patch("/{cluster_id}", status_code=202)
+async def patch(request: Request, cluster_id: str) -> Response:
+    """New authorities. A body means nothing here, whatever it holds: clients send none, or an empty one."""
+    check_query(request, ())
+    return json_response({"uuid": await rotate_ca(deps_of(request), context_of(request), cluster_id)}, 202)
 
 
 def _view(request: Request, cluster_id: str) -> dict[str, Any]:

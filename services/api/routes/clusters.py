@@ -10,13 +10,17 @@ from services.api.deps import deps_of
 from services.api.errors import bad_request
 from services.api.fields import boolean, integer
 from services.api.idempotency import read_key, replay
+from services.api.microversion import ROLLBACK
 from services.api.paging import ARGUMENTS, read_page
+from services.api.patch import read_for
 from services.api.queries import list_clusters, one_cluster
 from services.api.rendering import base_url, empty_response, json_response
 from services.api.usecases.client_config import DEFAULT_HOURS, MAX_HOURS, client_config
+from services.api.usecases.cluster_patch import RULES
 from services.api.usecases.create_cluster import accept, prepare
 from services.api.usecases.delete_cluster import delete_cluster
 from services.api.usecases.plan_cluster import plan
+from services.api.usecases.update_cluster import update_cluster
 from services.api.views.clusters import full, reduced
 from shared.db.models import Cluster
 
@@ -92,6 +96,17 @@ async def config(request: Request, cluster_id: str) -> Response:
 async def no_detail_of_one(request: Request, cluster_id: str) -> Response:
     """Magnum answers 400 here, because the URL looks like one that exists."""
     raise bad_request(f"There is no detail of one cluster; GET /v1/clusters/{cluster_id[:100]} has it all")
+
+
+@router.patch("/{cluster_id}", status_code=202)
+async def patch(request: Request, cluster_id: str) -> Response:
+    deps, context = deps_of(request), context_of(request)
+    check_query(request, ("rollback",) if context.version >= ROLLBACK else ())
+    asked = request.query_params.get("rollback")
+    rollback = None if asked is None else boolean("rollback", asked)
+    row, changes = await read_for(request, RULES, lambda: one_cluster(deps.reader, context.scope_project, cluster_id))
+    await update_cluster(deps, context, row, changes, rollback=rollback)
+    return json_response({"uuid": row["uuid"]}, 202)
 
 
 @router.delete("/{cluster_id}", status_code=204)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query, read_json, read_object
+from services.api.bodies import check_query, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.federation_queries import list_federations, one_federation
 from services.api.fields import boolean
 from services.api.paging import ARGUMENTS, read_page
-from services.api.patch import read_patch
+from services.api.patch import read_for
 from services.api.rendering import base_url, empty_response, json_response
 from services.api.usecases import federations
+from services.api.usecases.federation_patch import RULES
 from services.api.views.federations import full, reduced
 from shared.db.models import Federation
 
@@ -68,8 +69,9 @@ async def patch(request: Request, federation_id: str) -> Response:
     check_query(request, ("rollback",))
     boolean("rollback", request.query_params.get("rollback", "false"))
     deps, context = deps_of(request), context_of(request)
-    changes = read_patch(await read_json(request, patch=True))
-    row = await one_federation(deps.reader, context.scope_project, federation_id)
+    row, changes = await read_for(
+        request, RULES, lambda: one_federation(deps.reader, context.scope_project, federation_id)
+    )
     await federations.update_federation(deps, context, row, changes)
     return json_response({"uuid": row["uuid"]}, 202)
 

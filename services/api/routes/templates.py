@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query, read_json, read_object
+from services.api.bodies import check_query, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.idempotency import read_key, replay
 from services.api.paging import ARGUMENTS, read_page
-from services.api.patch import read_patch
+from services.api.patch import read_for
 from services.api.queries import list_templates, one_template
 from services.api.rendering import base_url, empty_response, json_response
 from services.api.usecases import templates
+from services.api.usecases.template_patch import RULES
 from services.api.views.templates import full
 from shared.db.models import ClusterTemplate
 
@@ -71,8 +72,7 @@ async def get_one(request: Request, template_id: str) -> Response:
 async def patch(request: Request, template_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
-    changes = read_patch(await read_json(request, patch=True))
-    row = await one_template(deps.reader, context.scope_project, template_id)
+    row, changes = await read_for(request, RULES, lambda: one_template(deps.reader, context.scope_project, template_id))
     return json_response(await templates.update_template(deps, context, row, changes, base_url(request)))
 
 

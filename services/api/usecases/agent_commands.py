@@ -14,8 +14,10 @@ from sqlalchemy import func, select, update
 from services.api.deps import Deps
 from services.api.errors import not_found
 from services.api.wakeups import happens
+from shared.db.engine import notify
 from shared.db.models import Node, NodeCommand
 from shared.operations.commands import make_due
+from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
 
 _MAX_OUTPUT = 16384
 
@@ -64,3 +66,5 @@ async def finish_command(deps: Deps, node_id: str, command_id: str, *, ok: bool,
             cluster_id = await session.scalar(select(Node.cluster_id).where(Node.uuid == node_id))
             assert cluster_id is not None
             await make_due(session, cluster_id)
+            # No event tells of a command; without this a runner would see its end at the next poll.
+            await notify(session, OPERATIONS_CHANNEL)

@@ -24,12 +24,11 @@ from services.api.reader import Row
 from services.api.usecases.cluster_fields import FIELDS, complete
 from services.api.usecases.cluster_quota import check_quota_early, take_quota
 from services.api.usecases.cluster_rows import cluster_row, nodegroup_rows, specs
+from services.api.usecases.exceeded_quotas import note_exceeded_quotas
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.drivers.base import Driver
 from shared.drivers.registry import find_driver, supported_types
-from shared.events.catalog import QuotaExceeded
-from shared.events.log import emit
 from shared.operations.nodes import plan_nodes
 from shared.operations.start import start_operation
 
@@ -91,7 +90,7 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
         ApiError: 403 when another request took the last place of the project's quota.
     """
     if prepared.problems:
-        await _note_exceeded_quotas(deps, context, prepared)
+        await note_exceeded_quotas(deps, context.project_id, prepared.needed, prepared.found.quotas)
         raise refusal(prepared.problems)
     settings = deps.settings
     answer = {"uuid": prepared.uuid}
@@ -119,20 +118,6 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
         )
         await remember(session, key, 202, answer)
     return answer
-
-
-async def _note_exceeded_quotas(deps: Deps, context: Context, prepared: Prepared) -> None:
-    """An event per quota that is too small: whoever watches a project's quotas wants to know before its users ask."""
-    quotas = prepared.found.quotas
-    short = {
-        name: number for name, number in prepared.needed.items() if name in quotas and quotas[name].short_of(number)
-    }
-    if not short:
-        return
-    async with deps.db.transaction() as session:
-        for name, number in short.items():
-            data = QuotaExceeded(resource=name, limit=quotas[name].limit, wanted=quotas[name].used + number)
-            await emit(session, "quota.exceeded.v1", data, project_id=context.project_id)
 
 
 async def _template(deps: Deps, context: Context, ident: str) -> Row:

@@ -11,9 +11,9 @@ from typing import Any
 
 from services.api.errors import ApiError, bad_request, invalid_field
 from services.api.fields import strings
-from services.api.patch import Change, literal
+from services.api.patch import Change, Rules, literal
 
-_INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id"})
+RULES = Rules(literals=frozenset({"properties"}))
 _FIXED = frozenset({"name", "hostcluster_id", "status", "status_reason"})
 
 
@@ -33,8 +33,6 @@ def membership(changes: list[Change]) -> list[Membership]:
     """
     steps: list[Membership] = []
     for change in changes:
-        if change.attribute in _INTERNAL:
-            raise bad_request(f"'{change.path}' is an internal attribute and can not be updated")
         if change.attribute in _FIXED:
             raise bad_request(f"cannot change federation property(ies) {change.attribute}.")
         if change.attribute == "member_ids" and change.key is None:
@@ -60,7 +58,7 @@ def patched_properties(properties: dict[str, Any], changes: list[Change]) -> dic
 
 def _membership(change: Change) -> Membership:
     if change.op == "replace":
-        return Membership("replace", strings("member_ids", literal("member_ids", change.value)))
+        return Membership("replace", strings("member_ids", literal(change.value, [change.item()])))
     if change.value is None:
         return Membership("replace", [])
     if not isinstance(change.value, str):
@@ -78,7 +76,7 @@ def _properties(properties: dict[str, Any], change: Change) -> dict[str, Any]:
         raise bad_request(f"The attribute {change.path} has existed, please use 'replace' operation instead.")
     if change.op == "remove":
         return {}
-    value = literal("properties", change.value)
+    value = literal(change.value, [change.item()])
     if not isinstance(value, dict):
         raise invalid_field("properties", change.value, "Value should be a dictionary")
     return value

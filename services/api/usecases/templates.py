@@ -23,7 +23,7 @@ from services.api.preflight import Problem, refusal
 from services.api.reader import Row
 from services.api.usecases.create_cluster import require_driver
 from services.api.usecases.template_fields import COLUMNS, DEFAULTS, FIELDS, check_values
-from services.api.usecases.template_patch import apply_changes, may_change_referenced
+from services.api.usecases.template_patch import changed_template, may_change_referenced
 from services.api.views.templates import full
 from shared.cloud.base import Cloud
 from shared.cloud.types import Image
@@ -72,7 +72,7 @@ async def create_template(
 async def update_template(deps: Deps, context: Context, found: Row, changes: list[Change], base: str) -> dict[str, Any]:
     """Apply a patch to a template the caller may see; returns its full view."""
     deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
-    new = apply_changes(dict(found), changes)
+    new = changed_template(dict(found), changes)
     check_values(new)
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(
         context, "clustertemplate:publish"

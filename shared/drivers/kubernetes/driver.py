@@ -23,7 +23,7 @@ from shared.drivers.base import (
     SecretKind,
     Template,
 )
-from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, members, shape, shard, upgrade
+from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, label_changes, members, shape, shard, upgrade
 from shared.drivers.kubernetes.labels import read_labels
 
 
@@ -108,6 +108,9 @@ class KubernetesUbuntuDriver:
     def container_version(self, cluster: ClusterSpec) -> str | None:
         # containerd comes from the distribution, so only a node can say which one it got.
         return None
+
+    def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return label_changes.problems(cluster, labels)
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return upgrade.problems(cluster, labels)

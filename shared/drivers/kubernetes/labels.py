@@ -27,6 +27,8 @@ from shared.drivers.kubernetes.label_types import (
 )
 
 DEFAULT_VERSION = "v1.34.2"
+# Magnum's names of the pod network, by the CNI they are used with.
+POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 
 
 class Labels(BaseModel):
@@ -125,7 +127,7 @@ def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) ->
 
 def _pod_network(labels: Mapping[str, str]) -> dict[str, str]:
     """Magnum names the pod network after the CNI; either name is taken."""
-    for name in ("calico_ipv4pool", "flannel_network_cidr"):
+    for name in POD_NETWORK_LABELS:
         if name in labels:
             return {"pods_network_cidr": labels[name]}
     return {}

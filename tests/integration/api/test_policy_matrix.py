@@ -71,6 +71,10 @@ class Row:
 NEW_TEMPLATE = {"coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
 PUBLIC, NODE = Row(everybody(200)), Row(everybody(401))
 ZONE = {"dns-zone": "example.com."}
+NODE_COUNT = [{"op": "replace", "path": "/node_count", "value": 2}]
+TAGS = [{"op": "replace", "path": "/tags", "value": "x"}]
+PROPERTIES = [{"op": "replace", "path": "/properties", "value": "{'dns-zone': 'example.com.'}"}]
+MIN_COUNT = [{"op": "replace", "path": "/min_node_count", "value": 1}]
 # fmt: off
 MATRIX = {
     "GET /": PUBLIC, "GET /v1": PUBLIC, "GET /healthcheck": PUBLIC, "GET /livez": PUBLIC, "GET /readyz": PUBLIC,
@@ -83,16 +87,26 @@ MATRIX = {
     "GET /v1/clusters": Row(lists()), "GET /v1/clusters/detail": Row(lists()),
     "POST /v1/clusters": Row((401, 401, 404, 404, 403, 202, 202), {"cluster_template_id": "{template_id}"}),
     "GET /v1/clusters/{cluster_id}": Row(reads()),
+    "PATCH /v1/clusters/{cluster_id}": Row(changes(202), NODE_COUNT),
     "DELETE /v1/clusters/{cluster_id}": Row(changes(204)),
+    "POST /v1/clusters/{cluster_id}/actions/resize": Row(changes(202), {"node_count": 2}),
+    "POST /v1/clusters/{cluster_id}/actions/upgrade": Row(changes(202), {"cluster_template": "{template_id}"}),
     "GET /v1/clusters/{cluster_id}/detail": Row(with_token(400)),
     # 409: allowed, but the cluster has no address and no keys yet.
     "GET /v1/clusters/{cluster_id}/config": Row(reads(409)),
     "GET /v1/clusters/{cluster_id}/nodes": Row(reads()), "GET /v1/clusters/{cluster_id}/nodes/{node_id}": Row(reads()),
     "GET /v1/clusters/{cluster_id}/nodegroups": Row(reads()),
     "GET /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(reads()),
+    "POST /v1/clusters/{cluster_id}/nodegroups": Row(changes(202), {"name": "more"}),
+    "PATCH /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(changes(202), MIN_COUNT),
+    "DELETE /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(changes(204)),
     "GET /v1/clusters/{cluster_id}/operations": Row(reads()),
     # The reader did not make the cluster, so its certificates are not his.
     "GET /v1/certificates/{cluster_id}": Row((401, 401, 404, 404, 403, 409, 409)),
+    # The driver cannot rotate authorities yet, and says so to those who may ask.
+    "PATCH /v1/certificates/{cluster_id}": Row(changes(400)),
+    # An administrator of another project is not enough here, as in Magnum.
+    "PATCH /v1/credentials/{cluster_id}": Row((401, 401, 404, 403, 403, 202, 404)),
     "POST /v1/certificates": Row(
         (401, 401, 400, 400, 403, 409, 409), {"cluster_uuid": "{cluster_id}", "csr": "no request"}
     ),
@@ -100,7 +114,7 @@ MATRIX = {
     "GET /v1/clustertemplates": Row(lists()), "GET /v1/clustertemplates/detail": Row(lists()),
     "POST /v1/clustertemplates": Row(creates(201), NEW_TEMPLATE),
     "GET /v1/clustertemplates/{template_id}": Row(reads()),
-    "PATCH /v1/clustertemplates/{template_id}": Row(changes(200), {"tags": "x"}),
+    "PATCH /v1/clustertemplates/{template_id}": Row(changes(200), TAGS),
     "DELETE /v1/clustertemplates/{template_id}": Row(changes(204)),
 
     "GET /v1/operations": Row(lists()), "GET /v1/operations/{operation_id}": Row(reads()),
@@ -113,7 +127,7 @@ MATRIX = {
         (401, 401, 404, 403, 403, 202, 202), {"hostcluster_id": "{cluster_id}", "properties": ZONE}
     ),
     "GET /v1/federations/{federation_id}": Row(reads()),
-    "PATCH /v1/federations/{federation_id}": Row(changes(202), {"properties": ZONE}),
+    "PATCH /v1/federations/{federation_id}": Row(changes(202), PROPERTIES),
     "DELETE /v1/federations/{federation_id}": Row(changes(204)),
 
     "GET /v1/quotas": Row(admins(200)), "POST /v1/quotas": Row(admins(201), {"project_id": "{new_project}"}),
@@ -182,9 +196,19 @@ async def world(api: Api) -> dict[str, str]:
 
 
 def filled(value: Any, things: dict[str, str]) -> Any:
+    if isinstance(value, list):
+        return value
     if isinstance(value, dict):
         return {key: filled(item, things) for key, item in value.items()}
     return value.format(**things) if isinstance(value, str) else value
+
+
+NEEDS_A_BUILT_CLUSTER = ("/nodegroups", "/actions/", "/credentials/", "PATCH /v1/certificates/", "PATCH /v1/clusters/")
+
+
+async def sql(api: Api, statement: str, things: dict[str, str]) -> None:
+    async with api.deps.db.transaction() as session:
+        await session.execute(text(statement), things)
 
 
 async def prepare(api: Api, route: str, things: dict[str, str]) -> None:
@@ -193,6 +217,18 @@ async def prepare(api: Api, route: str, things: dict[str, str]) -> None:
         api.deps.closing = True  # a stream ends when the process stops, and with it the test
     if route == "GET /v1/quotas/{project_id}/{resource}":
         things["project_id"] = "p1"
+    if route.startswith("DELETE") and "nodegroups" in route:
+        await sql(api, "UPDATE nodegroups SET is_default = false WHERE uuid = :nodegroup_id", things)
+    if any(part in route for part in NEEDS_A_BUILT_CLUSTER) and not route.startswith("GET"):
+        await sql(
+            api, "UPDATE operations SET state = 'succeeded', finished_at = now() WHERE cluster_id = :cluster_id", things
+        )
+        await sql(
+            api,
+            "UPDATE clusters SET status = 'CREATE_COMPLETE', api_address = 'https://192.0.2.1:6443', "
+            'base_outputs = \'{"api_address": "192.0.2.1"}\' WHERE uuid = :cluster_id',
+            things,
+        )
     if route.endswith("/retry"):
         async with api.deps.db.transaction() as session:
             query = text("UPDATE operations SET state = 'failed', finished_at = now() WHERE uuid = :operation")

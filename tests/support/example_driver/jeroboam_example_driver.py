@@ -20,8 +20,8 @@ from shared.drivers.base import (
     NodeAction,
     NodegroupSpec,
     NodeSpec,
-    Removal,
     NotYet,
+    Removal,
     Secret,
     SecretKind,
     Template,
@@ -117,6 +117,9 @@ class ExampleDriver:
 
     def container_version(self, cluster: ClusterSpec) -> str | None:
         return None
+
+    def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return []
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return [] if labels.get("version", "1.0") >= self.coe_version(cluster) else ["label version: it is older"]

@@ -1,0 +1,23 @@
+"""/v1/credentials"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from services.api.bodies import check_query
+from services.api.context import context_of
+from services.api.deps import deps_of
+from services.api.microversion import CREDENTIALS, require
+from services.api.rendering import json_response
+from services.api.usecases.rotate import rotate_credentials
+
+router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
+
+
+@router.patch("/{cluster_id}", status_code=202)
+async def patch(request: Request, cluster_id: str) -> Response:
+    """New credentials for the cluster's add-ons; there is no body."""
+    deps, context = deps_of(request), context_of(request)
+    require(context.version, CREDENTIALS, "patch")
+    check_query(request, ())
+    return json_response({"uuid": await rotate_credentials(deps, context, cluster_id)}, 202)

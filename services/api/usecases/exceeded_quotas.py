@@ -1,0 +1,27 @@
+"""An event per quota of the cloud that is too small for a request.
+
+Rule: whoever watches a project's quotas wants to know before its users ask, so the event is stored although the request
+is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.api.deps import Deps
+from shared.cloud.types import QuotaLine
+from shared.events.catalog import QuotaExceeded
+from shared.events.log import emit
+
+
+async def note_exceeded_quotas(
+    deps: Deps, project_id: str, needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]
+) -> None:
+    """Emit `quota.exceeded` for each of `quotas` that cannot give what is needed of it."""
+    short = {name: number for name, number in needed.items() if name in quotas and quotas[name].short_of(number)}
+    if not short:
+        return
+    async with deps.db.transaction() as session:
+        for name, number in short.items():
+            data = QuotaExceeded(resource=name, limit=quotas[name].limit, wanted=quotas[name].used + number)
+            await emit(session, "quota.exceeded.v1", data, project_id=project_id)

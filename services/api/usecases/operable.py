@@ -1,0 +1,73 @@
+"""Whether an operation can be asked of a cluster at all, and the one way of starting it.
+
+Rule: what the driver cannot do and what the cluster is not ready for is refused here, for every kind alike; that only
+one operation of a cluster is live is Postgres's to hold, and said here in Magnum's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.context import Context
+from services.api.deps import Deps
+from services.api.errors import bad_request
+from services.api.reader import Row
+from shared.db.models import Cluster
+from shared.domain.errors import Conflict
+from shared.domain.states import OperationKind
+from shared.drivers.base import Driver
+from shared.drivers.registry import get_driver
+from shared.operations.start import start_operation
+
+_BEING_CREATED = "CREATE_IN_PROGRESS"
+
+
+def require_operation(found: Row, kind: OperationKind) -> Driver:
+    """The cluster's driver, when it can do `kind` to this cluster.
+
+    Raises:
+        ApiError: 400 that tells what to do instead, where there is something.
+    """
+    driver = get_driver(found["driver"])
+    if kind not in driver.operations:
+        raise bad_request(f"{kind.value.replace('_', ' ').capitalize()} is not supported by driver {driver.name}.")
+    if found["status"] != _BEING_CREATED and (found["status"] == "CREATE_FAILED" or not found["base_outputs"]):
+        raise bad_request(
+            f"Cluster {found['name']} was never created completely: retry its create operation, or delete it."
+        )
+    return driver
+
+
+async def start(
+    session: AsyncSession,
+    deps: Deps,
+    context: Context,
+    cluster: Cluster,
+    kind: OperationKind,
+    *,
+    params: Mapping[str, Any] | None = None,
+    nodegroup_ids: Sequence[str] | None = None,
+) -> None:
+    """Queue an operation in the caller's transaction, with the cluster's own deadline.
+
+    Raises:
+        ApiError: 400 when another one is live.
+    """
+    minutes = cluster.create_timeout or deps.settings.create_timeout_minutes
+    try:
+        await start_operation(
+            session,
+            cluster=cluster,
+            kind=kind,
+            user_id=context.user_id,
+            request_id=context.request_id,
+            params=params,
+            timeout=timedelta(minutes=minutes),
+            nodegroup_ids=nodegroup_ids,
+        )
+    except Conflict as error:
+        raise bad_request(str(error)) from None
