@@ -81,6 +81,29 @@ def create(
 
 
 @app.command()
+def resize(
+    context: typer.Context,
+    cluster: Name,
+    node_count: Annotated[int, typer.Argument(min=0, help="how many nodes there shall be")],
+    nodegroup: Annotated[str | None, typer.Option(help="name or UUID; else the default workers")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="a node that goes in any case; may be repeated")] = None,
+    wait: Wait = False,
+) -> None:
+    """Give a nodegroup more or fewer nodes. Asked during another resize, it changes where that one ends."""
+    with failures_as_words():
+        api = options(context).api()
+        body: dict[str, Any] = {"node_count": node_count}
+        if nodegroup:
+            body["nodegroup"] = nodegroup
+        if remove:
+            body["nodes_to_remove"] = remove
+        uuid = api.post(f"/v1/clusters/{cluster}/actions/resize", body)["uuid"]
+        print(f"Request to resize cluster {cluster} has been accepted.")
+        if wait:
+            _watch_to_success(api, uuid)
+
+
+@app.command()
 def delete(
     context: typer.Context,
     cluster: Name,

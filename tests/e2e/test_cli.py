@@ -82,6 +82,12 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
     assert "--force" in refused
     jeroboam(sandbox, f"cluster config one --dir {tmp_path} --force")
 
+    workers = [node["name"] for node in as_json(sandbox, "cluster nodes one") if node["role"] == "worker"]
+    assert "resize succeeded" in jeroboam(sandbox, f"cluster resize one 3 --remove {workers[0]} --wait")
+    resized = [node["name"] for node in as_json(sandbox, "cluster nodes one") if node["role"] == "worker"]
+    assert len(resized) == 3
+    assert set(workers) - set(resized) == {workers[0]}
+
     assert "delete succeeded" in jeroboam(sandbox, "cluster delete one --wait")
     assert as_json(sandbox, "cluster list") == []
 
