@@ -16,7 +16,7 @@ from shared.bus.topology import DEAD, PROVISIONER, QUEUES
 from shared.db.engine import Database
 from shared.domain.errors import NotFound
 from shared.domain.states import NodeState, OperationKind
-from shared.events.catalog import NodeChanged
+from shared.events.catalog import NodeChanged, StackChanged
 from shared.events.dead_letters import list_dead_letters, replay
 from shared.events.envelope import to_message
 from shared.events.log import emit
@@ -91,8 +91,11 @@ async def test_rubbish_is_a_dead_letter(database: Database, message: Message) ->
     assert await Handlers(database, lambda: None)(message) is Verdict.DEAD
 
 
-async def test_an_event_about_the_cluster_makes_its_operation_due(database: Database) -> None:
-    await lived(database, events=1)
+async def test_heats_word_about_the_cluster_makes_its_operation_due(database: Database) -> None:
+    uuid = await lived(database, events=1)
+    async with database.transaction() as session:
+        data = StackChanged(stack_id="s", stack_name="n", status="CREATE_COMPLETE")
+        await emit(session, "stack.changed.v1", data, project_id="p1", cluster=uuid)
     leases = Leases(database, ["create"], seconds=60)
     before = await leases.seconds_to_next()
     handlers = Handlers(database, lambda: None)
