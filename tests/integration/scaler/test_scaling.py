@@ -55,9 +55,8 @@ async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
 class View:
     """One cluster, seen from all sides."""
 
-    def __init__(self, client: Client, scale: Scaling, clouds: OpenStackCloudFactory, cluster: str) -> None:
+    def __init__(self, client: Client, clouds: OpenStackCloudFactory, cluster: str) -> None:
         self.client = client
-        self.scale = scale
         self.clouds = clouds
         self.cluster = cluster
 
@@ -86,13 +85,8 @@ class View:
         return {names[stack.name]: stack.id for stack in listed if stack.name in names}
 
     async def group(self, name: str = WORKERS) -> dict[str, Any]:
-        """A nodegroup's row."""
-        async with self.scale.database.transaction() as session:
-            row = await session.execute(
-                text("SELECT * FROM nodegroups WHERE cluster_id = :cluster AND name = :name"),
-                {"cluster": self.cluster, "name": name},
-            )
-            return dict(row.mappings().one())
+        found: dict[str, Any] = await self.client.get(f"/v1/clusters/{self.cluster}/nodegroups/{name}")
+        return found
 
     async def told(self, word: str) -> list[dict[str, Any]]:
         """The data of all events of one type, e.g. `node.removed`."""
@@ -122,13 +116,13 @@ class View:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def made(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> AsyncIterator[Any]:
+async def made(client: Client, clouds: OpenStackCloudFactory) -> AsyncIterator[Any]:
     """Makes clusters of so many workers; deletes them at the end."""
     views: list[View] = []
 
     async def make(name: str, workers: int) -> View:
         cluster = await client.create(name, node_count=workers)
-        views.append(View(client, scale, clouds, cluster))
+        views.append(View(client, clouds, cluster))
         assert await views[-1].settled() == "CREATE_COMPLETE"
         return views[-1]
 
@@ -192,10 +186,12 @@ async def test_to_none_and_back(made: Any, scale: Scaling) -> None:
     await view.is_whole(1)
 
 
-async def test_the_nodes_that_were_named_go(made: Any, scale: Scaling) -> None:
+async def test_the_nodes_that_were_named_go(made: Any) -> None:
     view = await made("named", 4)
     nodes = await view.nodes()
-    await scale.resize(view.cluster, 3, remove=[nodes[0]["uuid"], nodes[2]["uuid"]])
+    body = {"node_count": 3, "nodes_to_remove": [nodes[0]["server_id"], nodes[2]["uuid"]]}
+    asked = await view.client.call("POST", f"/v1/clusters/{view.cluster}/actions/resize", json=body)
+    assert asked.status_code == 202, asked.text
     assert await view.settled() == "UPDATE_COMPLETE"
     await view.is_whole(1, 3, 4)
 
@@ -270,7 +266,7 @@ async def test_a_failed_create_goes_on_as_a_resize(
     client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
 ) -> None:
     await faults(no_valid_host=["worker-1$"])
-    view = View(client, scale, clouds, await client.create("crooked", node_count=3))
+    view = View(client, clouds, await client.create("crooked", node_count=3))
     assert await view.settled() == "CREATE_FAILED"
     await scale.resize(view.cluster, 2)
     assert await view.settled() == "UPDATE_COMPLETE"
@@ -285,7 +281,7 @@ async def test_without_a_master_nobody_is_waited_for(
     client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
 ) -> None:
     await faults(no_valid_host=["master-0$"])
-    view = View(client, scale, clouds, await client.create("headless", node_count=1))
+    view = View(client, clouds, await client.create("headless", node_count=1))
     assert await view.settled() == "CREATE_FAILED"
     await scale.resize(view.cluster, 2)
     assert await view.settled() == "UPDATE_FAILED"
@@ -300,7 +296,7 @@ async def test_a_cluster_without_a_network_is_told_to_retry_its_create(
     client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
 ) -> None:
     await faults(quota=["^jeroboam-[0-9a-f-]{36}"])
-    view = View(client, scale, clouds, await client.create("baseless"))
+    view = View(client, clouds, await client.create("baseless"))
     assert await view.settled() == "CREATE_FAILED"
     await scale.resize(view.cluster, 4)
     assert await view.settled() == "UPDATE_FAILED"
@@ -336,15 +332,20 @@ async def test_a_server_that_will_not_go_fails_the_resize_and_a_retry_ends_it(
 
 async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> None:
     view = await made("grouped", 1)
-    group = await scale.add_group(view.cluster, "gpu", 2)
+    groups = f"/v1/clusters/{view.cluster}/nodegroups"
+    asked = await view.client.call("POST", groups, json={"name": "gpu", "node_count": 2})
+    assert asked.status_code == 202, asked.text
     assert (await view.group("gpu"))["status"] == "CREATE_IN_PROGRESS"
     assert (await view.shown())["status"] == "UPDATE_IN_PROGRESS"
     assert await view.settled() == "UPDATE_COMPLETE"
     assert (await view.group("gpu"))["status"] == "CREATE_COMPLETE"
     await view.is_whole(0, 1, group="gpu")
 
-    await scale.change_group(view.cluster, "gpu", node_labels={"tier": "gold"})
-    assert await view.settled() == "UPDATE_COMPLETE"
+    for path, value in (("/node_labels", "{'tier': 'gold'}"), ("/min_node_count", "1")):
+        change = [{"op": "replace", "path": path, "value": value}]
+        asked = await view.client.call("PATCH", f"{groups}/gpu", json=change)
+        assert asked.status_code == 202, asked.text
+        assert await view.settled() == "UPDATE_COMPLETE"
     async with scale.database.transaction() as session:
         rows = await session.execute(
             text(
@@ -354,15 +355,13 @@ async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> 
             {"cluster": view.cluster},
         )
         assert [tuple(row) for row in rows] == [("tier=gold", True, "master")]
-    await scale.change_group(view.cluster, "gpu", min_node_count=1)
-    assert await view.settled() == "UPDATE_COMPLETE"
 
-    await scale.delete_group(view.cluster, "gpu")
+    asked = await view.client.call("DELETE", f"{groups}/gpu")
+    assert asked.status_code == 204, asked.text
     assert (await view.group("gpu"))["status"] == "DELETE_IN_PROGRESS"
     assert await view.settled() == "UPDATE_COMPLETE"
     await view.is_whole(0)
-    async with scale.database.transaction() as session:
-        assert await session.scalar(text("SELECT count(*) FROM nodegroups WHERE uuid = :id"), {"id": group}) == 0
+    assert (await view.client.call("GET", f"{groups}/gpu")).status_code == 404
     assert await view.stacks("gpu") == {}
     types = [event["type"] for event in await view.client.events(view.cluster)]
     for verb in ("create", "update", "delete"):
@@ -370,7 +369,7 @@ async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> 
 
 
 async def test_a_delete_overtakes_a_resize(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> None:
-    view = View(client, scale, clouds, await client.create("cut-short", node_count=1))
+    view = View(client, clouds, await client.create("cut-short", node_count=1))
     assert await view.settled() == "CREATE_COMPLETE"
     await scale.resize(view.cluster, 5)
     await asyncio.sleep(1)
