@@ -141,8 +141,10 @@ def literal(value: Any, items: list[dict[str, Any]]) -> Any:
             pass
         try:
             return ast.literal_eval(value)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        except SyntaxError as error:
             problem = error
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            problem = "malformed node or string"  # Python's own sentence goes on with an address in memory
     raise _not_applied(items, problem)
 
 
