@@ -175,6 +175,28 @@ async def test_up_over_a_shards_edge_and_down_again(made: Any, scale: Scaling) -
     await view.is_whole(0, 7)
 
 
+async def test_a_shard_is_changed_by_one_update_however_many_nodes_go(
+    made: Any, scale: Scaling, sandbox: Sandbox
+) -> None:
+    async def changes() -> dict[str, int]:
+        """Calls that change a stack, by method."""
+        async with httpx.AsyncClient(trust_env=False) as http:
+            lines = (await http.get(f"http://127.0.0.1:{sandbox.layout.cloud_port}/requests")).json()["requests"]
+        found = {"POST": 0, "PUT": 0, "DELETE": 0}
+        for line in lines:
+            # The short path is answered with a redirect to the full one.
+            if line["service"] == "orchestration" and line["method"] in found and line["status"] < 300:
+                found[line["method"]] += line["count"]
+        return found
+
+    view = await made("thrifty", 6)
+    before = await changes()
+    await scale.resize(view.cluster, 1)
+    assert await view.settled() == "UPDATE_COMPLETE"
+    after = await changes()
+    assert {method: after[method] - before[method] for method in after} == {"POST": 0, "PUT": 1, "DELETE": 1}
+
+
 async def test_to_none_and_back(made: Any, scale: Scaling) -> None:
     view = await made("hollow", 1)
     await scale.resize(view.cluster, 0)
