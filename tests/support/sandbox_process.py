@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+
+from sandbox.layout import Layout, service_environment
 
 BIN = Path(sys.executable).parent
 READY_SECONDS = 120
@@ -55,6 +58,16 @@ class SandboxProcess:
         """What a user's other terminal has after the printed `export` line."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("OS_")}
         return kept | {"OS_CLIENT_CONFIG_FILE": self.clouds_file, "OS_CLOUD": "jeroboam", "SHELL": "/bin/sh"}
+
+    def service_environment(self) -> dict[str, str]:
+        """What an operator's shell has, who works on the sandbox's database."""
+        directory = Path(self.clouds_file).parent
+        found = re.search(r"Database +(\S+)", self.output)
+        assert found, self.output
+        saved = json.loads((directory / "sandbox.json").read_text())
+        ports = (saved["postgres_port"], saved["cloud_port"], saved["api_port"])
+        layout = Layout(directory, *ports, {}, saved["secret_key"])
+        return {"PATH": os.environ["PATH"], **service_environment(layout, found[1])}
 
     def run(self, command: str, *, seconds: float = 180, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         """A line as a user would paste it."""
