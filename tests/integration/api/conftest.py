@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ async def issue_token(openstack: TestCloud, user: str, project: str) -> str:
         answer = await client.post(f"{openstack.auth_url}/auth/tokens", json=body)
     assert answer.status_code == 201, answer.text
     return answer.headers["X-Subject-Token"]
+
+
+@pytest.fixture
+async def spent_token(openstack: TestCloud, deps: Deps) -> str:
+    """A token of project `demo` that Keystone gave, that was good, and whose time is over."""
+    tokens = openstack.cloud.tokens
+    tokens.seconds, usual = 2, tokens.seconds
+    token = await issue_token(openstack, "demo", "demo")
+    tokens.seconds = usual
+    while await deps.clouds.validate_token(token) is not None:
+        await asyncio.sleep(0.1)
+    return token
 
 
 @pytest.fixture
