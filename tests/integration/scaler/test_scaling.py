@@ -232,6 +232,16 @@ async def test_a_resize_during_a_resize_is_followed(made: Any, scale: Scaling) -
     assert (await view.client.operations(view.cluster))[0]["uuid"] == operations[-1]
 
 
+async def test_a_resize_asked_during_a_create_follows_it(client: Client, clouds: OpenStackCloudFactory) -> None:
+    view = View(client, clouds, await client.create("hasty", node_count=1))
+    asked = await client.call("POST", f"/v1/clusters/{view.cluster}/actions/resize", json={"node_count": 3})
+    assert asked.status_code == 202, asked.text
+    assert await view.settled() == "UPDATE_COMPLETE"
+    await view.is_whole(0, 1, 2)
+    assert [found["kind"] for found in await client.operations(view.cluster)] == ["resize", "create"]
+    await view.vanishes()
+
+
 async def test_a_failed_resize_is_retried_and_builds_only_what_failed(made: Any, scale: Scaling, faults: Any) -> None:
     view = await made("patient", 2)
     await faults(no_valid_host=["worker-3$"])
@@ -260,7 +270,7 @@ async def test_a_failed_resize_is_followed_by_one_down_to_what_works(made: Any, 
     await scale.resize(view.cluster, 5)
     assert await view.settled() == "UPDATE_FAILED"
     # The operation ended with the stack that failed; the nodes of the other one are still on their way.
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while {(await view.nodes())[index]["state"] for index in (2, 3)} != {"failed"} or (
             (await view.nodes())[4]["state"] != "joined"
         ):
