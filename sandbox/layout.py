@@ -103,6 +103,10 @@ def service_environment(layout: Layout, database_url: str) -> dict[str, str]:
         "JEROBOAM_PUBLIC_URL": layout.api_url,
         "JEROBOAM_API_PORT": str(layout.api_port),
         "JEROBOAM_SECRET_KEYS": json.dumps([layout.secret_key]),
+        # Nobody fetches it: a simulated node has no network of pods.
+        "JEROBOAM_CNI_MANIFESTS": json.dumps(
+            dict.fromkeys(("calico", "cilium"), "https://mirror.example.org/cni.yaml")
+        ),
         "JEROBOAM_CLOUD__AUTH_URL": layout.auth_url,
         "JEROBOAM_CLOUD__USERNAME": "jeroboam",
         "JEROBOAM_CLOUD__PASSWORD": PASSWORD,

@@ -91,6 +91,7 @@ class ClusterSpec:
     https_proxy: str | None = None
     no_proxy: str | None = None
     insecure_registry: str | None = None
+    cni_manifest_url: str | None = None  # the operator's, for a network driver that is not built in
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     service_host: str = Field(default="127.0.0.1", description="where a service's health and metrics listen")
     service_port: int = Field(default=0, ge=0, le=65535, description="0: no health endpoint")
 
+    cni_manifests: dict[str, str] = Field(
+        default={}, description="network driver -> URL of a manifest, for clusters that bring none of their own"
+    )
     nodes_per_stack: int = Field(default=50, ge=1, le=200)
     stack_concurrency: int = Field(default=8, ge=1, description="stacks sent to Heat at once by one operation")
     create_timeout_minutes: int = Field(default=60, ge=1, description="deadline when the user gives none")

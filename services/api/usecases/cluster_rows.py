@@ -6,6 +6,7 @@ thing renamed or a template changed later changes nothing about this cluster.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from services.api.context import Context
@@ -21,8 +22,15 @@ DEFAULT_WORKER = "default-worker"
 _BEFORE_START = "CREATE_IN_PROGRESS"
 
 
-def cluster_spec(uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found) -> ClusterSpec:
-    """The resolved snapshot. `found` has everything that was asked for."""
+def cluster_spec(
+    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
+) -> ClusterSpec:
+    """The resolved snapshot.
+
+    Args:
+        found: has everything that was asked for.
+        manifests: the operator's, by network driver.
+    """
     servers = template["dns_nameserver"] or ""
     return ClusterSpec(
         uuid=uuid,
@@ -48,11 +56,12 @@ def cluster_spec(uuid: str, project_id: str, values: dict[str, Any], template: R
         https_proxy=template["https_proxy"],
         no_proxy=template["no_proxy"],
         insecure_registry=template["insecure_registry"],
+        cni_manifest_url=manifests.get(values["labels"].get("network_driver") or template["network_driver"] or ""),
     )
 
 
 def specs(
-    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found
+    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
 ) -> tuple[ClusterSpec, list[NodegroupSpec]]:
     """What a driver judges before anything is stored."""
     assert found.image is not None
@@ -69,17 +78,14 @@ def specs(
         )
         for name, role, count, flavor in _groups(values)
     ]
-    return cluster_spec(uuid, project_id, values, template, found), groups
+    return cluster_spec(uuid, project_id, values, template, found, manifests), groups
 
 
-def cluster_row(
-    context: Context, uuid: str, values: dict[str, Any], template: Row, driver: Driver, found: Found
-) -> Cluster:
+def cluster_row(context: Context, spec: ClusterSpec, values: dict[str, Any], template: Row, driver: Driver) -> Cluster:
     """The cluster's row; `start_operation` sets its status again, with its event."""
-    spec = cluster_spec(uuid, context.project_id, values, template, found)
     columns = {name: value for name, value in values.items() if name not in ("node_count", "master_count")}
     return Cluster(
-        uuid=uuid,
+        uuid=spec.uuid,
         project_id=context.project_id,
         user_id=context.user_id,
         cluster_template_id=template["uuid"],

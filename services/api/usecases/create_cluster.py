@@ -7,7 +7,6 @@ commits, the cluster's status is CREATE_IN_PROGRESS and the work is Postgres's t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from services.api.context import Context
@@ -24,10 +23,11 @@ from services.api.reader import Row
 from services.api.usecases.cluster_fields import FIELDS, complete
 from services.api.usecases.cluster_quota import check_quota_early, take_quota
 from services.api.usecases.cluster_rows import cluster_row, nodegroup_rows, specs
+from services.api.usecases.deadlines import deadline
 from services.api.usecases.exceeded_quotas import note_exceeded_quotas
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.drivers.base import Driver
+from shared.drivers.base import ClusterSpec, Driver
 from shared.drivers.registry import find_driver, supported_types
 from shared.operations.nodes import plan_nodes
 from shared.operations.start import start_operation
@@ -37,7 +37,7 @@ from shared.operations.start import start_operation
 class Prepared:
     """A request that was understood and checked; `problems` is empty when it may be accepted."""
 
-    uuid: str
+    spec: ClusterSpec | None  # None where there are problems
     values: dict[str, Any]
     template: Row
     driver: Driver
@@ -70,17 +70,16 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
     found = await fetch(deps.clouds.for_token(context.token, context.project_id), wanted)
     problems = judge(wanted, found)
     driver = _driver(template, found)
-    uuid = new_id()
-    needed: dict[str, int] = {}
+    spec: ClusterSpec | None = None
     if not problems:
-        spec, groups = specs(uuid, context.project_id, values, template, found)
+        spec, groups = specs(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
         problems = [Problem(400, text) for text in driver.problems(spec, groups)]
         # A driver cannot count with labels it has just called wrong.
         needed = demand(wanted, found, {} if problems else driver.needs(spec, groups))
     else:
         needed = demand(wanted, found, {})
     problems += judge_quotas(needed, found.quotas)
-    return Prepared(uuid, values, template, driver, found, needed, problems)
+    return Prepared(spec, values, template, driver, found, needed, problems)
 
 
 async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | None) -> dict[str, str]:
@@ -93,12 +92,11 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
         await note_exceeded_quotas(deps, context.project_id, prepared.needed, prepared.found.quotas)
         raise refusal(prepared.problems)
     settings = deps.settings
-    answer = {"uuid": prepared.uuid}
+    assert prepared.spec is not None
+    answer = {"uuid": prepared.spec.uuid}
     async with deps.db.transaction() as session:
         await take_quota(session, deps, context.project_id)
-        cluster = cluster_row(
-            context, prepared.uuid, prepared.values, prepared.template, prepared.driver, prepared.found
-        )
+        cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
         session.add(cluster)
         await session.flush()
         groups = nodegroup_rows(cluster, prepared.values, prepared.found)
@@ -106,7 +104,6 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
         await session.flush()
         for group in groups:
             await plan_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
-        minutes = cluster.create_timeout or settings.create_timeout_minutes
         await start_operation(
             session,
             cluster=cluster,
@@ -114,7 +111,7 @@ async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | No
             user_id=context.user_id,
             request_id=context.request_id,
             params={"node_count": prepared.values["node_count"], "master_count": prepared.values["master_count"]},
-            timeout=timedelta(minutes=minutes),
+            timeout=deadline(settings, cluster, OperationKind.CREATE),
         )
         await remember(session, key, 202, answer)
     return answer

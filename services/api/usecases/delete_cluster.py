@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import not_found
 from services.api.reader import Row
+from services.api.usecases.deadlines import deadline
+from shared.domain.states import OperationKind
 from shared.operations.commands import request_delete
 from shared.operations.locks import lock_cluster
 
@@ -24,5 +24,5 @@ async def delete_cluster(deps: Deps, context: Context, found: Row) -> None:
             cluster=cluster,
             user_id=context.user_id,
             request_id=context.request_id,
-            timeout=timedelta(minutes=deps.settings.delete_timeout_minutes),
+            timeout=deadline(deps.settings, cluster, OperationKind.DELETE),
         )

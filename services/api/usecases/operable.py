@@ -7,7 +7,6 @@ one operation of a cluster is live is Postgres's to hold, and said here in Magnu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,6 +15,7 @@ from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import bad_request
 from services.api.reader import Row
+from services.api.usecases.deadlines import deadline
 from shared.db.models import Cluster
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
@@ -57,7 +57,6 @@ async def start(
     Raises:
         ApiError: 400 when another one is live.
     """
-    minutes = cluster.create_timeout or deps.settings.create_timeout_minutes
     try:
         await start_operation(
             session,
@@ -66,7 +65,7 @@ async def start(
             user_id=context.user_id,
             request_id=context.request_id,
             params=params,
-            timeout=timedelta(minutes=minutes),
+            timeout=deadline(deps.settings, cluster, kind),
             nodegroup_ids=nodegroup_ids,
         )
     except Conflict as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +9,7 @@ from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import conflict, not_found
 from services.api.reader import Row
+from services.api.usecases.deadlines import deadline
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
 from shared.operations.commands import cancel_operation, retry_operation
@@ -26,13 +25,8 @@ async def retry(deps: Deps, context: Context, found: Row) -> None:
     deps.policy.check(context, "operation:retry", project_id=found["project_id"], user_id=found["user_id"])
     async with deps.db.transaction() as session:
         cluster, operation = await _locked(session, found)
-        settings = deps.settings
-        minutes = cluster.create_timeout or settings.create_timeout_minutes
-        if operation.kind == OperationKind.DELETE:
-            minutes = settings.delete_timeout_minutes
-        await retry_operation(
-            session, operation, cluster, request_id=context.request_id, timeout=timedelta(minutes=minutes)
-        )
+        timeout = deadline(deps.settings, cluster, OperationKind(operation.kind))
+        await retry_operation(session, operation, cluster, request_id=context.request_id, timeout=timeout)
 
 
 async def cancel(deps: Deps, context: Context, found: Row) -> None:

@@ -104,7 +104,7 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "CRI_SOCKET": kubeadm.CRI_SOCKET,
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
-        "CNI_MANIFEST_URL": labels.cni_manifest_url or "",
+        "CNI_MANIFEST_URL": labels.cni_manifest_url or _operators_cni(context, labels),
         "POST_INSTALL_MANIFEST_URL": labels.post_install_manifest_url or "",
     }
     cluster = context.cluster
@@ -115,6 +115,11 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
             "no_proxy": _no_proxy(context, labels),
         }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+
+
+def _operators_cni(context: BootstrapContext, labels: Labels) -> str:
+    """The manifest the operator has for what is not built in; flannel is."""
+    return "" if labels.network_driver == "flannel" else context.cluster.cni_manifest_url or ""
 
 
 def _no_proxy(context: BootstrapContext, labels: Labels) -> str:

@@ -142,7 +142,7 @@ def label_problems(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None)
         names = (".".join(map(str, line["loc"])) for line in error.errors())
         return [f"label {name}: {what}" for name, what in zip(names, said, strict=True)]
     problems = []
-    if labels.network_driver != "flannel" and labels.cni_manifest_url is None:
+    if labels.network_driver != "flannel" and not (labels.cni_manifest_url or cluster.cni_manifest_url):
         problems.append(
             f"label cni_manifest_url: network driver {labels.network_driver} is installed from your own manifest; "
             "give its URL, or take network driver flannel, which is built in"

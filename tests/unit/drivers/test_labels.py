@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from shared.drivers.base import Bootstrap
 from shared.drivers.kubernetes import driver
 from shared.drivers.kubernetes.labels import read_labels
-from tests.support.driver_cases import make_case
+from tests.support.driver_cases import Case, make_case
 
 # All of Magnum's own label names, with a value a template of it might carry.
 MAGNUM = (
@@ -122,3 +123,24 @@ def test_a_nodegroups_labels_go_before_the_clusters() -> None:
 def test_zones_go_round() -> None:
     labels = read_labels(make_case(driver).with_labels(availability_zone="a, b,c").cluster)
     assert [labels.availability_zone(index) for index in range(4)] == ["a", "b", "c", "a"]
+
+
+def test_the_operators_manifest_stands_in_for_one_of_the_clusters_own() -> None:
+    case = make_case(driver, "octavia").with_labels(network_driver="calico")
+    (problem,) = driver.problems(case.cluster, case.groups)
+    assert problem.startswith("label cni_manifest_url:")
+    operators = "https://mirror.example.org/calico.yaml"
+    case = case.with_cluster(cni_manifest_url=operators)
+    assert driver.problems(case.cluster, case.groups) == []
+    assert f"CNI_MANIFEST_URL={operators}\n" in environment(case)
+    own = case.with_labels(cni_manifest_url="https://mirror.example.org/own.yaml")
+    assert "CNI_MANIFEST_URL=https://mirror.example.org/own.yaml\n" in environment(own)
+    assert "CNI_MANIFEST_URL=''\n" in environment(case.with_labels(network_driver="flannel")), "flannel is built in"
+
+
+def environment(case: Case) -> str:
+    """The first master's node.env."""
+    found = driver.bootstrap(case.context(case.nodes[0]))
+    assert isinstance(found, Bootstrap)
+    (text,) = [file["content"] for file in found.files if file["path"].endswith("/node.env")]
+    return text
