@@ -2,128 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy import func, select, text, update
 
 from services.scaler.steps.choice import ensure_nodes_chosen
 from services.scaler.steps.drain import ensure_nodes_drained
 from services.scaler.steps.gone import ensure_nodes_gone
 from services.scaler.steps.labels import ensure_nodes_labelled
-from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup
 from shared.domain.errors import PermanentError
-from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.operations.nodes import plan_nodes
-from shared.operations.plan import Done, OperationView, Wait
-from shared.pki.sealing import Sealer, new_key
-from shared.runtime.settings import Settings
-from shared.steps.context import Context
-from tests.support.rows import make_cluster
-
-
-class Stage:
-    """A finished cluster of three masters and `workers` workers, and an operation on the workers."""
-
-    def __init__(self, context: Context, view: OperationView) -> None:
-        self.context = context
-        self.view = view
-
-    async def nodes(self) -> dict[str, Node]:
-        """Name's last two parts -> the row, e.g. `worker-2`."""
-        async with self.context.database.transaction() as session:
-            rows = await session.scalars(select(Node).order_by(Node.role, Node.index))
-            return {f"{row.role}-{row.index}": row for row in rows}
-
-    async def set(self, name: str, **columns: Any) -> None:
-        uuid = (await self.nodes())[name].uuid
-        async with self.context.database.transaction() as session:
-            await session.execute(update(Node).where(Node.uuid == uuid).values(**columns))
-
-    async def wish(self, count: int) -> None:
-        async with self.context.database.transaction() as session:
-            await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_count=count))
-
-    def after(self, step: str, done: Done | Wait) -> None:
-        assert isinstance(done, Done)
-        self.view = replace(self.view, outputs={**self.view.outputs, step: done.output})
-
-    async def chosen(self, count: int) -> Done:
-        await self.wish(count)
-        done = await ensure_nodes_chosen(self.context, self.view)
-        self.after("ensure_nodes_chosen", done)
-        assert isinstance(done, Done)
-        return done
-
-    async def commands(self) -> Sequence[NodeCommand]:
-        async with self.context.database.transaction() as session:
-            return list(await session.scalars(select(NodeCommand).order_by(NodeCommand.created_at)))
-
-    async def answer(self, *, ok: bool = True, output: str = "") -> None:
-        async with self.context.database.transaction() as session:
-            await session.execute(update(NodeCommand).values(ok=ok, output=output, finished_at=func.now()))
-
-    async def events(self, name: str) -> list[str]:
-        """Names of the nodes that events of a type are about."""
-        async with self.context.database.transaction() as session:
-            rows = await session.scalars(select(Event).where(Event.type.endswith(name)))
-            return sorted(row.data["name"].rsplit("-", 1)[1] for row in rows)
+from shared.operations.plan import Done, Wait
+from tests.support.scaler_stage import Stage, make_stage
 
 
 @pytest.fixture
 async def stage(database: Database, database_url: str) -> Stage:
-    async with database.transaction() as session:
-        cluster = await make_cluster(session, nodes=3)
-        cluster.stack_id, cluster.base_outputs = "base", {"network_id": "n"}
-        masters = (await session.scalars(select(Nodegroup))).one()
-        workers = Nodegroup(
-            uuid=new_id(),
-            cluster_id=cluster.uuid,
-            project_id="p1",
-            name="workers",
-            role="worker",
-            flavor_id="m1",
-            image_id="ubuntu",
-            node_count=5,
-            status="CREATE_COMPLETE",
-        )
-        session.add(workers)
-        await session.flush()
-        made = await plan_nodes(session, cluster, masters, 3, 2) + await plan_nodes(session, cluster, workers, 5, 2)
-        for node in made:
-            node.state, node.server_id, node.announced_at = "joined", f"server of {node.name}", datetime.now(UTC)
-    settings = Settings(
-        database_url=SecretStr(database_url),
-        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
-        secret_keys=[SecretStr(new_key())],
-        nodes_per_stack=2,
-        drain_timeout_seconds=60,
-    )
-    unused = cast(Any, None)
-    context = Context(settings, database, clouds=unused, stacks=unused, sealer=Sealer(settings.secret_keys))
-    view = OperationView(
-        uuid=new_id(),
-        kind=OperationKind.RESIZE.value,
-        cluster_id=cluster.uuid,
-        cluster_name="c",
-        project_id="p1",
-        user_id="u1",
-        params={},
-        created_at=datetime.now(UTC),
-        deadline_at=None,
-        retries=0,
-        revision=0,
-        nodegroup_ids=(workers.uuid,),
-        outputs={},
-    )
-    return Stage(context, view)
+    return await make_stage(database, database_url)
 
 
 def states(nodes: dict[str, Node]) -> dict[str, str]:
