@@ -6,6 +6,7 @@ import asyncio
 
 from services.monitor.handlers import DeadLetters
 from services.monitor.openstack import OpenStackEvents
+from services.monitor.overdue import watch
 from shared.bus import topology
 from shared.bus.notifications import NotificationListener
 from shared.runtime.logging import configure_logging
@@ -27,6 +28,7 @@ async def main() -> None:
                 OpenStackEvents(kernel.database),
             )
             kernel.spawn(listener.run(), "openstack notifications")
+        kernel.spawn(watch(kernel.database), "overdue operations")
         await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
 
 

@@ -1,0 +1,86 @@
+"""Operations whose deadline has passed while no service was there to say so.
+
+Rule: a terminal state is always reached, also while every process that could work on an operation is down. Whoever is
+at work is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its reason. It can
+be retried like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import Database
+from shared.db.models import Cluster, Operation
+from shared.domain.clock import utc_now
+from shared.operations.locks import lock_cluster
+from shared.operations.plan import Step
+from shared.operations.record import record_failed
+
+log = structlog.get_logger(__name__)
+LOOK_SECONDS = 30.0
+GRACE = timedelta(minutes=2)
+
+# Due and not taken, or taken by a process that is gone. The partial indexes of the runner serve this as well.
+_OVERDUE = text("""
+SELECT uuid, cluster_id FROM operations
+WHERE (CAST(:uuid AS text) IS NULL OR uuid = :uuid) AND deadline_at < now() - CAST(:grace AS interval) AND (
+    (state IN ('queued', 'waiting') AND next_attempt_at < now() - CAST(:grace AS interval))
+    OR (state = 'running' AND lease_until < now() - CAST(:grace AS interval)))
+ORDER BY deadline_at LIMIT 100
+""")
+
+
+class _Nobody:
+    """The plan of a service that is not there: it has nothing to add."""
+
+    kind = ""
+    steps: tuple[Step, ...] = ()
+    removes_cluster = False
+
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+        """Never called: nothing ends well here."""
+
+    async def failed(
+        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
+    ) -> dict[str, str]:
+        return {}
+
+
+async def watch(database: Database) -> None:
+    """Look now and then until cancelled."""
+    while True:
+        try:
+            await end_overdue(database)
+        except Exception as error:
+            log.warning("overdue.later", error=str(error))
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def end_overdue(database: Database) -> int:
+    """End every operation nobody has worked on since its deadline; how many there were."""
+    async with database.transaction() as session:
+        found = (await session.execute(_OVERDUE, {"grace": GRACE, "uuid": None})).all()
+    ended = 0
+    for operation_id, cluster_id in found:
+        ended += await _end(database, operation_id, cluster_id)
+    return ended
+
+
+async def _end(database: Database, operation_id: str, cluster_id: str) -> bool:
+    async with database.transaction() as session:
+        await lock_cluster(session, cluster_id)
+        # Asked again under the lock: a service may have come back in this moment.
+        still = (await session.execute(_OVERDUE, {"grace": GRACE, "uuid": operation_id})).first()
+        operation = await session.scalar(select(Operation).where(Operation.uuid == operation_id).with_for_update())
+        if still is None or operation is None:
+            return False
+        waited = f"; it was waiting: {operation.step_reason}" if operation.step_reason else ""
+        reason = f"deadline passed, and no service has worked on the {operation.kind}{waited}"
+        await record_failed(session, operation, _Nobody(), reason, utc_now())
+    log.error("operation.overdue", operation=operation_id, cluster=cluster_id)
+    return True
