@@ -16,6 +16,7 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup
 from shared.domain.errors import PermanentError
 from shared.domain.states import OperationKind
+from shared.drivers.kubernetes import members
 from shared.operations.plan import Done, Wait
 from tests.support.scaler_stage import Stage, make_stage
 
@@ -95,6 +96,25 @@ async def test_a_drain_is_sent_once_and_told_once(stage: Stage) -> None:
     async with stage.context.database.transaction() as session:
         rows = await session.scalars(select(Event.data["reason"].astext).where(Event.type.endswith("removed.v1")))
         assert sorted(rows) == ["drained", "not drained: a pod stays"]
+
+
+async def test_one_batch_that_is_through_waits_for_the_other_and_is_told_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "BATCH", 1)
+    await stage.chosen(3)
+    assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Wait)
+    first, second = await stage.commands()
+    async with stage.context.database.transaction() as session:
+        answered = update(NodeCommand).where(NodeCommand.id == first.id)
+        await session.execute(answered.values(ok=True, output="", finished_at=func.now()))
+    for _ in range(2):
+        assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Wait)
+    assert len(await stage.events("node.drained.v1")) == 1
+    await stage.answer()
+    assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Done)
+    assert await stage.events("node.drained.v1") == ["3", "4"]
+    assert second.node_id != first.node_id, "the masters share the work"
 
 
 async def test_a_drain_that_is_never_answered_holds_nobody(stage: Stage) -> None:
