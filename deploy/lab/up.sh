@@ -2,7 +2,7 @@
 # Bring up a real OpenStack on this machine's loopback, for `make test-openstack`.
 #
 # Keystone, Placement, Glance, Neutron, Nova (fake hypervisor) and Heat from Debian 12's own packages, with MariaDB,
-# RabbitMQ and memcached, without systemd, containers or agents. Idempotent: run it again after down.sh or after a
+# RabbitMQ and memcached, and a database of Magnum's; without systemd, containers or agents. Idempotent: run it again after down.sh or after a
 # half-finished run, and it does what is missing. All state, configuration included, lives in one directory;
 # outside it only the packages are installed.
 #
@@ -18,6 +18,7 @@ LAB=${1:-${TMPDIR:-/tmp}/jeroboam-lab}
 . "$HERE/lib/config.sh"
 . "$HERE/lib/config-compute.sh"
 . "$HERE/lib/databases.sh"
+. "$HERE/lib/magnum.sh"
 . "$HERE/lib/services.sh"
 
 require_root
@@ -38,12 +39,13 @@ seed identity "$HERE/seed/identity.py" "$AUTH" "$PASSWORD" "$REGION"
 phase "keystone, users, catalogue"
 wait_for_rabbitmq
 wait "$OTHERS" || fail "a schema could not be made; see $LOGS/db-*.log"
+make_magnum_database
 phase "schemas, rabbitmq"
 
 start_services
 wait_for_services
 phase "services answer"
-seed_always resources "$HERE/seed/resources.py" "$AUTH" "$PASSWORD" "$REGION" "$LAB" "$TRANSPORT"
+seed_always resources "$HERE/seed/resources.py" "$AUTH" "$PASSWORD" "$REGION" "$LAB" "$TRANSPORT" "$DB/magnum"
 phase "images, flavors, network, key pairs; compute and engine report up"
 
 cat <<X

@@ -56,8 +56,20 @@ def login(place: dict[str, Any], user: str, project: str | None) -> dict[str, st
 
 
 @pytest.fixture
-async def jeroboam(place: dict[str, Any]) -> AsyncIterator[str]:
-    """The API, the provisioner, the monitor and the nodes; yields the API's URL."""
+def jeroboam(processes: tuple[str, dict[str, str]]) -> str:
+    """The API's URL, with everything running."""
+    return processes[0]
+
+
+@pytest.fixture
+def settings(processes: tuple[str, dict[str, str]]) -> dict[str, str]:
+    """JEROBOAM_* as the processes have it."""
+    return processes[1]
+
+
+@pytest.fixture
+async def processes(place: dict[str, Any]) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """All of Jeroboam's processes and the nodes."""
     assert bindable(PORT), f"port {PORT} is taken"
     directory = await asyncio.to_thread(lambda: Path(tempfile.mkdtemp(prefix="jeroboam-real-")))
     directory.chmod(0o711)  # PostgreSQL runs unprivileged where we are root
@@ -88,7 +100,7 @@ async def jeroboam(place: dict[str, Any]) -> AsyncIterator[str]:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
             for url in urls:
                 await until_ready(client, url)
-        yield layout.api_url
+        yield layout.api_url, environment
     finally:
         await asyncio.gather(*(child.stop() for child in children))
         await postgres.stop()

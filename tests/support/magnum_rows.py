@@ -12,6 +12,7 @@ import sys
 
 from magnum import objects
 from magnum.common import context as magnum_context
+from magnum.common import exception
 from magnum.conductor.handlers.common import cert_manager
 from magnum.conf import CONF
 
@@ -90,7 +91,10 @@ def main(configuration: str, project: str, user: str, stack: str, *, create_tabl
             stack_id=stack,
             status="CREATE_COMPLETE",
         ).create()
-    objects.Quota(context, project_id=project, resource="Cluster", hard_limit=7).create()
+    try:
+        objects.Quota(context, project_id=project, resource="Cluster", hard_limit=7).create()
+    except exception.QuotaAlreadyExists:
+        pass  # from an earlier run on the same database
     objects.Federation(
         context,
         name="both",

@@ -2,7 +2,7 @@
 PACKAGES="rabbitmq-server mariadb-server memcached curl
  keystone glance-api placement-api nova-api nova-conductor nova-scheduler nova-compute
  neutron-server heat-api heat-engine uwsgi-core uwsgi-plugin-python3
- python3-pymysql python3-memcache python3-openstacksdk"
+ magnum-common python3-pymysql python3-memcache python3-openstacksdk"
 
 install_packages() {
   local package missing=() guard=

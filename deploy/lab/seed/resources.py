@@ -1,7 +1,7 @@
 """Images, flavors, the external network and key pairs; waits for the compute host and Heat's engine; writes the files
 that clients and tests read.
 
-Usage: resources.py AUTH_URL PASSWORD REGION DIRECTORY
+Usage: resources.py AUTH_URL PASSWORD REGION DIRECTORY BROKER MAGNUM_DATABASE
 """
 
 import json
@@ -26,6 +26,7 @@ auth_url, password, region = sys.argv[1:4]
 directory = Path(sys.argv[4])
 # oslo.messaging calls AMQP by its broker's name.
 broker = sys.argv[5].replace("rabbit://", "amqp://", 1)
+magnum_database = sys.argv[6]
 
 
 def connect(user, project):
@@ -114,6 +115,7 @@ def write_files(projects):
         "password": password,
         "domain": "Default",
         "notifications": broker,
+        "magnum": {"configuration": str(directory / "etc/magnum.conf"), "database": magnum_database},
         "names": {
             "flavor": "m1.small",
             "impossible_flavor": "m1.impossible",
