@@ -1,0 +1,53 @@
+"""The API on a real port, at the address that a simulated cloud's catalogue names; services' work is done by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from sqlalchemy import func, update
+
+from sandbox.openstack.config import CloudConfig
+from services.api.app import create_app
+from services.api.deps import Deps
+from shared.db.models import Cluster, Nodegroup, Operation
+from shared.domain.states import LIVE, OperationState
+from shared.drivers.registry import find_driver
+from shared.pki.cluster_secrets import ensure_cluster_secrets
+
+
+def cloud_config(port: int) -> CloudConfig:
+    """A quick cloud whose catalogue says the API is on that port."""
+    return CloudConfig(scale=0.1, agents=False, container_infra_url=f"http://127.0.0.1:{port}/v1")
+
+
+@asynccontextmanager
+async def served(deps: Deps, port: int) -> AsyncIterator[Deps]:
+    """The API while the block lasts."""
+    config = uvicorn.Config(create_app(deps), host="127.0.0.1", port=port, log_config=None, lifespan="on")
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    while not server.started:
+        assert not serving.done()
+        await asyncio.sleep(0.01)
+    try:
+        yield deps
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def finish(deps: Deps, cluster: str, status: str = "CREATE_COMPLETE") -> None:
+    """What a service would have done by now: the live operation ended well, keys and an address are there."""
+    driver = find_driver("kubernetes", "ubuntu", "vm")
+    assert driver is not None
+    await ensure_cluster_secrets(deps.db, deps.sealer, cluster_id=cluster, cluster_name="c1", kinds=driver.secrets)
+    async with deps.db.transaction() as session:
+        live = (Operation.cluster_id == cluster, Operation.state.in_(LIVE))
+        ended = {"state": OperationState.SUCCEEDED, "finished_at": func.now(), "lease_token": None, "lease_until": None}
+        await session.execute(update(Operation).where(*live).values(ended))
+        address = {"api_address": "https://203.0.113.7:6443", "base_outputs": {"api_address": "203.0.113.7"}}
+        await session.execute(update(Cluster).where(Cluster.uuid == cluster).values(status=status, **address))
+        await session.execute(update(Nodegroup).where(Nodegroup.cluster_id == cluster).values(status=status))
