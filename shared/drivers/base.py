@@ -195,6 +195,8 @@ class Driver(Protocol):
     ) -> Template:
         """The HOT of one shard: every node written out, resources `node-<index>` (server) and `port-<index>`.
 
+        Whatever else a node has is named `<kind>-<index>` too: a shard is changed by editing the template Heat holds.
+
         Args:
             user_data: node uuid -> the server's user data.
             base_outputs: the base stack's outputs.
