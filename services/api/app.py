@@ -40,6 +40,7 @@ from services.api.routes import (
     system,
     templates,
 )
+from services.api.routing_errors import answered_by_name, is_known, refused_by_name
 from services.api.translation import translated
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
@@ -117,16 +118,20 @@ async def _answer(request: Request, error: Exception) -> Response:
     refusal = translated(error)
     if refusal.status >= 500:
         log.error("request.failed", status=refusal.status, error=str(error), exc_info=refusal.status == 500)
-    return error_response(request.scope, refusal)
+    return error_response(request.scope, refusal, routing=refusal.status == 406)
 
 
 async def _answer_routing(request: Request, error: Exception) -> Response:
     """No such URL or method; the latter names all there are, since several routes may share a path."""
     refusal = translated(error)
+    if refusal.status == 404 and is_known(request.scope["path"]):
+        refusal = ApiError(405, "Method Not Allowed")
+    if (named := refused_by_name(request.method, request.scope["path"])) is not None:
+        return error_response(request.scope, named)
     if refusal.status == 405:
-        scope, router = request.scope, request.app.router
-        found = next(route for route in router.routes if route.matches(scope)[0] is not Match.NONE)
-        here = [route for route in router.routes if getattr(route, "path", None) == getattr(found, "path", None)]
+        scope = request.scope
+        here = [route for route in request.app.router.routes if route.matches(scope)[0] is not Match.NONE]
         allowed = {method for route in here for method in getattr(route, "methods", None) or ()}
+        allowed |= answered_by_name(scope["path"])
         refusal.headers["Allow"] = ", ".join(sorted(allowed))
     return error_response(request.scope, refusal, routing=True)

@@ -8,7 +8,7 @@ syntax error.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,20 +20,24 @@ _PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patc
 _NOT_JSON = "Request is not in valid JSON format"
 
 
-async def read_json(request: Request, *, patch: bool = False) -> Any:
-    """The parsed body.
+async def read_json(request: Request, argument: str, *, patch: bool = False) -> Any:
+    """The parsed body, which must not be null or nothing at all.
 
     Args:
+        argument: Magnum's name of it.
         patch: the media types of patches are accepted beside `application/json`.
 
     Raises:
         ApiError: 413 too large, 415 another media type, 400 no JSON.
     """
-    return parse_json(request, await read_body(request), patch=patch)
+    raw = await read_body(request)
+    body = _parsed(request, raw, patch=patch) if raw.strip() else None
+    if body is None:
+        raise missing_argument(argument)
+    return body
 
 
-def parse_json(request: Request, raw: bytes, *, patch: bool = False) -> Any:
-    """What `raw`, the request's body, says; the same refusals as `read_json`."""
+def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
     media = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media and media != "application/json" and not (patch and media in _PATCH_TYPES):
         raise ApiError(415, f"Unknown mimetype: {request.headers['content-type'][:100]}")
@@ -43,25 +47,28 @@ def parse_json(request: Request, raw: bytes, *, patch: bool = False) -> Any:
         raise bad_request(_NOT_JSON) from None
 
 
-async def read_object(request: Request) -> dict[str, Any]:
-    """The parsed body, which must be a JSON object."""
-    body = await read_json(request)
+async def read_object(request: Request, argument: str) -> dict[str, Any]:
+    """The parsed body, which must be a JSON object.
+
+    Args:
+        argument: Magnum's name of it, for the refusal when there is none.
+    """
+    body = await read_json(request, argument)
     if not isinstance(body, dict):
         raise bad_request(_NOT_JSON)
     return body
 
 
-async def read_argument(request: Request, argument: str) -> dict[str, Any]:
-    """As `read_object`; without any body the refusal names the argument, as Magnum's does."""
+async def read_nothing(request: Request) -> None:
+    """For requests that have no body; clients send an empty one, or an empty object."""
     raw = await read_body(request)
     if not raw.strip():
-        raise missing_argument(argument)
-    body = parse_json(request, raw)
-    if body is None:
-        raise missing_argument(argument)
+        return
+    body = _parsed(request, raw)
     if not isinstance(body, dict):
-        raise bad_request(_NOT_JSON)
-    return body
+        raise bad_request("Request must be a JSON dict")
+    if body:
+        raise _unknown(body)
 
 
 async def read_body(request: Request) -> bytes:
@@ -82,9 +89,15 @@ async def read_body(request: Request) -> bytes:
 
 def check_query(request: Request, allowed: Collection[str]) -> None:
     """400 when the query holds an argument the route does not know, as Magnum answers."""
-    for name in request.query_params:
-        if name not in allowed:
-            raise bad_request(f'Unknown argument: "{name[:100]}"')
+    given = request.query_params.multi_items()
+    if unknown := {name for name, _ in given if name not in allowed}:
+        raise _unknown(unknown)
+    if len(given) > len(request.query_params):
+        raise bad_request("Each argument can be given once")
+
+
+def _unknown(names: Iterable[str]) -> ApiError:
+    return bad_request(f'Unknown argument: "{", ".join(sorted(names))[:200]}"')
 
 
 def _too_large() -> ApiError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_ECHO = 200
+_ECHO = 1000
 
 
 class ApiError(Exception):

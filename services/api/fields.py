@@ -40,7 +40,7 @@ class Field:
         schema: its JSON Schema, for the OpenAPI document.
         mandatory: missing or null is a 400.
         read_only: giving it is a 400.
-        ignored: giving it changes nothing.
+        ignored: giving it changes nothing, but it must be of the right form.
     """
 
     name: str
@@ -64,8 +64,6 @@ def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
     parsed: Json = {}
     for each in fields:
         value = body.get(each.name)
-        if each.ignored:
-            continue
         if value is None:
             if each.mandatory:
                 raise invalid_field(each.name, None, "Mandatory field missing.")
@@ -73,9 +71,11 @@ def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
         if each.read_only:
             raise invalid_field(each.name, value, "Cannot set read only field.")
         try:
-            parsed[each.name] = each.parse(each.name, value)
+            read = each.parse(each.name, value)
         except Misread as error:
             raise invalid_field(argument, body, error.why) from None
+        if not each.ignored:
+            parsed[each.name] = read
     return parsed
 
 
@@ -85,13 +85,13 @@ def storable(value: str) -> bool:
 
 
 def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None) -> Parser:
-    """Text of a length; numbers are taken as their text."""
+    """Text of a length."""
     compiled = re.compile(pattern) if pattern else None
 
     def parse(name: str, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise invalid_field(name, value, f"Wrong type. Expected '<class 'str'>', got '{type(value)}'")
-        text = str(value)
+        if not isinstance(value, str):
+            raise invalid_field(name, value, "Value should be string")
+        text = value
         if not storable(text):
             raise invalid_field(name, ascii(text), "Value holds characters that cannot be stored")
         if len(text) < shortest:
@@ -151,7 +151,7 @@ def one_of(*choices: str) -> Parser:
 def labels(name: str, value: Any) -> dict[str, str]:
     """A flat mapping; values become text."""
     if not isinstance(value, Mapping):
-        raise invalid_field(name, value, f"Wrong type. Expected '<class 'dict'>', got '{type(value)}'")
+        raise Misread(name, value, f"Value not a valid dict: {str(value)[:100]}")
     parsed: dict[str, str] = {}
     for key, item in value.items():
         if isinstance(item, bool | int | float | str):
@@ -159,16 +159,25 @@ def labels(name: str, value: Any) -> dict[str, str]:
             if storable(text) and storable(str(key)) and len(str(key)) <= 255:
                 parsed[str(key)] = text
                 continue
-        raise invalid_field(name, {key: item}, "A label is a name and a string, number or boolean")
+        expected = "(<class 'str'>, <class 'int'>, <class 'bool'>, <class 'float'>)"
+        raise invalid_field(name, {key: item}, f"Wrong type. Expected '{expected}', got '{type(item)}'")
     return parsed
 
 
 def strings(name: str, value: Any) -> list[str]:
     """A list of texts."""
     if not isinstance(value, list):
-        raise invalid_field(name, value, f"Wrong type. Expected '<class 'list'>', got '{type(value)}'")
+        raise Misread(name, value, f"Value not a valid list: {str(value)[:100]}")
+    for item in value:
+        if not isinstance(item, str):
+            raise invalid_field(name, value, f"Wrong type. Expected '<class 'str'>', got '{type(item)}'")
     parse = string(shortest=0, longest=1024)
     return [parse(name, item) for item in value]
+
+
+def strings_or_null(name: str, value: Any) -> list[str]:
+    """A list of texts; nulls in it mean nothing."""
+    return strings(name, [item for item in value if item is not None] if isinstance(value, list) else value)
 
 
 def anything(_name: str, value: Any) -> Any:

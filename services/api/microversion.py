@@ -36,8 +36,9 @@ _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})\Z", re.ASCII)
 class UnsupportedVersion(ApiError):
     """A well-formed version we do not speak; its body differs from all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, version: Microversion) -> None:
         super().__init__(406, "Requested microversion is unsupported")
+        self.version = version
 
 
 def negotiate(header: str | None) -> Microversion:
@@ -67,7 +68,7 @@ def _parse(text: str) -> Microversion:
         raise not_acceptable(f"Invalid value for {HEADER} header")
     version = (int(match[1]), int(match[2]))
     if not MIN <= version <= MAX:
-        raise UnsupportedVersion
+        raise UnsupportedVersion(version)
     return version
 
 
@@ -75,16 +76,14 @@ def text(version: Microversion) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def headers(effective: Microversion | None) -> list[tuple[bytes, bytes]]:
-    """Response headers of everything under /v1; `effective` is None where none was agreed."""
-    found = [
+def headers(effective: Microversion) -> list[tuple[bytes, bytes]]:
+    """Response headers of everything under /v1 that a route answered."""
+    return [
         (b"openstack-api-minimum-version", f"{SERVICE} {text(MIN)}".encode()),
         (b"openstack-api-maximum-version", f"{SERVICE} {text(MAX)}".encode()),
         (b"vary", HEADER.encode()),
+        (b"openstack-api-version", f"{SERVICE} {text(effective)}".encode()),
     ]
-    if effective is not None:
-        found.append((b"openstack-api-version", f"{SERVICE} {text(effective)}".encode()))
-    return found
 
 
 def unsupported_response() -> Response:

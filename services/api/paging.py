@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from services.api.errors import bad_request, invalid_field
+from services.api.errors import ApiError, bad_request, invalid_field
 from services.api.identifiers import as_uuid
 
 ARGUMENTS = ("marker", "limit", "sort_key", "sort_dir")
@@ -76,7 +76,7 @@ def read_page(request: Request, *, columns: Collection[str], max_limit: int, mar
     return Page(
         limit=_limit(query.get("limit"), max_limit),
         marker=_marker(query.get("marker")) if marked_by == "uuid" else _number(query.get("marker")),
-        sort_key=_sort_key(query.get("sort_key", "id"), columns),
+        sort_key=_sort_key(query.get("sort_key") or "id", columns),
         sort_dir=_sort_dir(query.get("sort_dir", "asc")),
         marked_by=marked_by,
     )
@@ -87,7 +87,7 @@ def _limit(value: str | None, highest: int) -> int:
         return highest
     digits = value.strip().removeprefix("-").removeprefix("+")
     if not (digits.isascii() and digits.isdigit()):
-        raise invalid_field("limit", value, "Value should be an integer")
+        raise _no_number("limit", value)
     if value.strip().startswith("-") or not digits.strip("0"):
         raise bad_request("Limit must be positive")
     # Python refuses to read thousands of digits; so many mean "all" anyway.
@@ -95,20 +95,26 @@ def _limit(value: str | None, highest: int) -> int:
 
 
 def _marker(value: str | None) -> str | None:
-    if not value:
+    if value is None:
         return None
     marker = as_uuid(value)
     if marker is None:
-        raise bad_request(f"Expected a uuid but received {value[:100]}.")
+        why = f"unable to convert to uuid. Error: Expected a uuid but received {value[:100]}."
+        raise invalid_field("marker", value, why)
     return marker
 
 
 def _number(value: str | None) -> str | None:
-    if not value:
+    if value is None:
         return None
     if not value.isascii() or not value.isdigit() or len(value) > 18:
-        raise invalid_field("marker", value, "Value should be an integer")
+        raise _no_number("marker", value)
     return str(int(value))
+
+
+def _no_number(name: str, value: str) -> ApiError:
+    why = f"unable to convert to int. Error: invalid literal for int() with base 10: {value[:100]!r}"
+    return invalid_field(name, value, why)
 
 
 def _sort_key(value: str, columns: Collection[str]) -> str:

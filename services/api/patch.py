@@ -18,7 +18,7 @@ import jsonpatch
 from starlette.requests import Request
 
 from services.api.bodies import read_json
-from services.api.errors import ApiError, bad_request, invalid_field, missing_argument
+from services.api.errors import ApiError, bad_request, invalid_field
 from services.api.fields import storable
 from services.api.reader import Row
 
@@ -72,7 +72,7 @@ async def read_for(request: Request, rules: Rules, find: Callable[[], Awaitable[
     Raises:
         ApiError: 400 for a malformed patch, then whatever `find` raises.
     """
-    body = await read_json(request, patch=True)
+    body = await read_json(request, "patch", patch=True)
     changes = read_patch(body, rules)
     try:
         return await find(), changes
@@ -92,8 +92,6 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
     Raises:
         ApiError: 400 when an operation is malformed or touches what it may not.
     """
-    if body is None:
-        raise missing_argument("patch")
     if isinstance(body, dict):
         changes = [_merged(str(name), value) for name, value in body.items()]
     elif isinstance(body, list):

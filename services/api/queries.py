@@ -87,6 +87,11 @@ async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str
 
 
 async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
+    """A nodegroup by uuid, name or, as Magnum has it, number."""
+    if ident.isascii() and ident.isdigit() and len(ident) < 19:
+        row = await reader.row(f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.id = $2", cluster_id, int(ident))
+        if row is not None:
+            return row
     return await one_named(
         reader,
         f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.",

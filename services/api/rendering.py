@@ -18,6 +18,7 @@ from services.api.errors import ApiError
 
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
+UNVERSIONED = "jeroboam.unversioned"
 
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -34,8 +35,11 @@ def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> R
 
     Args:
         scope: the ASGI scope, for its Accept header.
-        routing: the URL or method is at fault; Magnum leaves code, title and detail of these empty.
+        routing: the URL, method or version is at fault; Magnum leaves code, title and detail of these empty, and
+            says nothing of versions in the headers.
     """
+    if routing:
+        scope[UNVERSIONED] = True
     title = error.detail.split(".", 1)[0]
     if _wants_problem(scope):
         problem = {"type": "about:blank", "title": title, "status": error.status, "detail": error.detail}

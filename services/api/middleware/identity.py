@@ -18,7 +18,7 @@ from services.api.context import KEY, Context
 from services.api.errors import ApiError
 from services.api.middleware.request_scope import REQUEST_ID
 from services.api.policy import Policy
-from services.api.rendering import error_response
+from services.api.rendering import UNVERSIONED, error_response
 from services.api.translation import translated
 from shared.cloud.base import CloudFactory
 from shared.cloud.types import Identity as Caller
@@ -50,7 +50,7 @@ class Identity:
         path = scope["path"]
         if path in _PUBLIC or path.startswith(_NODES):
             version = microversion.MIN if path == "/v1" else None
-            await self.app(scope, receive, _with_version(send, version) if version else send)
+            await self.app(scope, receive, _with_version(scope, send, _HEADERS[version]) if version else send)
             return
         request = Request(scope)
         try:
@@ -64,14 +64,15 @@ class Identity:
         try:
             version = microversion.negotiate(request.headers.get(microversion.HEADER))
             scope[KEY] = self._context(scope, request, caller, version)
-        except microversion.UnsupportedVersion:
-            await microversion.unsupported_response()(scope, receive, _with_version(send, None))
+        except microversion.UnsupportedVersion as error:
+            asked = microversion.headers(error.version)
+            await microversion.unsupported_response()(scope, receive, _with_version(scope, send, asked))
             return
         except ApiError as error:
-            await error_response(scope, error)(scope, receive, _with_version(send, None))
+            await error_response(scope, error, routing=error.status == 406)(scope, receive, send)
             return
         structlog.contextvars.bind_contextvars(user_id=caller.user_id, project_id=caller.project_id)
-        await self.app(scope, receive, _with_version(send, version))
+        await self.app(scope, receive, _with_version(scope, send, _HEADERS[version]))
 
     async def _caller(self, request: Request) -> Caller | None:
         token = request.headers.get("x-auth-token", "")
@@ -102,18 +103,13 @@ class Identity:
         return Response(json.dumps(body), 401, headers=self._challenge, media_type="application/json")
 
 
-def _with_version(send: Send, version: microversion.Microversion | None) -> Send:
-    extra = _HEADERS[version]
-
+def _with_version(scope: Scope, send: Send, extra: list[tuple[bytes, bytes]]) -> Send:
     async def send_with_version(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] == "http.response.start" and UNVERSIONED not in scope:
             message["headers"] = [*message.get("headers", ()), *extra]
         await send(message)
 
     return send_with_version
 
 
-_HEADERS: dict[microversion.Microversion | None, list[tuple[bytes, bytes]]] = {
-    (1, minor): microversion.headers((1, minor)) for minor in range(1, microversion.MAX[1] + 1)
-}
-_HEADERS[None] = microversion.headers(None)
+_HEADERS = {(1, minor): microversion.headers((1, minor)) for minor in range(1, microversion.MAX[1] + 1)}

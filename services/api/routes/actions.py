@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query, read_argument
+from services.api.bodies import check_query, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.errors import bad_request
@@ -23,7 +23,7 @@ async def resize(request: Request, cluster_id: str) -> Response:
     require(context.version, RESIZE, "resize")
     check_query(request, ())
     argument = "cluster_resize_req"
-    body = parse_body(await read_argument(request, argument), resize_cluster.FIELDS, argument)
+    body = parse_body(await read_object(request, argument), resize_cluster.FIELDS, argument)
     resize_cluster.refuse_zero(context, body["node_count"])
     row = await one_cluster(deps.reader, context.scope_project, cluster_id)
     await resize_cluster.resize_cluster(deps, context, row, body)
@@ -36,7 +36,7 @@ async def upgrade(request: Request, cluster_id: str) -> Response:
     require(context.version, RESIZE, "upgrade")
     check_query(request, ())
     argument = "cluster_upgrade_req"
-    body = parse_body(await read_argument(request, argument), upgrade_cluster.FIELDS, argument)
+    body = parse_body(await read_object(request, argument), upgrade_cluster.FIELDS, argument)
     if context.version < UPGRADE:
         raise bad_request("Cluster upgrade is not supported in the provided microversion.")
     row = await one_cluster(deps.reader, context.scope_project, cluster_id)

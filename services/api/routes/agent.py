@@ -79,7 +79,7 @@ async def bootstrap(request: Request, node_id: str) -> Response:
 async def report(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
-    body = parse_body(await read_object(request), REPORT_FIELDS, "report")
+    body = parse_body(await read_object(request, "report"), REPORT_FIELDS, "report")
     await agent.report(deps, node, body["kind"], body)
     return empty_response()
 
@@ -88,7 +88,7 @@ async def report(request: Request, node_id: str) -> Response:
 async def csr(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
-    body = parse_body(await read_object(request), CSR_FIELDS, "csr")
+    body = parse_body(await read_object(request, "csr"), CSR_FIELDS, "csr")
     certificate, ca = await agent.sign_csr(deps, node, body["csr"])
     return json_response({"certificate": certificate, "ca": ca})
 
@@ -108,7 +108,7 @@ async def commands(request: Request, node_id: str) -> Response:
 async def result(request: Request, node_id: str, command_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
-    body = parse_body(await read_object(request), RESULT_FIELDS, "result")
+    body = parse_body(await read_object(request, "result"), RESULT_FIELDS, "result")
     if not storable(command_id):
         raise ApiError(404, "Command could not be found.")
     await agent_commands.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query, read_object
+from services.api.bodies import check_query, read_nothing, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.fields import Field, anything, one_of, parse_body, string
@@ -39,7 +39,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
 @router.post("", status_code=201)
 async def post(request: Request) -> Response:
     check_query(request, ())
-    given = parse_body(await read_object(request), FIELDS, "certificate")
+    given = parse_body(await read_object(request, "certificate"), FIELDS, "certificate")
     deps, context = deps_of(request), context_of(request)
     cluster, pem = await sign(deps, context, given["cluster_uuid"], given["csr"], given.get("ca_cert_type"))
     return json_response(_view(request, cluster["uuid"]) | {"csr": given["csr"], "pem": pem}, 201)
@@ -47,8 +47,9 @@ async def post(request: Request) -> Response:
 
 @router.patch("/{cluster_id}", status_code=202)
 async def patch(request: Request, cluster_id: str) -> Response:
-    """New authorities. A body means nothing here, whatever it holds: clients send none, or an empty one."""
+    """New authorities."""
     check_query(request, ())
+    await read_nothing(request)
     return json_response({"uuid": await rotate_ca(deps_of(request), context_of(request), cluster_id)}, 202)
 
 

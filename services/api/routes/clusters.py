@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from services.api.bodies import check_query, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
-from services.api.errors import bad_request
+from services.api.errors import invalid_field
 from services.api.fields import boolean, integer
 from services.api.idempotency import read_key, replay
 from services.api.microversion import ROLLBACK
@@ -21,7 +21,7 @@ from services.api.usecases.create_cluster import accept, prepare
 from services.api.usecases.delete_cluster import delete_cluster
 from services.api.usecases.plan_cluster import plan
 from services.api.usecases.update_cluster import update_cluster
-from services.api.views.clusters import full, reduced
+from services.api.views.clusters import full, one, reduced
 from shared.db.models import Cluster
 
 router = APIRouter(prefix="/v1/clusters", tags=["clusters"])
@@ -57,7 +57,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
 async def post(request: Request) -> Response:
     check_query(request, ("dry_run",))
     deps, context = deps_of(request), context_of(request)
-    body = await read_object(request)
+    body = await read_object(request, "cluster")
     if boolean("dry_run", request.query_params.get("dry_run", "false")):
         return json_response(plan(deps, await prepare(deps, context, body)))
     key = read_key(request, context, body)
@@ -73,7 +73,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     row = await one_cluster(deps.reader, context.scope_project, cluster_id)
     rule = "cluster:get_one_all_projects" if context.all_projects else "cluster:get"
     deps.policy.check(context, rule, project_id=row["project_id"], user_id=row["user_id"])
-    return json_response(full(row, base_url(request), context.version))
+    return json_response(one(row, base_url(request), context.version))
 
 
 @router.get("/{cluster_id}/config")
@@ -95,7 +95,8 @@ async def config(request: Request, cluster_id: str) -> Response:
 @router.get("/{cluster_id}/detail", include_in_schema=False)
 async def no_detail_of_one(request: Request, cluster_id: str) -> Response:
     """Magnum answers 400 here, because the URL looks like one that exists."""
-    raise bad_request(f"There is no detail of one cluster; GET /v1/clusters/{cluster_id[:100]} has it all")
+    why = f"unable to convert to uuid. Error: Expected a uuid but received {cluster_id[:100]}."
+    raise invalid_field("marker", cluster_id, why)
 
 
 @router.patch("/{cluster_id}", status_code=202)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query
+from services.api.bodies import check_query, read_nothing
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.microversion import CREDENTIALS, require
@@ -20,4 +20,5 @@ async def patch(request: Request, cluster_id: str) -> Response:
     deps, context = deps_of(request), context_of(request)
     require(context.version, CREDENTIALS, "patch")
     check_query(request, ())
+    await read_nothing(request)
     return json_response({"uuid": await rotate_credentials(deps, context, cluster_id)}, 202)

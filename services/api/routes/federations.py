@@ -49,7 +49,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
 @router.post("", status_code=202)
 async def post(request: Request) -> Response:
     check_query(request, ())
-    body = await read_object(request)
+    body = await read_object(request, "federation")
     uuid = await federations.create_federation(deps_of(request), context_of(request), body)
     return json_response({"uuid": uuid}, 202)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.bodies import check_query, read_argument
+from services.api.bodies import check_query, read_object
 from services.api.context import Context, context_of
 from services.api.deps import Deps, deps_of
 from services.api.fields import parse_body, string
@@ -45,7 +45,7 @@ async def get_all(request: Request, cluster_id: str) -> Response:
 async def post(request: Request, cluster_id: str) -> Response:
     deps, context = _versioned(request, "post")
     check_query(request, ())
-    given = parse_body(await read_argument(request, "nodegroup"), FIELDS, "nodegroup")
+    given = parse_body(await read_object(request, "nodegroup"), FIELDS, "nodegroup")
     cluster = await _cluster(deps, context, cluster_id, "nodegroup:create")
     row = await nodegroups.create_nodegroup(deps, context, cluster, given)
     return json_response(nodegroup_full(row, base_url(request)), 202)
@@ -92,6 +92,8 @@ async def _cluster(deps: Deps, context: Context, ident: str, rule: str, everywhe
     Args:
         everywhere: the rule Magnum asks of administrators in addition.
     """
+    # Magnum asks about the caller before it looks for the cluster, so who may do nothing learns nothing.
+    deps.policy.check(context, rule)
     if context.all_projects and everywhere is not None:
         deps.policy.check(context, everywhere)
     cluster = await one_cluster(deps.reader, context.scope_project, ident)

@@ -40,7 +40,7 @@ async def get_all(request: Request) -> Response:
 @router.post("", status_code=201)
 async def post(request: Request) -> Response:
     check_query(request, ())
-    body = await read_object(request)
+    body = await read_object(request, "quota")
     return json_response(quota(await quotas.create_quota(deps_of(request), context_of(request), body)), 201)
 
 
@@ -63,7 +63,7 @@ async def get_one(request: Request, project_id: str, resource: str) -> Response:
 async def patch(request: Request, project_id: str, resource: str) -> Response:
     """The body is a plain object, as Magnum's clients send it; not a JSON patch."""
     check_query(request, ())
-    body = await read_object(request)
+    body = await read_object(request, "quotapatch")
     _named(project_id, resource)
     row = await quotas.update_quota(deps_of(request), context_of(request), project_id, resource, body)
     return json_response(quota(row), 202)

@@ -15,15 +15,15 @@ from shared.runtime.health import Check, run_checks
 router = APIRouter(tags=["system"])
 
 _RESOURCES = {
-    "clustertemplates": "clustertemplates",
-    "clusters": "clusters",
-    "quotas": "quotas",
-    "certificates": "certificates",
-    "mservices": "mservices",
-    "stats": "stats",
-    "federations": "federations",
+    "clustertemplates": "clustertemplates/",
+    "clusters": "clusters/",
+    "quotas": "quotas/",
+    "certificates": "certificates/",
+    "mservices": "mservices/",
+    "stats": "stats/",
+    "federations": "federations/",
     "nodegroups": "clusters/{cluster_id}/nodegroups",
-    "credentials": "credentials",
+    "credentials": "credentials/",
 }
 
 
@@ -53,10 +53,7 @@ async def v1(request: Request) -> Response:
         ],
     }
     for name, path in _RESOURCES.items():
-        body[name] = [
-            {"href": f"{base}/v1/{path}/", "rel": "self"},
-            {"href": f"{base}/{path}/", "rel": "bookmark"},
-        ]
+        body[name] = [{"href": f"{base}/v1/{path}", "rel": "self"}, {"href": f"{base}/{path}", "rel": "bookmark"}]
     return json_response(body)
 
 

@@ -48,7 +48,7 @@ async def _list(request: Request, rule: str, path: str) -> Response:
 async def post(request: Request) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
-    body = await read_object(request)
+    body = await read_object(request, "cluster_template")
     key = read_key(request, context, body)
     if (answer := await replay(deps.reader, key)) is not None:
         return answer

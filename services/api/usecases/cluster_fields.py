@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.api.fields import Field, anything, boolean, integer, labels, string
+from services.api.fields import Field, anything, boolean, integer, labels, one_of, string
+from services.api.identifiers import uuid_text
 from services.api.reader import Row
+from shared.domain.states import CLUSTER_STATUSES
 
 NAME_PATTERN = "^[a-zA-Z][a-zA-Z0-9_.-]*$"
 _TEXT = {"type": ["string", "null"]}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
 _SWITCH = {"type": ["boolean", "null"]}
 
+HEALTH = ("HEALTHY", "UNHEALTHY", "UNKNOWN")
+_DIFFERENCES = ("labels_overridden", "labels_added", "labels_skipped")
 _READ_ONLY = (
     "stack_id",
     "cluster_id",
-    "status_reason",
-    "health_status_reason",
     "api_address",
     "coe_version",
     "container_version",
@@ -25,9 +27,6 @@ _READ_ONLY = (
     "user_id",
     "node_addresses",
     "master_addresses",
-    "labels_overridden",
-    "labels_added",
-    "labels_skipped",
     "links",
     "created_at",
     "updated_at",
@@ -50,7 +49,11 @@ FIELDS = [
     Field("fixed_subnet", string(shortest=0), _TEXT),
     Field("floating_ip_enabled", boolean, _SWITCH),
     Field("master_lb_enabled", boolean, _SWITCH),
-    *(Field(name, anything, {}, ignored=True) for name in ("uuid", "status", "health_status", "faults")),
+    Field("uuid", uuid_text, ignored=True),
+    Field("status", one_of(*CLUSTER_STATUSES), ignored=True),
+    Field("health_status", one_of(*HEALTH), ignored=True),
+    *(Field(name, labels, ignored=True) for name in ("faults", "health_status_reason", *_DIFFERENCES)),
+    Field("status_reason", string(shortest=0, longest=65536), ignored=True),
     *(Field(name, anything, {}, read_only=True) for name in _READ_ONLY),
 ]
 

@@ -13,10 +13,9 @@ from services.api.errors import bad_request
 from services.api.fields import integer, labels, one_of
 from services.api.patch import Change, Rules, apply_changes
 from services.api.reader import Row
-from services.api.usecases.cluster_fields import FIELDS
+from services.api.usecases.cluster_fields import FIELDS, HEALTH
 from services.api.views.clusters import FULL
 
-HEALTH = ("HEALTHY", "UNHEALTHY", "UNKNOWN")
 RULES = Rules(
     internal=frozenset(
         (

@@ -83,4 +83,5 @@ def _properties(properties: dict[str, Any], change: Change) -> dict[str, Any]:
 
 
 def _not_there(change: Change) -> ApiError:
-    return bad_request(f"Couldn't apply patch '{change.path}'. Reason: can't {change.op} a non-existent object")
+    why = f"can't {change.op} a non-existent object '{change.key or change.attribute}'"
+    return bad_request(f"Couldn't apply patch '{[change.item()]}'. Reason: {why}")

@@ -16,7 +16,7 @@ from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import ApiError, bad_request, conflict, invalid_field, not_found
 from services.api.fields import Field, anything, one_of, parse_body, storable, string, strings
-from services.api.identifiers import as_uuid
+from services.api.identifiers import as_uuid, uuid_text
 from services.api.names import random_name
 from services.api.patch import Change
 from services.api.queries import one_cluster
@@ -47,7 +47,7 @@ FIELDS = [
     Field("member_ids", strings, {"type": ["array", "null"], "items": {"type": "string"}}),
     Field("properties", properties, {"type": ["object", "null"], "additionalProperties": {"type": "string"}}),
     Field("status", one_of(*CLUSTER_STATUSES), ignored=True),
-    Field("uuid", anything, ignored=True),
+    Field("uuid", uuid_text, ignored=True),
     Field("status_reason", anything, ignored=True),
     Field("links", anything, read_only=True),
     Field("created_at", anything, read_only=True),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -17,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.api.context import Context
 from services.api.deps import Deps
 from services.api.errors import bad_request, not_found
-from services.api.fields import Field, integer, string, strings
+from services.api.fields import Field, integer, string, strings_or_null
 from services.api.microversion import ZERO_NODES
 from services.api.queries import default_worker, nodes_of_nodegroup, one_nodegroup
 from services.api.reader import Reader, Row
+from services.api.usecases.deadlines import deadline
 from services.api.usecases.growth import check_growth
 from services.api.usecases.operable import require_operation
 from shared.db.models import Cluster, Nodegroup
@@ -32,7 +32,7 @@ from shared.operations.resize import request_resize
 
 FIELDS = [
     Field("node_count", integer(lowest=0), {"type": "integer", "minimum": 0}, mandatory=True),
-    Field("nodes_to_remove", strings, {"type": ["array", "null"], "items": {"type": "string"}}),
+    Field("nodes_to_remove", strings_or_null, {"type": ["array", "null"], "items": {"type": "string"}}),
     Field("nodegroup", string(), {"type": ["string", "null"], "minLength": 1}),
 ]
 
@@ -101,7 +101,6 @@ async def start_resize(
     nodegroup = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == asked.nodegroup_id))
     if nodegroup is None:
         raise not_found("Nodegroup", asked.nodegroup_id)
-    minutes = cluster.create_timeout or deps.settings.create_timeout_minutes
     try:
         await request_resize(
             session,
@@ -111,7 +110,7 @@ async def start_resize(
             remove=asked.remove,
             user_id=context.user_id,
             request_id=context.request_id,
-            timeout=timedelta(minutes=minutes),
+            timeout=deadline(deps.settings, cluster, OperationKind.RESIZE),
             params=params,
         )
     except Conflict as error:

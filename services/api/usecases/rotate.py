@@ -14,6 +14,9 @@ from services.api.usecases.operable import require_operation, start
 from shared.domain.states import OperationKind
 from shared.operations.locks import lock_cluster
 
+# As Magnum has it, and after an update that failed: that must not block the next one.
+_ACCEPTED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED"})
+
 
 async def rotate_ca(deps: Deps, context: Context, ident: str) -> str:
     """Accept a rotation of the cluster's certificate authorities; the cluster's uuid.
@@ -27,6 +30,8 @@ async def rotate_ca(deps: Deps, context: Context, ident: str) -> str:
     template = await one_template(deps.reader, None, found["cluster_template_id"])
     if template["tls_disabled"]:
         raise bad_request("Rotating the CA certificate on a non-TLS cluster is not supported")
+    if found["status"] not in _ACCEPTED:
+        raise bad_request(f'Updating a cluster when status is "{found["status"]}" is not supported.')
     return await _start(deps, context, found, OperationKind.ROTATE_CA)
 
 

@@ -26,7 +26,7 @@ def _coe(name: str, value: Any) -> str:
 
 
 def _addresses(name: str, value: Any) -> str:
-    servers: str = string()(name, value)
+    servers: str = string(shortest=0)(name, value)
     try:
         for server in servers.split(","):
             ip_address(server.strip())

@@ -73,12 +73,17 @@ async def update_template(deps: Deps, context: Context, found: Row, changes: lis
     """Apply a patch to a template the caller may see; returns its full view."""
     deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     new = changed_template(dict(found), changes)
+    new["name"] = new["name"] or random_name("template")
     check_values(new)
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(
         context, "clustertemplate:publish"
     ):
         raise ApiError(403, _PUBLISH_DENIED)
     changed = {name: new[name] for name in COLUMNS if new[name] != found[name]}
+    if not may_change_referenced(changed):
+        async with deps.db.transaction() as session:
+            if await _is_referenced(session, found["uuid"]):
+                raise _referenced(found["uuid"])
     cloud = deps.clouds.for_token(context.token, context.project_id)
     if "image_id" in changed:
         image = await _image(cloud, new["image_id"])

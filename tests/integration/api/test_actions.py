@@ -63,8 +63,7 @@ async def test_bounds_and_masters(api: MemoryApi) -> None:
     zero = await resize(api, node_count=0, version="1.9")
     assert detail(zero) == "Resizing a nodegroup to zero is not supported in the provided microversion."
     old = await resize(api, node_count=2, version="1.6")
-    text = "Version 1.6 was requested but the requested API resize is not supported for this version."
-    assert (old.status_code, detail(old)) == (406, text)
+    assert (old.status_code, detail(old)) == (406, "")
 
 
 @pytest.mark.parametrize(

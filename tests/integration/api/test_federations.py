@@ -146,11 +146,17 @@ async def test_what_a_patch_may_change(user: httpx.AsyncClient, federation: str)
         ("replace", "/name", "cannot change federation property(ies) name."),
         ("replace", "/uuid", "'/uuid' is an internal attribute and can not be updated"),
         ("add", "/foo", "Adding a new attribute /foo to the root of the resource is not allowed."),
-        ("replace", "/foo", "Couldn't apply patch '/foo'. Reason: can't replace a non-existent object"),
+        (
+            "replace",
+            "/foo",
+            "Couldn't apply patch '[{'path': '/foo', 'op': 'replace', 'value': 'v'}]'. "
+            "Reason: can't replace a non-existent object 'foo'",
+        ),
         (
             "replace",
             "/properties/z",
-            "Couldn't apply patch '/properties/z'. Reason: can't replace a non-existent object",
+            "Couldn't apply patch '[{'path': '/properties/z', 'op': 'replace', 'value': 'v'}]'. "
+            "Reason: can't replace a non-existent object 'z'",
         ),
     ):
         assert await patch(op, path) == (400, text)

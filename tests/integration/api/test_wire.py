@@ -9,6 +9,7 @@ import httpx
 from services.api.bodies import MAX_BODY
 
 SERVICE = "container-infrastructure-management"
+EMPTY = {"request_id": "", "code": "", "title": "", "detail": "", "links": []}
 
 
 async def test_discovery_needs_no_token(anonymous: httpx.AsyncClient) -> None:
@@ -57,10 +58,12 @@ async def test_versions(user: httpx.AsyncClient) -> None:
         unsupported = await ask(f"container-infra {version}")
         assert unsupported.status_code == 406
         assert unsupported.json()["errors"][0]["code"] == "magnum.microversion-unsupported"
+        assert unsupported.headers["openstack-api-version"] == f"{SERVICE} {version}"
     for value in ("compute 1.1", "1.9", "container-infra x"):
         wrong = await ask(value)
         assert wrong.status_code == 406
-        assert wrong.json()["errors"][0]["detail"].startswith("Invalid ")
+        assert wrong.json()["errors"] == [EMPTY | {"status": 406}]
+        assert "openstack-api-version" not in wrong.headers
 
 
 async def test_nodegroups_need_their_version(login: Any) -> None:
@@ -69,14 +72,37 @@ async def test_nodegroups_need_their_version(login: Any) -> None:
 
 
 async def test_unknown_urls_and_methods(user: httpx.AsyncClient) -> None:
-    empty = {"request_id": "", "code": "", "title": "", "detail": "", "links": []}
     missing = await user.get("/v1/nothing")
-    assert missing.json() == {"errors": [empty | {"status": 404}]}
+    assert missing.json() == {"errors": [EMPTY | {"status": 404}]}
     for method in ("PUT", "HEAD", "OPTIONS"):
         assert (await user.request(method, "/v1/clusters")).status_code == 405
     wrong = await user.put("/v1/clusters/")
-    assert wrong.json() == {"errors": [empty | {"status": 405}]}
+    assert wrong.json() == {"errors": [EMPTY | {"status": 405}]}
     assert wrong.headers["x-openstack-request-id"].startswith("req-")
+
+
+async def test_magnum_names_what_a_url_lacks(user: httpx.AsyncClient) -> None:
+    async def ask(method: str, path: str) -> tuple[int, str]:
+        answer = await user.request(method, path, json=None if method in ("GET", "DELETE") else {})
+        return answer.status_code, answer.json()["errors"][0]["detail"]
+
+    for path, argument in (
+        ("clusters", "cluster_ident"),
+        ("clustertemplates", "cluster_template_ident"),
+        ("federations", "federation_ident"),
+        ("quotas", "project_id"),
+        ("clusters/c1/nodegroups", "nodegroup_id"),
+    ):
+        for method in ("PATCH", "DELETE"):
+            assert await ask(method, f"/v1/{path}/") == (400, f'Missing argument: "{argument}"')
+    assert await ask("GET", "/v1/quotas/p1") == (400, 'Missing argument: "resource"')
+    assert await ask("PATCH", "/v1/credentials") == (400, 'Missing argument: "cluster_ident"')
+    wrong = "Invalid input for field/attribute cluster. Value: 'c1'. unable to convert to Cluster."
+    assert await ask("POST", "/v1/clusters/c1") == (400, wrong)
+    for path in ("credentials", "clusters/c1/actions", "clusters/c1/actions/resize", "stats/x"):
+        assert (await user.get(f"/v1/{path}")).status_code == 405
+    allowed = (await user.put("/v1/clusters/c1")).headers["allow"]
+    assert allowed == "DELETE, GET, PATCH, POST"
 
 
 async def test_bodies(user: httpx.AsyncClient) -> None:
@@ -87,6 +113,8 @@ async def test_bodies(user: httpx.AsyncClient) -> None:
     assert await post(b"{}", "text/plain") == (415, "Unknown mimetype: text/plain")
     for raw in (b"{", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000):
         assert await post(raw) == (400, "Request is not in valid JSON format")
+    for raw in (b"", b"null"):
+        assert await post(raw) == (400, 'Missing argument: "cluster"')
     assert await post(b'{"foo": 1}') == (400, "Unknown attribute for argument cluster: foo")
     assert await post(b'{"stack_id": "x", "cluster_template_id": "y"}') == (
         400,
@@ -116,3 +144,6 @@ async def test_problem_json_for_those_who_ask(user: httpx.AsyncClient) -> None:
 async def test_unknown_query_arguments(user: httpx.AsyncClient) -> None:
     answer = await user.get("/v1/clusters?foo=1")
     assert answer.json()["errors"][0]["detail"] == 'Unknown argument: "foo"'
+    several = await user.get("/v1/clusters?foo=1&limit=1&bar=2")
+    assert several.json()["errors"][0]["detail"] == 'Unknown argument: "bar, foo"'
+    assert (await user.get("/v1/clusters?limit=1&limit=2")).status_code == 400

@@ -16,7 +16,15 @@ ROUTES = [
     ("GET", "/v1/clusters/detail"),
     ("POST", "/v1/clusters"),
     ("GET", "/v1/clusters/{}"),
+    ("PATCH", "/v1/clusters/{}"),
     ("DELETE", "/v1/clusters/{}"),
+    ("POST", "/v1/clusters/{}/actions/resize"),
+    ("POST", "/v1/clusters/{}/actions/upgrade"),
+    ("POST", "/v1/clusters/{}/nodegroups"),
+    ("PATCH", "/v1/clusters/{}/nodegroups/{}"),
+    ("DELETE", "/v1/clusters/{}/nodegroups/{}"),
+    ("PATCH", "/v1/certificates/{}"),
+    ("PATCH", "/v1/credentials/{}"),
     ("GET", "/v1/clusters/{}/config"),
     ("GET", "/v1/clusters/{}/nodes"),
     ("GET", "/v1/clusters/{}/nodes/{}"),
@@ -82,7 +90,8 @@ NAMES = [
     "dns_nameserver", "network_driver", "apiserver_port", "tags", "public", "hidden", "uuid", "cluster_uuid",
     "csr", "ca_cert_type", "kind", "addresses", "data", "reason", "ok", "output", "server_type",
     "docker_storage_driver", "status", "hostcluster_id", "member_ids", "properties", "project_id", "resource",
-    "hard_limit",
+    "hard_limit", "nodes_to_remove", "nodegroup", "cluster_template", "max_batch_size", "min_node_count",
+    "max_node_count", "role", "node_labels", "node_taints", "health_status", "health_status_reason",
 ]
 # fmt: on
 mappings = st.dictionaries(st.sampled_from(NAMES), values, max_size=5)
@@ -95,6 +104,9 @@ SOUND = [
     {"hostcluster_id": "c1", "properties": {"dns-zone": "x."}},
     {"project_id": "p1"},
     {"ok": True},
+    {"node_count": 2},
+    {"cluster_template": "t1"},
+    {"name": "more"},
 ]
 nasty = st.one_of(
     st.sampled_from(
@@ -146,6 +158,7 @@ segments = st.one_of(
             "t1",
             "f1",
             "p1",
+            "default-worker",
             "Cluster",
             "%00",
             "%ED%A0%80",

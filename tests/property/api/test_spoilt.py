@@ -7,17 +7,27 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from services.api.fields import Field
 from services.api.usecases.cluster_fields import FIELDS as CLUSTER
 from services.api.usecases.federations import FIELDS as FEDERATION
+from services.api.usecases.nodegroup_fields import FIELDS as NODEGROUP
 from services.api.usecases.quotas import FIELDS as QUOTA
+from services.api.usecases.resize_cluster import FIELDS as RESIZE
 from services.api.usecases.template_fields import FIELDS as TEMPLATE
+from services.api.usecases.upgrade_cluster import FIELDS as UPGRADE
+from shared.db.engine import Database
 
 SOUND_TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
 SOUND_FEDERATION = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
 BODIES: list[tuple[str, str, dict[str, Any], list[Field]]] = [
     ("POST", "/v1/clusters", {"cluster_template_id": "t1"}, CLUSTER),
+    ("PATCH", "/v1/clusters/c1", {}, CLUSTER),
+    ("POST", "/v1/clusters/c1/actions/resize", {"node_count": 2}, RESIZE),
+    ("POST", "/v1/clusters/c1/actions/upgrade", {"cluster_template": "t1"}, UPGRADE),
+    ("POST", "/v1/clusters/c1/nodegroups", {"name": "more"}, NODEGROUP),
+    ("PATCH", "/v1/clusters/c1/nodegroups/default-worker", {}, NODEGROUP),
     ("POST", "/v1/clustertemplates", SOUND_TEMPLATE, TEMPLATE),
     ("PATCH", "/v1/clustertemplates/spare", {}, TEMPLATE),
     ("POST", "/v1/federations", SOUND_FEDERATION, FEDERATION),
@@ -31,9 +41,22 @@ NASTY: list[Any] = [
 ]
 
 
+async def database_with_a_built_cluster(database: Database) -> None:
+    """What most changes of a cluster wait for."""
+    async with database.transaction() as session:
+        await session.execute(text("UPDATE operations SET state = 'succeeded', finished_at = now()"))
+        await session.execute(
+            text(
+                "UPDATE clusters SET status = 'CREATE_COMPLETE', api_address = 'https://192.0.2.1:6443', "
+                "base_outputs = cast(:outputs AS jsonb)"
+            ),
+            {"outputs": '{"api_address": "192.0.2.1"}'},
+        )
+
+
 @pytest.mark.parametrize(("method", "path", "sound", "fields"), BODIES, ids=lambda value: str(value)[:40])
 async def test_one_wrong_value(
-    client: httpx.AsyncClient, method: str, path: str, sound: dict[str, Any], fields: list[Field]
+    client: httpx.AsyncClient, database: Database, method: str, path: str, sound: dict[str, Any], fields: list[Field]
 ) -> None:
     for url, body in (
         ("/v1/clustertemplates", SOUND_TEMPLATE),
@@ -42,6 +65,7 @@ async def test_one_wrong_value(
         ("/v1/federations", SOUND_FEDERATION),
     ):
         assert (await client.post(url, json=body)).is_success
+    await database_with_a_built_cluster(database)
     headers = {"X-Auth-Token": "admin", "Content-Type": "application/json"} if "quotas" in path else {}
     for field in fields:
         for value in NASTY:
