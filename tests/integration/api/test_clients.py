@@ -90,7 +90,7 @@ async def test_templates(coe: Coe) -> None:
     assert listed == {
         "uuid": made["uuid"],
         "name": "k8s",
-        "tags": "x,y",
+        "tags": made["tags"],
         "coe": "kubernetes",
         "image_id": "ubuntu-24.04",
     }
