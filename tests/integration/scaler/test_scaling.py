@@ -20,7 +20,7 @@ from tests.support.scaling import Scaling, scaling
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.xdist_group("scaling"),
 ]
 WORKERS = "default-worker"
@@ -61,7 +61,7 @@ class View:
         self.cluster = cluster
 
     async def settled(self) -> str | None:
-        return await self.client.settled(self.cluster, 120)
+        return await self.client.settled(self.cluster, 240)
 
     async def shown(self) -> dict[str, Any]:
         found: dict[str, Any] = await self.client.get(f"/v1/clusters/{self.cluster}")
