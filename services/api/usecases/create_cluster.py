@@ -163,8 +163,9 @@ def require_driver(coe: str, distro: str, server_type: str) -> Driver:
     """The driver of a cluster type, or Magnum's 400."""
     driver = find_driver(coe, distro, server_type)
     if driver is None:
+        supported = ", ".join(f"({', '.join(each)})" for each in supported_types())
         raise bad_request(
             f"Cluster type ({server_type}, {distro}, {coe}) is not supported by any loaded cluster driver. "
-            f"Loaded drivers support: {supported_types()}."
+            f"Loaded drivers support: {supported}."
         )
     return driver

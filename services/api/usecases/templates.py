@@ -47,7 +47,10 @@ async def create_template(
     cloud = deps.clouds.for_token(context.token, context.project_id)
     image = await _image(cloud, values["image_id"])
     values["cluster_distro"] = image.os_distro
-    values["driver"] = require_driver(values["coe"], image.os_distro or "", values["server_type"]).name
+    driver = require_driver(values["coe"], image.os_distro or "", values["server_type"]).name
+    if values["driver"] not in (None, driver):
+        raise bad_request(f"Cluster driver ({values['driver']}) not supported.")
+    values["driver"] = driver
     deps.policy.check(context, "clustertemplate:create")
     if not context.project_id:
         raise bad_request("A cluster template belongs to a project: use a token that is scoped to one.")
