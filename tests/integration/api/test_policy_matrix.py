@@ -76,6 +76,7 @@ ZONE = {"dns-zone": "example.com."}
 NODE_COUNT = [{"op": "replace", "path": "/node_count", "value": 2}]
 TAGS = [{"op": "replace", "path": "/tags", "value": "x"}]
 PROPERTIES = [{"op": "replace", "path": "/properties", "value": "{'dns-zone': 'example.com.'}"}]
+NODEGROUPS_READ = (401, 401, 404, 403, 200, 200, 200)
 MIN_COUNT = [{"op": "replace", "path": "/min_node_count", "value": 1}]
 # fmt: off
 MATRIX = {
@@ -97,11 +98,12 @@ MATRIX = {
     # 409: allowed, but the cluster has no address and no keys yet.
     "GET /v1/clusters/{cluster_id}/config": Row(reads(409)),
     "GET /v1/clusters/{cluster_id}/nodes": Row(reads()), "GET /v1/clusters/{cluster_id}/nodes/{node_id}": Row(reads()),
-    "GET /v1/clusters/{cluster_id}/nodegroups": Row(reads()),
-    "GET /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(reads()),
-    "POST /v1/clusters/{cluster_id}/nodegroups": Row(changes(202), {"name": "more"}),
-    "PATCH /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(changes(202), MIN_COUNT),
-    "DELETE /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(changes(204)),
+    # Magnum asks about the caller before it looks for the cluster: who may do nothing anywhere is told so.
+    "GET /v1/clusters/{cluster_id}/nodegroups": Row(NODEGROUPS_READ),
+    "GET /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row(NODEGROUPS_READ),
+    "POST /v1/clusters/{cluster_id}/nodegroups": Row((401, 401, 404, 403, 403, 202, 202), {"name": "more"}),
+    "PATCH /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row((401, 401, 404, 403, 403, 202, 202), MIN_COUNT),
+    "DELETE /v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}": Row((401, 401, 404, 403, 403, 204, 204)),
     "GET /v1/clusters/{cluster_id}/operations": Row(reads()),
     # The reader did not make the cluster, so its certificates are not his.
     "GET /v1/certificates/{cluster_id}": Row((401, 401, 404, 404, 403, 409, 409)),
