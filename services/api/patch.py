@@ -26,6 +26,7 @@ from services.api.reader import Row
 _PATH = re.compile(r"(/[\w.-]+)+\Z")
 _OPERATIONS = ("remove", "add", "replace")
 _LONGEST_LITERAL = 65536
+_ID_MOVED = {"op": "move", "from": "/uuid", "path": "/id"}
 _INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id"})
 
 
@@ -93,14 +94,23 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
         ApiError: 400 when an operation is malformed or touches what it may not.
     """
     if isinstance(body, dict):
-        changes = [_merged(str(name), value) for name, value in body.items()]
+        # openstacksdk adds the id it was called with.
+        changes = [_merged(str(name), value) for name, value in body.items() if name != "id"]
     elif isinstance(body, list):
-        changes = [_change(item) for item in body]
+        changes = [_change(item) for item in _known_by_id(body)]
     else:
         raise invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}")
     for change in changes:
         _check(change, rules)
     return changes
+
+
+def _known_by_id(items: list[Any]) -> list[Any]:
+    """What openstacksdk means when given an id only: it knows no values, so it moves the id and adds the rest."""
+    if _ID_MOVED not in items:
+        return items
+    rest = [item for item in items if item != _ID_MOVED]
+    return [{**item, "op": "replace"} if isinstance(item, dict) and item.get("op") == "add" else item for item in rest]
 
 
 def apply_changes(document: Mapping[str, Any], changes: list[Change], rules: Rules) -> dict[str, Any]:

@@ -116,3 +116,10 @@ def test_what_may_change_while_clusters_refer_to_it() -> None:
     assert all(may_change_referenced([name]) for name in ("name", "public", "hidden", "tags"))
     assert not may_change_referenced(["name", "tags"])
     assert not may_change_referenced(["image_id"])
+
+
+def test_openstacksdk_names_what_it_knows_by_id_only() -> None:
+    rules = Rules(literals=frozenset({"labels"}))
+    moved = [{"op": "move", "from": "/uuid", "path": "/id"}, {"op": "add", "path": "/node_count", "value": 3}]
+    expected = [Change("replace", "node_count", None, 3)]
+    assert read_patch(moved, rules) == read_patch({"id": "x", "node_count": 3}, rules) == expected
