@@ -94,8 +94,8 @@ def _parsed(url: SecretStr) -> URL:
         if backend not in {*drivers, "sqlite"}:
             raise PermanentError(f"{backend} is no database that Magnum runs on")
         where = where.set(drivername=drivers.get(backend, "sqlite"))
-        # oslo.db's own parameters, and charset spellings of other drivers, mean nothing here.
-        return where.set(query={})
+        # oslo.db's own parameters, and charset spellings of other drivers, mean nothing here; TLS does.
+        return where.set(query={name: value for name, value in where.query.items() if name.startswith("ssl_")})
     except (ArgumentError, NoSuchModuleError):
         raise PermanentError("--database is no database URL, e.g. mysql+pymysql://user:password@host/magnum") from None
 

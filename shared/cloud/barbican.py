@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from openstack.connection import Connection
+from openstack.proxy import Proxy
 
 from shared.cloud import rest
 from shared.cloud.calls import Calls
@@ -32,9 +32,9 @@ class Barbican:
         Raises:
             JeroboamError: no such container, not ours to read, or Barbican cannot be asked.
         """
-        container = _id(reference)
         return await self._calls.run(
-            f"read container {container}", lambda: _payloads(self._sessions.for_service(), container)
+            f"read container {_id(reference)}",
+            lambda: container_payloads(self._sessions.for_service().key_manager, reference),
         )
 
     async def close(self) -> None:
@@ -42,10 +42,10 @@ class Barbican:
         self._sessions.close()
 
 
-def _payloads(connection: Connection, container: str) -> Mapping[str, str]:
-    manager = connection.key_manager
-    doing = f"read container {container}"
-    found = rest.call(manager, "GET", f"/containers/{rest.segment(container)}", doing=doing)
+def container_payloads(manager: Proxy, reference: str) -> Mapping[str, str]:
+    """See `Barbican.payloads`."""
+    doing = f"read container {_id(reference)}"
+    found = rest.call(manager, "GET", f"/containers/{rest.segment(_id(reference))}", doing=doing)
     payloads = {}
     for secret in found["secret_refs"]:
         path = f"/secrets/{rest.segment(_id(secret['secret_ref']))}/payload"
