@@ -128,6 +128,20 @@ async def test_an_imported_cluster_is_shown_configured_and_deleted(
     config = await client.get(f"/v1/clusters/{uuid}/config")
     assert shown["api_address"] in config["content"]
 
+    refusals = {
+        ("POST", "/actions/resize"): {"node_count": 3},
+        ("POST", "/actions/upgrade"): {"cluster_template": "k8s-fcos"},
+        ("POST", "/nodegroups"): {"name": "more"},
+        ("PATCH", ""): [{"op": "replace", "path": "/node_count", "value": 3}],
+    }
+    for (method, path), body in refusals.items():
+        refused = await client.call(method, f"/v1/clusters/{uuid}{path}", json=body)
+        assert (refused.status_code, "not supported" in refused.text) == (400, True), (path, refused.text)
+    for kind in ("certificates", "credentials"):
+        refused = await client.call("PATCH", f"/v1/{kind}/{uuid}")
+        assert (refused.status_code, "not supported" in refused.text) == (400, True), (kind, refused.text)
+    assert await client.status(uuid) == "CREATE_COMPLETE"
+
     await client.delete(uuid)
     assert await client.settled(uuid) is None
     assert [await cloud.find_stack(base), await cloud.find_stack(own)] == [None, None]
