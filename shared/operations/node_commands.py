@@ -36,3 +36,18 @@ async def send_command(
         return False
     await notify(session, CHANNEL)
     return True
+
+
+async def command_given(
+    session: AsyncSession, node_id: str, name: str, *, command_id: str, args: Mapping[str, Any] | None = None
+) -> NodeCommand:
+    """The command as it stands now; queued first, if this is the first time it is asked for."""
+    await send_command(session, node_id, name, command_id=command_id, args=args)
+    found = await session.get(NodeCommand, command_id, populate_existing=True)
+    assert found is not None
+    return found
+
+
+def last_words(command: NodeCommand) -> str:
+    """The end of what a command printed, on one line."""
+    return " ".join((command.output or "").split()[-40:])

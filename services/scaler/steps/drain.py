@@ -13,13 +13,13 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.models import Node, NodeCommand
+from shared.db.models import Node
 from shared.domain.states import NodeState
 from shared.drivers.base import Removal
 from shared.drivers.spec import node_spec
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.node_commands import command_given
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
 from shared.steps.context import Context
@@ -66,9 +66,7 @@ async def _carry_out(
         return
     action = removal.action
     command_id = str(uuid5(NAMESPACE_OID, " ".join([operation.uuid, action.command, *sorted(removal.nodes)])))
-    await send_command(session, action.node_id, action.command, command_id=command_id, args=action.args)
-    sent = await session.get(NodeCommand, command_id, populate_existing=True)
-    assert sent is not None
+    sent = await command_given(session, action.node_id, action.command, command_id=command_id, args=action.args)
     if sent.ok is None:
         if datetime.now(UTC) - sent.created_at > limit:
             for node in about:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_OID, uuid5
 
-from shared.db.models import NodeCommand
 from shared.domain.errors import PermanentError
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.node_commands import command_given, last_words
 from shared.operations.plan import Done, OperationView, Wait
 from shared.steps.context import Context
 from shared.steps.stacks import poll_delay
@@ -32,13 +31,12 @@ async def ensure_nodes_labelled(context: Context, operation: OperationView) -> D
                 state.driver.relabelling(state.spec, group, state.nodes, old_labels=labels, old_taints=taints)
             ):
                 command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {group.uuid} {number}"))
-                await send_command(session, action.node_id, action.command, command_id=command_id, args=action.args)
-                sent = await session.get(NodeCommand, command_id, populate_existing=True)
-                assert sent is not None
+                sent = await command_given(
+                    session, action.node_id, action.command, command_id=command_id, args=action.args
+                )
                 total += 1
                 if sent.ok is False:
-                    words = " ".join((sent.output or "").split()[-40:])
-                    raise PermanentError(f"nodegroup {group.name}: its nodes could not be labelled: {words}")
+                    raise PermanentError(f"nodegroup {group.name}: its nodes could not be labelled: {last_words(sent)}")
                 if sent.ok is None and datetime.now(UTC) - sent.created_at > _LIMIT:
                     raise PermanentError(f"nodegroup {group.name}: the master asked to label its nodes did not answer")
                 answered += bool(sent.ok)

@@ -10,11 +10,11 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import select
 
 from shared.cloud.names import credential
-from shared.db.models import Node, NodeCommand
+from shared.db.models import Node
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.node_commands import command_given, last_words
 from shared.operations.plan import Done, OperationView, Wait
 from shared.steps.context import Context
 from shared.steps.credentials import delete_credentials, make_credential, read_credential, store_credential
@@ -38,14 +38,11 @@ async def ensure_cluster_has_it(context: Context, operation: OperationView) -> D
         if first.state != NodeState.JOINED:
             raise PermanentError(f"{first.name}, which applies the add-ons, is {first.state}")
         command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} credential"))
-        await send_command(session, first.uuid, "bootstrap", command_id=command_id)
-        told = await session.get(NodeCommand, command_id, populate_existing=True)
-        assert told is not None
+        told = await command_given(session, first.uuid, "bootstrap", command_id=command_id)
         if told.ok is None:
             return Wait(f"{first.name} takes the new credential", _LOOK_EVERY, 0, 1)
         if not told.ok:
-            words = " ".join((told.output or "").split()[-40:])
-            raise PermanentError(f"{first.name} could not take the new credential: {words}")
+            raise PermanentError(f"{first.name} could not take the new credential: {last_words(told)}")
     return Done({"told": first.uuid})
 
 

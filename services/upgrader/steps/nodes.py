@@ -18,10 +18,10 @@ from services.upgrader.roll import Progress, Turn, next_turn
 from shared.db.models import Node, NodeCommand
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
-from shared.drivers.base import NodeAction, NodeSpec
+from shared.drivers.base import NodeAction
 from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.node_commands import last_words, send_command
 from shared.operations.plan import Done, OperationView, Wait
 from shared.steps.context import Context
 
@@ -49,8 +49,11 @@ async def _roll(context: Context, operation: OperationView, *, masters: bool, ba
         state = replace(state, spec=replace(state.spec, labels=target["labels"]))
         nodes = await _concerned(session, operation, state, masters=masters)
         names = {node.uuid: node.name for node in nodes}
-        actions = {
-            node.uuid: () if node.version == target["version"] else _actions(state, node.uuid, state.nodes)
+        specs = {spec.uuid: spec for spec in state.nodes}
+        actions: dict[str, Sequence[NodeAction]] = {
+            node.uuid: ()
+            if node.version == target["version"]
+            else state.driver.upgrade_actions(state.spec, specs[node.uuid], state.nodes)
             for node in nodes
         }
         sent = await _commands(session, operation, actions)
@@ -95,11 +98,6 @@ async def _concerned(
     return list(rows)
 
 
-def _actions(state: ClusterState, node_id: str, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
-    (node,) = [node for node in nodes if node.uuid == node_id]
-    return state.driver.upgrade_actions(state.spec, node, nodes)
-
-
 async def _commands(
     session: AsyncSession, operation: OperationView, actions: dict[str, Sequence[NodeAction]]
 ) -> dict[str, NodeCommand]:
@@ -124,8 +122,7 @@ def _progress(
     failure = None
     for row in given:
         if row.ok is False:
-            words = " ".join((row.output or "").split()[-40:]) or "no word why"
-            failure = f"{row.name} failed: {words}"
+            failure = f"{row.name} failed: {last_words(row) or 'no word why'}"
         elif row.ok is None and datetime.now(UTC) - row.created_at > limit:
             failure = f"{row.name} was not answered within {int(limit.total_seconds() // 60)} minutes"
     return Progress(len(planned), len(given), sum(row.ok is True for row in given), failure)
