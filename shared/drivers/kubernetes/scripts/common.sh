@@ -44,6 +44,12 @@ install() {
     apt-mark hold kubeadm kubelet kubectl >/dev/null
 }
 
+# as_admin SECONDS: kubectl speaks as the cluster's administrator; waits that long for the API. Masters only.
+as_admin() {
+    export KUBECONFIG="$root/etc/kubernetes/admin.conf"
+    until_done "$1" "the API does not answer /readyz" kubectl get --raw /readyz
+}
+
 is_ready() {
     ready=$(kubectl --kubeconfig "$root/etc/kubernetes/kubelet.conf" get node "$NODE_NAME" \
         -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{" "}{.status.conditions[?(@.type=="Ready")].message}')

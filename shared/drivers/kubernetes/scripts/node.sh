@@ -132,8 +132,7 @@ become_member() {
 
 apply_add_ons() {
     [ -d "$etc/addons" ] || return 0
-    export KUBECONFIG="$kubernetes/admin.conf"
-    until_done 600 "the API does not answer /readyz" kubectl get --raw /readyz
+    as_admin 600
     # Where the operator names no registry of his own, add-ons come from the one kubeadm uses.
     registry=$(images | sed -n 's|/kube-apiserver:.*||p' | head -n 1)
     for manifest in "$etc"/addons/*.yaml; do

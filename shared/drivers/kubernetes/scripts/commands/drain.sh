@@ -8,8 +8,7 @@ etc=$root/etc/jeroboam
 read_arguments
 node=$(argument node)
 seconds=$(argument timeout)
-export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-until_done 120 "the API does not answer /readyz" kubectl get --raw /readyz
+as_admin 120
 # A node that never joined, or is gone already, has nothing to move.
 [ -n "$(kubectl get node "${node:?}" --ignore-not-found -o name)" ] || exit 0
 kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout "${seconds:-600}s"

@@ -12,8 +12,7 @@ nodes=$(argument nodes)
 labels=$(argument labels)
 taints=$(argument taints)
 untaint=$(argument untaint)
-export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-until_done 60 "the API does not answer /readyz" kubectl get --raw /readyz >/dev/null
+as_admin 60
 
 for node in ${nodes:?}; do
     # shellcheck disable=SC2086 # lists

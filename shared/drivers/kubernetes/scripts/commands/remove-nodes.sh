@@ -10,8 +10,7 @@ read_arguments
 nodes=$(argument nodes)
 leaving=$(argument leaving)
 seconds=$(argument timeout)
-export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-until_done 60 "the API does not answer /readyz" kubectl get --raw /readyz >/dev/null
+as_admin 60
 
 # known NODE...: those of them that Kubernetes knows. One that never joined has nothing to move.
 known() {

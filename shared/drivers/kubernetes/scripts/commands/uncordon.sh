@@ -7,6 +7,5 @@ etc=$root/etc/jeroboam
 . "$etc/common.sh"
 read_arguments
 node=$(argument node)
-export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-until_done 600 "the API does not answer /readyz" kubectl get --raw /readyz
+as_admin 600
 kubectl uncordon "${node:?}"

@@ -15,8 +15,7 @@ version=$(argument version)
 # The first master changes the cluster's own configuration; every other node follows what it finds there.
 how=node
 if [ "$MASTER" = yes ]; then
-    export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-    until_done 120 "the API does not answer /readyz" kubectl get --raw /readyz
+    as_admin 120
     kubectl -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
         grep -qx "kubernetesVersion: $version" || how="apply --yes $version"
 fi
