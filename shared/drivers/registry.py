@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import entry_points
 
 from shared.domain.errors import NotFound
-from shared.drivers.base import Driver
+from shared.drivers.driver import Driver
 
 GROUP = "jeroboam.drivers"
 

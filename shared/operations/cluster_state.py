@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound
-from shared.drivers.base import ClusterSpec, Driver, NodegroupSpec, NodeSpec
+from shared.drivers.base import ClusterSpec, NodegroupSpec, NodeSpec
+from shared.drivers.driver import Driver
 from shared.drivers.registry import get_driver
 from shared.drivers.spec import cluster_spec, node_spec, nodegroup_spec
 

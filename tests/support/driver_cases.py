@@ -7,16 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
-from shared.drivers.base import (
-    Bootstrap,
-    BootstrapContext,
-    ClusterSpec,
-    Driver,
-    NodegroupSpec,
-    NodeSpec,
-    Secret,
-    SecretKind,
-)
+from shared.drivers.base import Bootstrap, BootstrapContext, ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
+from shared.drivers.driver import Driver
 from shared.pki.authority import make_authority, make_key_pair
 
 API_URL = "https://jeroboam.example.org:9511"

@@ -13,7 +13,8 @@ from services.api.deps import Deps
 from services.api.errors import ApiError, bad_request, conflict
 from services.api.queries import one_cluster
 from services.api.reader import Row
-from shared.drivers.base import Driver, Secret, SecretKind
+from shared.drivers.base import Secret, SecretKind
+from shared.drivers.driver import Driver
 from shared.drivers.registry import get_driver
 from shared.pki.cluster_secrets import as_key_material, load_cluster_secret
 from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_request

@@ -14,7 +14,8 @@ from services.api.preflight import Found
 from services.api.reader import Row
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.ids import new_id
-from shared.drivers.base import ClusterSpec, Driver, NodegroupSpec
+from shared.drivers.base import ClusterSpec, NodegroupSpec
+from shared.drivers.driver import Driver
 from shared.drivers.spec import stored
 
 DEFAULT_MASTER = "default-master"

@@ -27,7 +27,8 @@ from services.api.usecases.deadlines import deadline
 from services.api.usecases.exceeded_quotas import note_exceeded_quotas
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.drivers.base import ClusterSpec, Driver
+from shared.drivers.base import ClusterSpec
+from shared.drivers.driver import Driver
 from shared.drivers.registry import find_driver, supported_types
 from shared.operations.nodes import plan_nodes
 from shared.operations.start import start_operation

@@ -19,7 +19,7 @@ from services.api.usecases.deadlines import deadline
 from shared.db.models import Cluster
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
-from shared.drivers.base import Driver
+from shared.drivers.driver import Driver
 from shared.drivers.registry import get_driver
 from shared.operations.start import start_operation
 

@@ -1,6 +1,6 @@
 """Kubernetes on virtual machines: see `driver`."""
 
-from shared.drivers.base import Driver
+from shared.drivers.driver import Driver
 from shared.drivers.kubernetes.driver import KubernetesUbuntuDriver
 
 driver: Driver = KubernetesUbuntuDriver()

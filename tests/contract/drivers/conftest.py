@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.drivers import registry
-from shared.drivers.base import Driver
+from shared.drivers.driver import Driver
 from tests.support.driver_cases import MODES, Case, make_case
 
 PACKAGE = Path(__file__).parents[2] / "support" / "example_driver"

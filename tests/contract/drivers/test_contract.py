@@ -15,7 +15,8 @@ import pytest
 
 from sandbox.openstack.testing import TestCloud, running_cloud
 from shared.drivers.agent import bundle
-from shared.drivers.base import Bootstrap, Driver
+from shared.drivers.base import Bootstrap
+from shared.drivers.driver import Driver
 from shared.drivers.registry import drivers, find_driver
 from shared.steps.shard_template import node_index
 from tests.support.driver_cases import API_URL, TOKEN, Case, make_case

@@ -16,7 +16,6 @@ from shared.drivers.base import (
     BootstrapContext,
     ClientConfig,
     ClusterSpec,
-    Driver,
     NodeAction,
     NodegroupSpec,
     NodeSpec,
@@ -26,6 +25,7 @@ from shared.drivers.base import (
     SecretKind,
     Template,
 )
+from shared.drivers.driver import Driver
 from shared.drivers.hot import Resources, get_attr, get_resource, resource, template
 
 
