@@ -1,7 +1,6 @@
 """A RabbitMQ of our own from Debian's packages: private ports, data, cookie and epmd; no service, no root.
 
-Rule: `ensure` says what it does. As root it installs the package; otherwise it fetches the same packages with apt's
-own tools into a cache directory and unpacks them there. The broker is our child and is ended by its pid.
+Rule: the packages come as `sandbox.debian_packages` brings them. The broker is our child and is ended by its pid.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,98 +15,39 @@ import sys
 import time
 from pathlib import Path
 
+from sandbox import debian_packages
+
 _ERLANG = (
     "asn1 base crypto eldap ftp inets mnesia os-mon parsetools public-key runtime-tools snmp ssl syntax-tools tftp "
     "tools xmerl"
 )
-PACKAGES = ["rabbitmq-server", *(f"erlang-{part}" for part in _ERLANG.split())]
+_NEEDED = [f"erlang-{part}" for part in _ERLANG.split()]
 START_SECONDS = 90.0
 
 
-def cache_directory() -> Path:
-    """Where the packages are unpacked for a user who may not install them."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.environ.get("HOME") or "/tmp", ".cache")  # noqa: PTH118, S108
-    return Path(base) / "jeroboam" / "rabbitmq"
+def ensure() -> Path:
+    """Find RabbitMQ and Erlang, or fetch them. Returns their prefix.
+
+    Raises:
+        RuntimeError: neither found nor to be fetched, with apt's own words.
+    """
+    return debian_packages.ensure(
+        "rabbitmq", ["rabbitmq-server"], _holds, needed=_NEEDED, after_unpacking=_name_the_root
+    )
 
 
-def find_prefix() -> Path | None:
-    """The root under which RabbitMQ and Erlang lie (`/` when installed), or None."""
-    for prefix in (Path("/"), cache_directory()):
-        if _server_home(prefix) is not None and any(prefix.glob("usr/lib/erlang/erts-*/bin/epmd")):
-            return prefix
-    return None
+def _holds(prefix: Path) -> bool:
+    return _server_home(prefix) is not None and any(prefix.glob("usr/lib/erlang/erts-*/bin/epmd"))
 
 
 def _server_home(prefix: Path) -> Path | None:
     return next(iter(sorted(prefix.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*"))), None)
 
 
-def ensure() -> Path:
-    """Find RabbitMQ, or fetch it. Returns its prefix.
-
-    Raises:
-        RuntimeError: neither found nor to be fetched, with apt's own words.
-    """
-    prefix = find_prefix()
-    if prefix is not None:
-        return prefix
-    if os.geteuid() == 0:
-        print("rabbitmq: not on this machine; installing Debian's rabbitmq-server with apt", flush=True)
-        _install()
-    else:
-        print(f"rabbitmq: not on this machine; unpacking Debian's package under {cache_directory()}", flush=True)
-        _unpack(cache_directory())
-    prefix = find_prefix()
-    if prefix is None:
-        raise RuntimeError("rabbitmq: the packages are there, but the server was not found in them")
-    return prefix
-
-
-def _run(command: list[str], cwd: Path | None = None) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=900, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[:4])} ... failed: {done.stderr.strip()[-1500:]}")
-
-
-def _install() -> None:
-    """Install, and keep the package from starting a broker of its own."""
-    policy = Path("/usr/sbin/policy-rc.d")
-    ours = not policy.exists()
-    if ours:
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-    try:
-        _run(["apt-get", "-q", "update"])
-        _run(["apt-get", "-q", "-y", "--no-install-recommends", "install", "rabbitmq-server"])
-    finally:
-        if ours:
-            policy.unlink()
-
-
-def _unpack(directory: Path) -> None:
-    apt = directory / ".apt"
-    for place in ("lists/partial", "cache/archives/partial", "debs"):
-        (apt / place).mkdir(parents=True, exist_ok=True)
-    options = [
-        "-q",
-        "-o",
-        f"Dir::State::lists={apt}/lists",
-        "-o",
-        f"Dir::Cache={apt}/cache",
-        "-o",
-        "APT::Sandbox::User=",
-        "-o",
-        "Debug::NoLocking=1",
-    ]
-    _run(["apt-get", *options, "update"])
-    _run(["apt-get", *options, "download", *PACKAGES], cwd=apt / "debs")
-    for package in sorted((apt / "debs").glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), str(directory)])
-    for script in (directory / "usr/lib/erlang/bin/erl", *directory.glob("usr/lib/erlang/erts-*/bin/erl")):
-        # Debian's start script names its root outright; ours lies elsewhere.
-        script.write_text(script.read_text().replace("ROOTDIR=/usr/lib/erlang", f"ROOTDIR={directory}/usr/lib/erlang"))
-    shutil.rmtree(apt)
+def _name_the_root(prefix: Path) -> None:
+    """Debian's start scripts name Erlang's root outright; ours lies elsewhere."""
+    for script in (prefix / "usr/lib/erlang/bin/erl", *prefix.glob("usr/lib/erlang/erts-*/bin/erl")):
+        script.write_text(script.read_text().replace("ROOTDIR=/usr/lib/erlang", f"ROOTDIR={prefix}/usr/lib/erlang"))
 
 
 class RabbitServer:
