@@ -16,13 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Match
 
-from services.api.deps import Deps
+from services.api.deps import Deps, deps_of
 from services.api.errors import ApiError
 from services.api.middleware.identity import Identity
 from services.api.middleware.paths import Paths
 from services.api.middleware.request_scope import RequestScope
 from services.api.openapi import install
-from services.api.rendering import error_response
+from services.api.rendering import error_response, unauthorized_response
 from services.api.routes import (
     actions,
     agent,
@@ -42,6 +42,7 @@ from services.api.routes import (
 )
 from services.api.routing_errors import answered_by_name, is_known, refused_by_name
 from services.api.translation import translated
+from shared.cloud.errors import Unauthorized
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
 from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
@@ -115,6 +116,9 @@ def create_app(deps: Deps) -> FastAPI:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
+    if isinstance(error, Unauthorized):
+        # Only calls with the caller's own token raise it: it ran out or was revoked after we had looked.
+        return unauthorized_response(deps_of(request).settings.cloud.auth_url)
     refusal = translated(error)
     if refusal.status >= 500:
         log.error("request.failed", status=refusal.status, error=str(error), exc_info=refusal.status == 500)

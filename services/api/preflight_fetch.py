@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 
 from services.api.preflight import Found, Wanted
 from shared.cloud.base import Cloud
+from shared.cloud.errors import Unauthorized
 from shared.cloud.types import Keypair, Network, QuotaLine, Subnet
 from shared.domain.errors import PermanentError
 
@@ -85,5 +86,7 @@ async def _fixed_network(cloud: Cloud, wanted: Wanted) -> tuple[Network | None, 
 async def _quotas(cloud: Cloud) -> dict[str, QuotaLine]:
     try:
         return await cloud.quotas()
+    except Unauthorized:
+        raise
     except PermanentError:
         return {}

@@ -55,6 +55,17 @@ def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> R
     return json_response({"errors": [body]}, error.status, error.headers)
 
 
+def unauthorized_response(auth_url: str) -> Response:
+    """As keystonemiddleware answers, which is what clients of any OpenStack service know.
+
+    Args:
+        auth_url: Keystone's address, for the `WWW-Authenticate` header.
+    """
+    message = "The request you have made requires authentication."
+    challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
+    return json_response({"error": {"code": 401, "title": "Unauthorized", "message": message}}, 401, challenge)
+
+
 def _wants_problem(scope: Scope) -> bool:
     return any(name == b"accept" and b"application/problem+json" in value.lower() for name, value in scope["headers"])
 

@@ -6,11 +6,8 @@ ask. Nodes' own routes (`/v1/nodes/...`) know no Keystone; they check the node's
 
 from __future__ import annotations
 
-import json
-
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api import microversion
@@ -18,7 +15,7 @@ from services.api.context import KEY, Context
 from services.api.errors import ApiError
 from services.api.middleware.request_scope import REQUEST_ID
 from services.api.policy import Policy
-from services.api.rendering import UNVERSIONED, error_response
+from services.api.rendering import UNVERSIONED, error_response, unauthorized_response
 from services.api.translation import translated
 from shared.cloud.base import CloudFactory
 from shared.cloud.types import Identity as Caller
@@ -41,7 +38,7 @@ class Identity:
         self.app = app
         self._clouds = clouds
         self._policy = policy
-        self._challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
+        self._auth_url = auth_url
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +56,7 @@ class Identity:
             await error_response(scope, translated(error))(scope, receive, send)
             return
         if caller is None:
-            await self._unauthorized()(scope, receive, send)
+            await unauthorized_response(self._auth_url)(scope, receive, send)
             return
         try:
             version = microversion.negotiate(request.headers.get(microversion.HEADER))
@@ -95,12 +92,6 @@ class Identity:
             all_projects=admin,
             version=version,
         )
-
-    def _unauthorized(self) -> Response:
-        """As keystonemiddleware answers, which is what clients of any OpenStack service know."""
-        message = "The request you have made requires authentication."
-        body = {"error": {"code": 401, "title": "Unauthorized", "message": message}}
-        return Response(json.dumps(body), 401, headers=self._challenge, media_type="application/json")
 
 
 def _with_version(scope: Scope, send: Send, extra: list[tuple[bytes, bytes]]) -> Send:

@@ -133,3 +133,21 @@ async def test_rows_are_stored_with_the_answer(user: httpx.AsyncClient, template
     shown = (await user.get("/v1/clusters/c1")).json()
     assert shown["labels_added"] == {"x": "1"}
     assert shown["create_timeout"] == 60
+
+
+async def test_a_token_that_dies_on_the_way_is_401(
+    user: httpx.AsyncClient, template: dict[str, Any], openstack: TestCloud
+) -> None:
+    body = {"cluster_template_id": "k8s"}
+    planned = await user.post("/v1/clusters?dry_run=true", json=body)
+    assert planned.json()["accepted"], planned.text
+    # Our own validator remembers the token for minutes; the services ask each time.
+    token = user.headers["X-Auth-Token"]
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as keystone:
+        mine = {"X-Auth-Token": token, "X-Subject-Token": token}
+        assert (await keystone.delete(f"{openstack.auth_url}/auth/tokens", headers=mine)).status_code == 204
+    for path in ("/v1/clusters", "/v1/clusters?dry_run=true"):
+        refused = await user.post(path, json=body)
+        assert refused.status_code == 401, refused.text
+        assert refused.json()["error"]["title"] == "Unauthorized"
+        assert refused.headers["www-authenticate"].startswith("Keystone uri=")
