@@ -30,7 +30,7 @@ test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where the
 test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
 
-test-clients: setup ## Magnum's acceptance suite, rally, and databases of real Magnums, each in its own environment
+test-clients: setup ## Magnum's acceptance suite, rally, gophercloud, and databases of real Magnums, each in its own environment
 	@scripts/test-clients.sh
 
 fuzz: setup ## 20,000 requests and more made from the OpenAPI document, every answer checked

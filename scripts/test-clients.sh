@@ -1,11 +1,12 @@
 #!/bin/bash
 # Run clients and suites that nobody here wrote against the sandbox: Magnum's own acceptance suite (tempest), rally's
-# Magnum scenarios, and the import of databases that real Magnums of two releases made.
+# Magnum scenarios, gophercloud, and the import of databases that real Magnums of two releases made.
 #
 #   scripts/test-clients.sh [PYTEST ARGUMENTS...]
 #
 # Each tool gets an environment of its own outside the project's, from the pinned versions in
-# tests/clients/requirements: their libraries contradict ours. JEROBOAM_CLIENTS names another place for them.
+# tests/clients/requirements: their libraries contradict ours. Go and gophercloud are Debian's packages. JEROBOAM_CLIENTS
+# names another place for what is made of all that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
@@ -20,4 +21,5 @@ for file in tests/clients/requirements/*.txt; do
     cp "$file" "$place/installed.txt"
   fi
 done
+.venv/bin/python -m tests.support.go_clients "$JEROBOAM_CLIENTS/go"
 .venv/bin/python -m pytest -m clients "${@:-tests/clients}"
