@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import httpx
 import structlog
 
+from sandbox.nodes.certificates import make_request, trouble_with
 from sandbox.nodes.memory import NodeMemory, Remembered
 from sandbox.nodes.user_data import AgentSettings
 from sandbox.openstack.hypervisor import Machine
@@ -162,16 +163,28 @@ class NodeAgent:
             answer = await self._ask(client, "GET", f"/commands?wait={self.times.poll}", timeout=limit)
             commands = answer.json().get("commands", [])
             for command in commands:
-                if command.get("name") == "bootstrap":
-                    await self._join(client, remembered)
-                else:
-                    await asyncio.sleep(self.times.draw(self.times.command))
-                self._log.info("node carried out a command", command=command.get("name"))
-                result = {"ok": True, "output": self._said(command)}
+                trouble = await self._carry_out(client, remembered, command)
+                self._log.info("node carried out a command", command=command.get("name"), trouble=trouble)
+                result = {"ok": trouble is None, "output": trouble or self._said(command)}
                 await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))
             if not commands and clock() - asked < 1:
                 # An API that does not hold the poll must not be asked in a tight loop.
                 await asyncio.sleep(random.uniform(1, 3))
+
+    async def _carry_out(
+        self, client: httpx.AsyncClient, remembered: Remembered, command: dict[str, Any]
+    ) -> str | None:
+        """Do one thing; why it could not be done, or None."""
+        if command.get("name") != "bootstrap":
+            await asyncio.sleep(self.times.draw(self.times.command))
+            return None
+        if command.get("args", {}).get("part") != "certificates":
+            await self._join(client, remembered)
+            return None
+        await self._bootstrap(client)
+        request = make_request(self.machine.name)
+        answer = await self._ask(client, "POST", "/csr", json={"csr": request})
+        return trouble_with(answer.json(), request)
 
     def _said(self, command: dict[str, Any]) -> str:
         """What the driver's own command would print."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.upgrader.plan import RotateCredentialsPlan, UpgradePlan
+from services.upgrader.plan import RotateCaPlan, RotateCredentialsPlan, UpgradePlan
 from shared.bus import topology
 from shared.operations.plan import Plan
 from shared.runtime.worker import run_worker
@@ -12,7 +12,7 @@ from shared.steps.context import Context
 
 
 def plans(context: Context) -> list[Plan]:
-    return [UpgradePlan(context), RotateCredentialsPlan(context)]
+    return [UpgradePlan(context), RotateCaPlan(context), RotateCredentialsPlan(context)]
 
 
 if __name__ == "__main__":

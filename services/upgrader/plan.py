@@ -1,7 +1,7 @@
-"""The plans of the upgrader: a cluster goes to another version, or gets another credential. Read this first.
+"""The plans of the upgrader: to another version, to other authorities, to another credential. Read this first.
 
-Nodes stay the machines they are: each is emptied, upgraded by its own agent, and filled again, masters one after
-another before any worker. What was done is in `nodes.version`, so a retry goes on where it failed.
+Nodes stay the machines they are: for an upgrade each is emptied, upgraded by its own agent, and filled again, masters
+one after another before any worker. What was done is in `nodes.version`, so a retry goes on where it failed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.upgrader.steps import credential, nodes, target
+from services.upgrader.steps import authorities, credential, nodes, target
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation, OperationStep
 from shared.domain.states import OperationKind
 from shared.steps.context import Context, bound_steps
@@ -62,9 +62,38 @@ async def _take_template(session: AsyncSession, cluster: Cluster, template_id: s
         cluster.cluster_template_id = found
 
 
-class RotateCredentialsPlan:
-    kind = OperationKind.ROTATE_CREDENTIALS.value
+class _RotationPlan:
+    """The steps of a rotation write everything, so that a broken one is gone on with."""
+
     removes_cluster = False
+
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+        """Nothing is left to write."""
+
+    async def failed(
+        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
+    ) -> dict[str, str]:
+        return {}
+
+
+class RotateCaPlan(_RotationPlan):
+    kind = OperationKind.ROTATE_CA.value
+
+    def __init__(self, context: Context) -> None:
+        self.steps = bound_steps(
+            context,
+            [
+                authorities.ensure_successors_made,
+                authorities.ensure_both_trusted,
+                authorities.ensure_trust_refreshed,
+                authorities.ensure_successors_sign,
+                authorities.ensure_old_ones_forgotten,
+            ],
+        )
+
+
+class RotateCredentialsPlan(_RotationPlan):
+    kind = OperationKind.ROTATE_CREDENTIALS.value
 
     def __init__(self, context: Context) -> None:
         self.steps = bound_steps(
@@ -75,11 +104,3 @@ class RotateCredentialsPlan:
                 credential.ensure_old_ones_gone,
             ],
         )
-
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """The steps have written everything."""
-
-    async def failed(
-        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
-    ) -> dict[str, str]:
-        return {}

@@ -34,7 +34,7 @@ class Turn:
     """`send`: nodes whose next action is to be given out now. `over`: nothing is left to wait for."""
 
     send: Sequence[str]
-    done: int
+    done: Sequence[str]
     failures: Mapping[str, str] = field(default_factory=dict)
     over: bool = False
 
@@ -49,10 +49,15 @@ def next_turn(order: Sequence[str], progress: Mapping[str, Progress], batch: int
     """
     away = [node for node in order if progress[node].away]
     failures = {node: reason for node in order if (reason := progress[node].failure) is not None}
-    done = sum(progress[node].done for node in order)
+    done = [node for node in order if progress[node].done]
     send = [node for node in away if progress[node].sent == progress[node].finished]
     if not failures:
         fresh = (node for node in order if progress[node].sent == 0 and not progress[node].done)
         send += [node for node, _ in zip(fresh, range(max(0, batch - len(away))), strict=False)]
-    over = not away and (bool(failures) or done == len(order))
+    over = not away and (bool(failures) or len(done) == len(order))
     return Turn(send, done, failures, over)
+
+
+def careful_batch(count: int) -> int:
+    """How many of `count` nodes may be away at once where nobody said: a tenth of them, at least one, at most fifty."""
+    return max(1, min(50, count // 10))

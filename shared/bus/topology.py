@@ -17,7 +17,7 @@ PROVISIONER = QueueSpec(
 )
 UPGRADER = QueueSpec(
     "jeroboam.upgrader.v1",
-    ("cluster.upgrade.requested.v1", "cluster.rotate_credentials.requested.v1"),
+    ("cluster.upgrade.requested.v1", "cluster.rotate_ca.requested.v1", "cluster.rotate_credentials.requested.v1"),
 )
 SCALER = QueueSpec(
     "jeroboam.scaler.v1",

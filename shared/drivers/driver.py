@@ -123,12 +123,33 @@ class Driver(Protocol):
         """The cluster's labels after an upgrade to a template with `labels`; all others stay its own."""
         ...
 
-    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+    def upgrade_actions(
+        self, cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
         """What upgrades one node that has joined, in order; each may be carried out again after a failure.
 
         Args:
             cluster: with the labels it is to have.
-            nodes: all of the cluster's.
+            masters: all of the cluster's.
+        """
+        ...
+
+    def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
+        """What brings one node that has joined to the cluster's authorities as they are now, in order.
+
+        Between an authority and its successor that is done three times: to trust both, to be certified by the new one,
+        to forget the old one. A secret of kind CA holds every certificate to be trusted, the one that signs first, and
+        the key of that one. Each action may be carried out again after a failure.
+        """
+        ...
+
+    def trust_refresh(self, masters: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        """What makes all that runs in the cluster read anew which authorities it trusts; empty where nothing must.
+
+        Where something did not take part, the command's output has a line `not restarted <name>: <why>`.
+
+        Args:
+            masters: all of the cluster's.
         """
         ...
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from shared.drivers.agent import bundle
@@ -30,7 +32,9 @@ case "$name $*" in
     mkdir -p "$kubernetes/manifests"
     touch "$kubernetes/kubelet.conf"
     ls -R "$kubernetes" >"$fake/seen-by-kubeadm"
-    [ ! -f "$fake/kubeadm-breaks" ] || { echo "error: etcd is not healthy" >&2; exit 1; } ;;
+    [ ! -f "$fake/kubeadm-breaks" ] || { echo "error: etcd is not healthy" >&2; exit 1; }
+    "$PYTHON" "$LEAVES" start "$JEROBOAM_ROOT" ;;
+"kubeadm certs renew all") "$PYTHON" "$LEAVES" renew "$JEROBOAM_ROOT" ;;
 "kubeadm reset"*) rm -rf "$kubernetes" ;;
 "kubectl get --raw"*) [ ! -f "$fake/api-is-away" ] ;;
 "kubectl apply"*) for file; do :; done; cat "$file" >>"$fake/applied" ;;
@@ -41,6 +45,15 @@ case "$name $*" in
 "kubectl drain"*)
     [ "$(cat "$fake/undrainable" 2>/dev/null)" != "$2" ] || { echo "error: pod web-0 did not go" >&2; exit 1; } ;;
 "kubectl taint"*-) [ ! -f "$fake/no-such-taint" ] || { echo "taint not found" >&2; exit 1; } ;;
+"kubectl -n kube-system get pod"*)
+    manifest=$kubernetes/manifests/${5%%-k8s-*}.yaml
+    echo "$(sed -n 's/.*jeroboam-certificates: "\\(.*\\)"/\\1/p' "$manifest") $(cat "$fake/pods-ready")" ;;
+"kubectl -n kube-system get configmap kube-root-ca.crt"*) cat "$fake/published" ;;
+"kubectl -n kube-public get"*) printf 'kubeconfig: |\\n    certificate-authority-data: b2xk\\n' ;;
+"kubectl replace"*) cat >"$fake/announced" ;;
+"kubectl get"*"--all-namespaces"*) cat "$fake/$2" 2>/dev/null || : ;;
+*" rollout status "*) [ ! -f "$fake/stuck-$6" ] || { echo "error: timed out waiting for the condition" >&2; exit 1; } ;;
+*" rollout restart "*) [ ! -f "$fake/paused-$6" ] || { echo "error: can't restart paused deployment" >&2; exit 1; } ;;
 "kubectl -n kube-system get configmap"*) echo "kubernetesVersion: $(cat "$fake/cluster-version")" ;;
 "kubeadm upgrade apply"*) cp "$fake/version" "$fake/cluster-version" ;;
 "kubelet --version") echo "Kubernetes $(cat "$fake/kubelet-version")" ;;
@@ -61,7 +74,9 @@ case "$name $*" in
 "blkid -L"*) [ -f "$fake/formatted" ] && echo /dev/vdb ;;
 "blkid -o"*) [ -f "$fake/formatted" ] && echo ext4 ;;
 "mkfs.ext4"*) touch "$fake/formatted" ;;
+"date +%Y"*) /bin/date "$@" ;;
 "date +%s") now=$(($(cat "$fake/now") + 50)); echo "$now" | tee "$fake/now" ;;
+"curl"*"--data-binary @"*/csr) "$PYTHON" "$LEAVES" sign "$JEROBOAM_ROOT" "$@" ;;
 "curl"*) while [ "$#" -gt 1 ]; do [ "$1" != --output ] || echo fetched >"$2"; shift; done ;;
 esac
 """
@@ -84,6 +99,11 @@ class NodeMachine:
             self.set(name, version)
         self.set("ready", "True kubelet is posting ready status")
         self.set("now", "0")
+        self.set("pods-ready", "True")
+        (self.root / "etc/jeroboam").mkdir()
+        (self.root / "etc/jeroboam/agent.env").write_text(
+            "JEROBOAM_URL=https://jeroboam.example.org\nJEROBOAM_NODE_ID=some-node\n"
+        )
 
     def set(self, name: str, text: str = "") -> None:
         (self.fake / name).write_text(f"{text}\n" if text else "")
@@ -91,15 +111,13 @@ class NodeMachine:
     def unset(self, name: str) -> None:
         (self.fake / name).unlink()
 
-    def run(self, found: Bootstrap) -> subprocess.CompletedProcess[str]:
+    def run(self, found: Bootstrap, **arguments: str) -> subprocess.CompletedProcess[str]:
         """Write the files and run the script as the agent does; `calls` then are this run's."""
-        return self._sh("-c", bundle.render(found, "v1.34.2"))
+        return self._sh("-c", bundle.render(found, "v1.34.2"), given=_given("bootstrap", arguments))
 
     def command(self, name: str, **arguments: str | int) -> subprocess.CompletedProcess[str]:
         """Carry out one of the commands that came with the bootstrap, as the agent does."""
-        (line,) = bundle.render_commands([{"id": "1", "name": name, "args": arguments}]).splitlines()
-        given = base64.b64decode(line.split()[2]).decode()
-        return self._sh(str(self.root / "etc/jeroboam/commands.d" / name), given=given)
+        return self._sh(str(self.root / "etc/jeroboam/commands.d" / name), given=_given(name, arguments))
 
     def _sh(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         self.set("calls")
@@ -111,6 +129,8 @@ class NodeMachine:
                 "JEROBOAM_ROOT": str(self.root),
                 "FAKE": str(self.fake),
                 "JEROBOAM_RETRY_SECONDS": "0",
+                "PYTHON": sys.executable,
+                "LEAVES": str(Path(__file__).with_name("kubernetes_leaves.py")),
             },
             capture_output=True,
             text=True,
@@ -127,3 +147,9 @@ class NodeMachine:
 
     def text(self, path: str) -> str:
         return (self.root / path).read_text()
+
+
+def _given(name: str, arguments: Mapping[str, str | int]) -> str:
+    """What a command's hook reads: the agent's own decoding of a line of its list of commands."""
+    fields = bundle.render_commands([{"id": "1", "name": name, "args": arguments}]).split()
+    return base64.b64decode(fields[2]).decode() if len(fields) > 2 else ""

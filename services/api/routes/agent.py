@@ -21,6 +21,7 @@ from shared.operations.reports import REPORT_KINDS
 router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
 TOKEN_HEADER = "X-Jeroboam-Token"  # noqa: S105 - a header's name
 MAX_WAIT = 60
+_PEM = "application/x-pem-file"
 _MAX_DATA = 16384
 
 
@@ -90,6 +91,8 @@ async def csr(request: Request, node_id: str) -> Response:
     deps, node = await _authenticated(request, node_id)
     body = parse_body(await read_object(request, "csr"), CSR_FIELDS, "csr")
     certificate, ca = await agent.sign_csr(deps, node, body["csr"])
+    if _PEM in request.headers.get("accept", ""):
+        return Response(certificate, media_type=_PEM)
     return json_response({"certificate": certificate, "ca": ca})
 
 

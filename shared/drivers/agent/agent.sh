@@ -160,8 +160,9 @@ run() {
     return "$code"
 }
 
-# Fetch the node's bootstrap, run it, say how it ended.
+# bootstrap INPUT: fetch the node's bootstrap, run it with INPUT, say how it ended.
 bootstrap() {
+    given=$1
     report announced ", \"addresses\": [$(addresses)]"
     while :; do
         ask '200 425' 60 GET /bootstrap --header 'Accept: text/x-shellscript' || return 1
@@ -174,7 +175,7 @@ bootstrap() {
     mv -f "$work/body" "$work/bootstrap"
     revision=$(sed -n 's/^# revision: \([A-Za-z0-9._+-]*\)$/\1/p' "$work/bootstrap" | head -n 1)
     [ ! -f "$log" ] || mv -f "$log" "$log.1"
-    run "$log" /dev/null "$bootstrap_limit" sh "$work/bootstrap"
+    run "$log" "$given" "$bootstrap_limit" sh "$work/bootstrap"
     code=$?
     rm -f "$work/bootstrap" # it may hold keys
     if [ "$code" -eq 0 ]; then
@@ -205,7 +206,7 @@ perform() {
         printf '%s' "$3" | base64 -d >"$work/args"
         if [ "$2" = bootstrap ]; then
             out=$log
-            bootstrap || ok=false
+            bootstrap "$work/args" || ok=false
         elif [ -n "$hook" ] && [ -x "$hook" ]; then
             run "$out" "$work/args" "$command_limit" "$hook" || ok=false
         else
@@ -218,7 +219,7 @@ perform() {
 }
 
 [ -s "$state/auth" ] || exchange
-[ -f "$state/joined" ] || bootstrap
+[ -f "$state/joined" ] || bootstrap /dev/null
 while :; do
     beat
     asked=$(date +%s)

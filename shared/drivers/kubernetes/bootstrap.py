@@ -30,8 +30,8 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     files = host.files(context, labels, role=role)
     config = render_config(context, labels, external_cloud=external_cloud)
     files.append({"path": f"{host.ETC}/kubeadm.yaml", "content": config, "mode": "0600"})
-    if context.nodegroup.role == "master":
-        files += pki.master_files(context.secrets)
+    master = context.nodegroup.role == "master"
+    files += pki.master_files(context.secrets) if master else pki.worker_files(context.secrets)
     if first:
         files += addons.files(context, labels, external_cloud=external_cloud)
     return Bootstrap(script=host.script("node.sh"), files=files)

@@ -23,7 +23,17 @@ from shared.drivers.base import (
     SecretKind,
     Template,
 )
-from shared.drivers.kubernetes import base_stack, bootstrap, kubeconfig, label_changes, members, shape, shard, upgrade
+from shared.drivers.kubernetes import (
+    base_stack,
+    bootstrap,
+    certificates,
+    kubeconfig,
+    label_changes,
+    members,
+    shape,
+    shard,
+    upgrade,
+)
 from shared.drivers.kubernetes.labels import read_labels
 
 
@@ -45,6 +55,7 @@ class KubernetesUbuntuDriver:
         {
             OperationKind.RESIZE,
             OperationKind.UPGRADE,
+            OperationKind.ROTATE_CA,
             OperationKind.ROTATE_CREDENTIALS,
             OperationKind.NODEGROUP_CREATE,
             OperationKind.NODEGROUP_UPDATE,
@@ -118,8 +129,16 @@ class KubernetesUbuntuDriver:
     def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
         return upgrade.upgraded_labels(cluster, labels)
 
-    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
-        return upgrade.actions(cluster, node, nodes)
+    def upgrade_actions(
+        self, cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
+        return upgrade.actions(cluster, node, masters)
+
+    def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
+        return certificates.actions(node)
+
+    def trust_refresh(self, masters: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return certificates.trust_refresh(masters)
 
     def removals(
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int

@@ -56,6 +56,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
     found = [
         _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
         _file(f"{ETC}/common.sh", script("common.sh")),
+        _file(f"{ETC}/certificates.sh", script("certificates.sh")),
         _file(f"{ETC}/health", script("health.sh"), "0755"),
         *_commands(_NODE_COMMANDS),
         _file(f"{ETC}/containerd.toml", _CONTAINERD),
@@ -74,7 +75,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
 
 # What a node's agent can be told to do: `scripts/commands/<name>.sh`. Only masters may say something about others.
 _NODE_COMMANDS = ("upgrade-prepare", "upgrade")
-_MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "label-nodes")
+_MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "label-nodes", "restart-workloads")
 
 
 def _commands(names: Sequence[str]) -> list[File]:

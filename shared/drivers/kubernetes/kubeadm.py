@@ -21,6 +21,7 @@ from shared.drivers.kubernetes.labels import Labels
 API = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+_PKI = "/etc/kubernetes/pki"
 Document = dict[str, Any]
 
 
@@ -92,7 +93,7 @@ def _cluster(context: BootstrapContext, labels: Labels) -> Document:
         "clusterName": label_value(context.cluster.name) or context.cluster.uuid,
         "kubernetesVersion": labels.kube_tag,
         "controlPlaneEndpoint": endpoint(context),
-        "certificatesDir": "/etc/kubernetes/pki",
+        "certificatesDir": _PKI,
         "networking": {
             "podSubnet": labels.pods_network_cidr,
             "serviceSubnet": labels.service_cluster_ip_range,
@@ -105,6 +106,8 @@ def _cluster(context: BootstrapContext, labels: Labels) -> Document:
         "controllerManager": {
             "extraArgs": [
                 {"name": "node-cidr-mask-size", "value": str(labels.flannel_network_subnetlen)},
+                # It refuses a file of several authorities, which is what ca.crt is while one follows another.
+                {"name": "cluster-signing-cert-file", "value": f"{_PKI}/ca-signing.crt"},
                 *_arguments(labels.kubecontroller_options),
             ]
         },

@@ -17,7 +17,8 @@ _JOINED = "joined"
 
 def removals(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> list[Removal]:
     """The nodes that go in batches, the batches dealt out to the masters."""
-    masters = _masters([node for node in nodes if node.uuid not in {gone.uuid for gone in leaving}])
+    gone = {node.uuid for node in leaving}
+    masters = joined_masters([node for node in nodes if node.uuid not in gone])
     if not masters:
         return []
     names = " ".join(node.name for node in leaving)
@@ -42,7 +43,7 @@ def relabelling(
     old_taints: Sequence[Mapping[str, str]],
 ) -> list[NodeAction]:
     """Bring a nodegroup's nodes from the old labels and taints to its own."""
-    masters = _masters(nodes)
+    masters = joined_masters(nodes)
     names = [node.name for node in nodes if node.nodegroup_id == nodegroup.uuid and node.state == _JOINED]
     labels = [f"{name}={value}" for name, value in nodegroup.node_labels.items()]
     labels += [f"{name}-" for name in old_labels if name not in nodegroup.node_labels]
@@ -59,7 +60,8 @@ def relabelling(
     return [NodeAction(masters[0], "label-nodes", arguments)]
 
 
-def _masters(nodes: Sequence[NodeSpec]) -> list[str]:
+def joined_masters(nodes: Sequence[NodeSpec]) -> list[str]:
+    """The uuids of the masters that work, in the order in which they were numbered."""
     found = [node for node in nodes if node.role == "master" and node.state == _JOINED]
     return [node.uuid for node in sorted(found, key=lambda node: node.index)]
 

@@ -27,6 +27,13 @@ def master_files(secrets: Mapping[str, Secret]) -> list[dict[str, str]]:
     return files + _pair(secrets["service_account"], f"{DIRECTORY}/sa.pub", f"{DIRECTORY}/sa.key")
 
 
+def worker_files(secrets: Mapping[str, Secret]) -> list[dict[str, str]]:
+    """What a worker trusts, and no key."""
+    certificate = secrets["kubernetes"].certificate
+    assert certificate is not None
+    return [{"path": f"{DIRECTORY}/ca.crt", "content": certificate, "mode": "0644"}]
+
+
 def _pair(secret: Secret, public: str, private: str) -> list[dict[str, str]]:
     assert secret.certificate is not None
     return [
@@ -36,7 +43,7 @@ def _pair(secret: Secret, public: str, private: str) -> list[dict[str, str]]:
 
 
 def authority_hash(secrets: Mapping[str, Secret]) -> str:
-    """The Kubernetes CA as `kubeadm join` pins it: SHA-256 over its public key, `sha256:<hex>`."""
+    """The Kubernetes CA that signs, as `kubeadm join` pins it: SHA-256 over its public key, `sha256:<hex>`."""
     pem = secrets["kubernetes"].certificate
     assert pem is not None
     key = x509.load_pem_x509_certificate(pem.encode()).public_key()

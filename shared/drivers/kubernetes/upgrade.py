@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from shared.drivers.base import ClusterSpec, NodeAction, NodeSpec
+from shared.drivers.kubernetes import members
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION, label_problems, read_labels
 
 DRAIN_SECONDS = 600
-_JOINED = "joined"
 
 
 def upgraded_labels(cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, str]:
@@ -38,10 +38,10 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
     return []
 
 
-def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> list[NodeAction]:
+def actions(cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]) -> list[NodeAction]:
     """Fetch what is new, empty the node, upgrade it, let pods back."""
     version = {"version": read_labels(cluster).kube_tag}
-    helper = _helper(node, nodes)
+    helper = _helper(node, masters)
     return [
         NodeAction(node.uuid, "upgrade-prepare", version),
         NodeAction(helper, "drain", {"node": node.name, "timeout": DRAIN_SECONDS}),
@@ -50,10 +50,9 @@ def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> 
     ]
 
 
-def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
+def _helper(node: NodeSpec, masters: Sequence[NodeSpec]) -> str:
     """The master that drains: only masters may. Another one where there is one, since this one's API will be away."""
-    masters = sorted((other for other in nodes if other.role == "master"), key=lambda other: other.index)
-    joined = [other.uuid for other in masters if other.state == _JOINED]
+    joined = members.joined_masters(masters)
     others = [uuid for uuid in joined if uuid != node.uuid]
     return (others or joined or [node.uuid])[0]
 

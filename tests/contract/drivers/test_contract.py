@@ -136,6 +136,17 @@ def test_nodes_that_go_are_each_emptied_once_by_one_that_stays(case: Case) -> No
     assert case.driver.removals(case.cluster, leaving, leaving, seconds=60) == []
 
 
+def test_a_node_is_told_of_authorities_by_its_own_agent_and_by_no_secret(case: Case) -> None:
+    nodes = [replace(node, state="joined") for node in case.nodes]
+    masters = [node for node in nodes if node.role == "master"]
+    for node in nodes:
+        actions = case.driver.certificate_actions(node)
+        assert {action.node_id for action in actions} == {node.uuid}
+        assert not any(secret in str(action.args) for action in actions for secret in case.private)
+    assert {action.node_id for action in case.driver.trust_refresh(masters)} <= {node.uuid for node in masters}
+    assert case.driver.trust_refresh([]) == []
+
+
 def test_user_data_holds_the_one_time_token_and_no_other_secret(case: Case) -> None:
     for node in case.nodes:
         text = case.user_data(node)

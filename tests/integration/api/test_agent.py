@@ -121,6 +121,12 @@ async def test_a_node_cannot_become_somebody_else(anonymous: httpx.AsyncClient, 
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(answer.json()["ca"].encode()))
     assert certificate.subject.rfc4514_string().endswith("O=system:nodes")
     assert "CN=system:node:c1-" in certificate.subject.rfc4514_string()
+    # As a shell script asks, which has no JSON parser.
+    alone = await anonymous.post(
+        f"/v1/nodes/{nodes[1]}/csr", headers=headers | {"Accept": "application/x-pem-file"}, json={"csr": pem}
+    )
+    assert alone.text.startswith("-----BEGIN CERTIFICATE-----")
+    assert x509.load_pem_x509_certificate(alone.content).subject == certificate.subject
 
 
 async def test_commands_are_waited_for(anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps) -> None:

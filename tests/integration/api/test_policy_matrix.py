@@ -94,7 +94,6 @@ MATRIX = {
     "DELETE /v1/clusters/{cluster_id}": Row(changes(204)),
     "POST /v1/clusters/{cluster_id}/actions/resize": Row(changes(202), {"node_count": 2}),
     "POST /v1/clusters/{cluster_id}/actions/upgrade": Row(changes(202), {"cluster_template": "{template_id}"}),
-    "GET /v1/clusters/{cluster_id}/detail": Row(with_token(400)),
     # 409: allowed, but the cluster has no address and no keys yet.
     "GET /v1/clusters/{cluster_id}/config": Row(reads(409)),
     "GET /v1/clusters/{cluster_id}/nodes": Row(reads()), "GET /v1/clusters/{cluster_id}/nodes/{node_id}": Row(reads()),
@@ -107,8 +106,7 @@ MATRIX = {
     "GET /v1/clusters/{cluster_id}/operations": Row(reads()),
     # The reader did not make the cluster, so its certificates are not his.
     "GET /v1/certificates/{cluster_id}": Row((401, 401, 404, 404, 403, 409, 409)),
-    # The driver cannot rotate authorities yet, and says so to those who may ask.
-    "PATCH /v1/certificates/{cluster_id}": Row(changes(400)),
+    "PATCH /v1/certificates/{cluster_id}": Row(changes(202)),
     # An administrator of another project is not enough here, as in Magnum.
     "PATCH /v1/credentials/{cluster_id}": Row((401, 401, 404, 403, 403, 202, 404)),
     "POST /v1/certificates": Row(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
+from cryptography import x509
 
 from sandbox.run import Sandbox, running_sandbox
 from tests.support.client import Client, demo_client
@@ -77,3 +80,42 @@ async def test_a_credential_is_replaced_and_none_stays_behind(client: Client, sa
     await client.delete(cluster)
     assert await client.settled(cluster) is None
     assert await credentials_of(sandbox.layout, cluster) == []
+
+
+async def authorities(client: Client, cluster: str) -> list[str]:
+    kinds = ("kubernetes", "etcd", "front-proxy")
+    return [(await client.get(f"/v1/certificates/{cluster}?ca_cert_type={kind}"))["pem"] for kind in kinds]
+
+
+async def own_certificate(client: Client, cluster: str) -> x509.Certificate:
+    """The certificate in a client configuration made now."""
+    config = yaml.safe_load((await client.get(f"/v1/clusters/{cluster}/config"))["content"])
+    pem = base64.b64decode(config["users"][0]["user"]["client-certificate-data"])
+    return x509.load_pem_x509_certificate(pem)
+
+
+async def test_authorities_are_replaced_and_the_old_ones_are_not_trusted(client: Client, sandbox: Sandbox) -> None:
+    await client.template(name="three", master_lb_enabled=True)
+    cluster = await client.create("trusting", node_count=3, master_count=3)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    before, mine = await authorities(client, cluster), await own_certificate(client, cluster)
+    mine.verify_directly_issued_by(x509.load_pem_x509_certificate(before[0].encode()))
+
+    # As the client sends it: no body, and not as JSON.
+    accepted = await client.call(
+        "PATCH", f"/v1/certificates/{cluster}", headers={"Content-Type": "application/octet-stream"}
+    )
+    assert (accepted.status_code, accepted.json()) == (202, {"uuid": cluster}), accepted.text
+    assert await client.status(cluster) == "UPDATE_IN_PROGRESS"
+    assert await client.settled(cluster) == "UPDATE_COMPLETE"
+
+    after, mine = await authorities(client, cluster), await own_certificate(client, cluster)
+    assert not set(before) & set(after)
+    assert [pem.count("BEGIN CERTIFICATE") for pem in after] == [1, 1, 1]
+    mine.verify_directly_issued_by(x509.load_pem_x509_certificate(after[0].encode()))
+    with pytest.raises(ValueError, match="subject does not match"):
+        mine.verify_directly_issued_by(x509.load_pem_x509_certificate(before[0].encode()))
+    events = (await client.get(f"/v1/events?cluster={cluster}&type=cluster.rotate_ca.*"))["events"]
+    types = [event["type"].removeprefix("io.jeroboam.cluster.rotate_ca.") for event in events]
+    assert (types[0], types[-1]) == ("requested.v1", "completed.v1")
+    assert {node["state"] for node in await nodes(client, cluster)} == {"joined"}

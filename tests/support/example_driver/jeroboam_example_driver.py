@@ -127,8 +127,16 @@ class ExampleDriver:
     def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
         return {**cluster.labels, "version": labels.get("version", "1.0")}
 
-    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+    def upgrade_actions(
+        self, cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
         return [NodeAction(node.uuid, "install", {"version": self.coe_version(cluster)})]
+
+    def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
+        return [NodeAction(node.uuid, "bootstrap")]
+
+    def trust_refresh(self, masters: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return []
 
     def removals(
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int

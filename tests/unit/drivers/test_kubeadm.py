@@ -77,6 +77,7 @@ def test_the_cluster_is_as_its_labels_say() -> None:
     assert arguments(cluster.apiServer.extraArgs) == {"audit-log-path": "/var/log/audit", "profiling": "true"}
     assert arguments(cluster.controllerManager.extraArgs) == {
         "node-cidr-mask-size": "24",
+        "cluster-signing-cert-file": "/etc/kubernetes/pki/ca-signing.crt",
         "terminated-pod-gc-threshold": "100",
     }
     assert arguments(cluster.scheduler.extraArgs) == {"v": "3"}

@@ -15,6 +15,8 @@ member=$root/var/lib/jeroboam/member
 . "$etc/node.env"
 # shellcheck source=/dev/null
 . "$etc/common.sh"
+# shellcheck source=/dev/null
+. "$etc/certificates.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 prepare_host() {
@@ -102,7 +104,8 @@ share_address() {
     (umask 077 && sed "s|@INTERFACE@|${interface:?no default route}|" "$etc/keepalived.conf" \
         >"$root/etc/keepalived/keepalived.conf")
     systemctl enable --quiet keepalived
-    systemctl restart keepalived
+    # Not restarted: the address must not wander because a bootstrap runs again.
+    systemctl reload-or-restart keepalived
     [ "$ROLE" != init ] || until_done 60 "keepalived has not taken $VIRTUAL_IP" has_address "$VIRTUAL_IP"
 }
 
@@ -111,16 +114,15 @@ has_address() { ip -o addr show | grep -q " $1/"; }
 become_member() {
     if [ -f "$member" ]; then
         systemctl start kubelet
+        follow_authorities
         return
     fi
     if [ -e "$kubernetes/kubelet.conf" ] || [ -e "$kubernetes/manifests/kube-apiserver.yaml" ]; then
         step "reset what an earlier attempt left"
         kubeadm reset --force --cri-socket "$CRI_SOCKET"
     fi
-    if [ -d "$etc/pki" ]; then
-        mkdir -p "$kubernetes/pki"
-        cp -a "$etc/pki/." "$kubernetes/pki/"
-    fi
+    # A worker gets them from the cluster, and kubeadm refuses to find them there already.
+    [ "$MASTER" != yes ] || lay_authorities
     step "kubeadm $ROLE"
     if [ "$ROLE" = init ]; then
         kubeadm init --config "$etc/kubeadm.yaml" --skip-token-print || fail "kubeadm init failed"
@@ -153,13 +155,23 @@ apply_add_ons() {
     done
 }
 
-prepare_host
-mount_container_volume
-install_packages
-configure_containerd
-share_address
-become_member
-apply_add_ons
+read_arguments
+case $(argument part) in
+'')
+    prepare_host
+    mount_container_volume
+    install_packages
+    configure_containerd
+    share_address
+    become_member
+    apply_add_ons
+    ;;
+certificates)
+    [ -f "$member" ] || fail "this node is no member of its cluster"
+    follow_authorities
+    ;;
+*) fail "there is no part $(argument part)" ;;
+esac
 step "wait until the node is ready"
 until_done 900 "the node is not ready" is_ready
 step "done"

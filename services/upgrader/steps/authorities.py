@@ -1,0 +1,118 @@
+"""From a cluster's certificate authorities to their successors, in three rounds through its nodes.
+
+Rule: a round is over when every node that works has said so, and only then does the next begin: nobody is shown a
+certificate of an authority it was not told of. What each round means is in the rows (`shared/pki/rotation.py`); nodes
+take what they find there. Service accounts' key stays: its tokens are not certificates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.upgrader.roll import Turn, careful_batch
+from services.upgrader.steps.turns import LOOK_EVERY, outcome, take_turn, working_nodes
+from shared.domain.errors import PermanentError
+from shared.drivers.base import SecretKind
+from shared.operations.cluster_state import ClusterState, read_cluster
+from shared.operations.locks import lock_cluster
+from shared.operations.node_commands import command_given, last_words
+from shared.operations.plan import Done, OperationView, Wait
+from shared.pki import rotation
+from shared.steps.context import Context
+
+_SHOWN = 20
+
+
+async def ensure_successors_made(context: Context, operation: OperationView) -> Done | Wait:
+    """Each authority has a successor, or is on its way to one since an earlier operation."""
+    state = await context.cluster(operation)
+    await rotation.ensure_successors(
+        context.database,
+        context.sealer,
+        cluster_id=operation.cluster_id,
+        cluster_name=operation.cluster_name,
+        names=_authorities(state),
+    )
+    return Done()
+
+
+async def ensure_both_trusted(context: Context, operation: OperationView) -> Done | Wait:
+    """Every node trusts the old authorities and the new ones."""
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        await rotation.trust_successors(session, operation.cluster_id)
+        return await _round(context, session, operation, "trust")
+
+
+async def ensure_trust_refreshed(context: Context, operation: OperationView) -> Done | Wait:
+    """What runs in the cluster has read the new ones too. What did not come back is named, and holds up nothing."""
+    limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
+    left: list[str] = []
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        state = await read_cluster(session, operation.cluster_id)
+        actions = state.driver.trust_refresh([node for node in state.nodes if node.role == "master"])
+        for number, action in enumerate(actions):
+            command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} refresh {number}"))
+            given = await command_given(
+                session, action.node_id, action.command, command_id=command_id, args=action.args
+            )
+            if given.ok is None:
+                if given.created_at + limit < datetime.now(UTC):
+                    raise PermanentError("what runs in the cluster was not restarted in time")
+                return Wait("what runs in the cluster is restarted, so that it trusts both", LOOK_EVERY, 0, 1)
+            if not given.ok:
+                raise PermanentError(f"what runs in the cluster could not be restarted: {last_words(given)}")
+            left += [line for line in (given.output or "").splitlines() if line.startswith("not restarted ")]
+    return Done({"not_restarted": left[:_SHOWN]})
+
+
+async def ensure_successors_sign(context: Context, operation: OperationView) -> Done | Wait:
+    """Every node shows certificates of the new authorities, and trusts both."""
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        await rotation.let_successors_sign(session, context.sealer, operation.cluster_id)
+        return await _round(context, session, operation, "sign")
+
+
+async def ensure_old_ones_forgotten(context: Context, operation: OperationView) -> Done | Wait:
+    """Nobody trusts the old authorities any more."""
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        state = await read_cluster(session, operation.cluster_id)
+        await rotation.forget_predecessors(session, operation.cluster_id, _authorities(state))
+        return await _round(context, session, operation, "forget")
+
+
+async def _round(context: Context, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
+    """Masters one after another, for etcd and the API are away for a moment; then workers, a tenth of them at once."""
+    limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
+    state = await read_cluster(session, operation.cluster_id)
+    specs = {node.uuid: node for node in state.nodes}
+    masters = await working_nodes(session, operation, state, masters=True)
+    workers = await working_nodes(session, operation, state, masters=False)
+    if not masters:
+        raise PermanentError("no master of the cluster works")
+    turn = Turn((), ())
+    for nodes, batch in ((masters, 1), (workers, careful_batch(len(workers)))):
+        actions = {node.uuid: state.driver.certificate_actions(specs[node.uuid]) for node in nodes}
+        taken = await take_turn(session, operation, actions, batch=batch, limit=limit, purpose=f"{purpose} ")
+        turn = replace(taken, done=[*turn.done, *taken.done])
+        if not turn.over or turn.failures:
+            break
+    return outcome(turn, {node.uuid: node.name for node in (*masters, *workers)}, _DONE[purpose])
+
+
+_DONE = {
+    "trust": "told of the new authorities",
+    "sign": "certified by the new authorities",
+    "forget": "rid of the old authorities",
+}
+
+
+def _authorities(state: ClusterState) -> list[str]:
+    return [name for name, kind in state.driver.secrets.items() if kind is SecretKind.CA]

@@ -1,0 +1,219 @@
+"""A member follows its cluster's authorities: real keys, real openssl, programs that only write down."""
+
+from __future__ import annotations
+
+import base64
+import re
+import stat
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from shared.drivers.base import Bootstrap, Secret
+from shared.drivers.kubernetes import driver
+from shared.pki.authority import KeyMaterial, make_authority
+from tests.support.driver_cases import Case, make_case
+from tests.support.kubernetes_leaves import COMPONENTS, KUBECONFIGS, LEAVES
+from tests.support.node_machine import NodeMachine
+
+MASTER, WORKER = 0, 4
+FILES = {"kubernetes": "ca", "etcd": "etcd/ca", "front_proxy": "front-proxy-ca"}
+NEW = {name: make_authority(f"new {name}", now=datetime.now(UTC)) for name in FILES}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> NodeMachine:
+    return NodeMachine(tmp_path)
+
+
+@pytest.fixture
+def case() -> Case:
+    return make_case(driver, "octavia")
+
+
+class Phase:
+    """The authorities as their rows have them in one phase of a rotation."""
+
+    def __init__(self, case: Case, phase: str) -> None:
+        self.secrets = dict(case.secrets)
+        for name, new in NEW.items():
+            old = case.secrets[name]
+            bundles = {
+                "before": (f"{old.certificate}", old.secret),
+                "trust": (f"{old.certificate}{new.public}", old.secret),
+                "sign": (f"{new.public}{old.certificate}", new.private),
+                "forget": (new.public, new.private),
+            }
+            self.secrets[name] = Secret(*bundles[phase])
+
+
+def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bool = True) -> Bootstrap:
+    """Run the bootstrap the node gets in a phase, and have requests signed as the API would then."""
+    secrets = Phase(case, phase).secrets
+    context = case.joined(MASTER).context(case.nodes[place])
+    found = driver.bootstrap(replace(context, secrets=secrets))
+    assert isinstance(found, Bootstrap)
+    authority = secrets["kubernetes"]
+    (machine.root.parent / "signer.crt").write_text(authority.certificate or "")
+    (machine.root.parent / "signer.key").write_text(authority.secret)
+    done = machine.run(found, **({"part": "certificates"} if part else {}))
+    assert done.returncode == 0, done.stderr + done.stdout
+    return found
+
+
+def signed_by(certificate: str, issuer: KeyMaterial | Secret) -> bool:
+    public = issuer.public if isinstance(issuer, KeyMaterial) else issuer.certificate
+    assert public is not None
+    try:
+        signer = x509.load_pem_x509_certificate(public.encode())
+        x509.load_pem_x509_certificate(certificate.encode()).verify_directly_issued_by(signer)
+    except Exception:
+        return False
+    return True
+
+
+def data(machine: NodeMachine, file: str, key: str) -> str:
+    found = re.search(rf"{key}: *(\S+)", machine.text(f"etc/kubernetes/{file}.conf"))
+    assert found, file
+    return base64.b64decode(found[1]).decode()
+
+
+def kubelet(machine: NodeMachine) -> str:
+    return machine.text("var/lib/kubelet/pki/kubelet-client-current.pem")
+
+
+def leaves(machine: NodeMachine) -> dict[str, tuple[str, str]]:
+    """Every certificate of the control plane: where -> (authority, PEM)."""
+    names = {file: name for name, file in FILES.items()}
+    found = {
+        each: (names[file], machine.text(f"etc/kubernetes/pki/{each}.crt"))
+        for file, made in LEAVES.items()
+        for each in made
+    }
+    return found | {name: ("kubernetes", data(machine, name, "client-certificate-data")) for name in KUBECONFIGS}
+
+
+def test_a_master_goes_through_all_phases(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    before = leaves(machine)
+    assert all(signed_by(pem, case.secrets[name]) for name, pem in before.values())
+
+    follow(machine, case, MASTER, "trust")
+    assert leaves(machine) == before, "nobody shows anything new yet"
+    assert not machine.called("kubeadm certs")
+    assert "systemctl restart kubelet" in machine.calls
+    both = machine.text("etc/kubernetes/pki/ca.crt")
+    assert both == f"{case.secrets['kubernetes'].certificate}{NEW['kubernetes'].public}"
+    for name in (*KUBECONFIGS, "kubelet"):
+        assert data(machine, name, "certificate-authority-data") == both
+    signing = machine.text("etc/kubernetes/pki/ca-signing.crt")
+    assert signing == case.secrets["kubernetes"].certificate, "the controller manager takes one alone"
+    assert base64.b64encode(both.encode()).decode() in (machine.fake / "announced").read_text()
+    marks = {machine.text(f"etc/kubernetes/manifests/{name}.yaml") for name in COMPONENTS}
+    assert all(text.count("jeroboam-certificates: ") == 1 for text in marks)
+
+    follow(machine, case, MASTER, "sign")
+    assert machine.called("kubeadm certs") == ["kubeadm certs renew all"]
+    assert all(signed_by(pem, NEW[name]) for name, pem in leaves(machine).values())
+    assert signed_by(kubelet(machine), NEW["kubernetes"])
+    both = machine.text("etc/kubernetes/pki/ca.crt")
+    assert both == f"{NEW['kubernetes'].public}{case.secrets['kubernetes'].certificate}"
+    for name in (*KUBECONFIGS, "kubelet"):
+        assert data(machine, name, "certificate-authority-data") == both, "kubeadm itself writes the first one only"
+    assert machine.text("etc/kubernetes/pki/ca-signing.crt") == NEW["kubernetes"].public
+    assert not marks & {machine.text(f"etc/kubernetes/manifests/{name}.yaml") for name in COMPONENTS}
+    signed = leaves(machine)
+
+    follow(machine, case, MASTER, "forget")
+    assert machine.text("etc/kubernetes/pki/ca.crt") == NEW["kubernetes"].public
+    assert leaves(machine) == signed
+    for name in (*KUBECONFIGS, "kubelet"):
+        assert data(machine, name, "certificate-authority-data") == NEW["kubernetes"].public
+    assert machine.text("etc/kubernetes/pki/sa.key") == case.secrets["service_account"].secret
+
+    follow(machine, case, MASTER, "forget")
+    assert "systemctl restart kubelet" not in machine.calls, "where nothing differs nothing happens"
+
+
+def test_a_worker_gets_no_key_and_a_certificate_from_the_api(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, WORKER, "before", part=False)
+    old = kubelet(machine)
+    follow(machine, case, WORKER, "trust")
+    assert kubelet(machine) == old
+    assert data(machine, "kubelet", "certificate-authority-data").count("BEGIN CERTIFICATE") == 2
+    follow(machine, case, WORKER, "sign")
+    assert signed_by(kubelet(machine), NEW["kubernetes"])
+    current = machine.root / "var/lib/kubelet/pki/kubelet-client-current.pem"
+    assert current.is_symlink(), "the kubelet itself insists on it"
+    assert stat.S_IMODE(current.stat().st_mode) == 0o600
+    subject = x509.load_pem_x509_certificate(kubelet(machine).encode()).subject.rfc4514_string()
+    assert subject == "CN=system:node:k8s-node,O=system:nodes"
+    follow(machine, case, WORKER, "forget")
+    assert machine.text("etc/kubernetes/pki/ca.crt") == NEW["kubernetes"].public
+    assert not list((machine.root / "etc/kubernetes/pki").rglob("*.key"))
+    assert not machine.called("kubeadm certs")
+    assert not machine.called("kubectl replace")
+
+
+def test_what_was_cut_off_is_finished_the_next_time(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    machine.set("pods-ready", "False")
+    with pytest.raises(AssertionError, match="etcd has not come back with the certificates"):
+        follow(machine, case, MASTER, "sign")
+    machine.set("pods-ready", "True")
+    follow(machine, case, MASTER, "sign")
+    assert not machine.called("kubeadm certs"), "what is renewed is not renewed again"
+    assert machine.called("kubectl replace")
+    follow(machine, case, MASTER, "sign")
+    assert not machine.called("kubectl replace")
+
+
+def test_a_renewal_cut_off_in_its_middle_is_done_again(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    old = machine.text("etc/kubernetes/scheduler.conf")
+    machine.set("pods-ready", "False")
+    with pytest.raises(AssertionError):
+        follow(machine, case, MASTER, "sign")
+    (machine.root / "etc/kubernetes/scheduler.conf").write_text(old)
+    machine.set("pods-ready", "True")
+    follow(machine, case, MASTER, "sign")
+    assert machine.called("kubeadm certs") == ["kubeadm certs renew all"]
+    assert all(signed_by(pem, NEW[name]) for name, pem in leaves(machine).values())
+
+
+def test_a_part_nobody_knows_is_refused(machine: NodeMachine, case: Case) -> None:
+    found = driver.bootstrap(case.context(case.nodes[MASTER]))
+    assert isinstance(found, Bootstrap)
+    failed = machine.run(found, part="engine")
+    assert failed.returncode != 0
+    assert "there is no part engine" in failed.stderr
+    refused = machine.run(found, part="certificates")
+    assert "this node is no member of its cluster" in refused.stderr
+
+
+def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    machine.set("published", "somebody else's")
+    machine.set("deployments", "shop web\nshop broken\nshop paused")
+    machine.set("daemonsets", "kube-system kube-proxy")
+    failed = machine.command("restart-workloads", timeout=60)
+    assert failed.returncode != 0
+    assert "pods cannot get the cluster's authorities: the ConfigMap kube-root-ca.crt has the old ones" in failed.stderr
+    machine.set("published", machine.text("etc/kubernetes/pki/ca.crt").strip())
+    machine.set("stuck-broken")
+    machine.set("paused-paused")
+    done = machine.command("restart-workloads", timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "not restarted shop/paused: error: can't restart paused deployment",
+        "not restarted shop/broken: error: timed out waiting for the condition",
+    ]
+    assert [call for call in machine.called("kubectl -n") if " rollout restart " in call] == [
+        "kubectl -n kube-system rollout restart daemonsets kube-proxy",
+        "kubectl -n shop rollout restart deployments web",
+        "kubectl -n shop rollout restart deployments broken",
+        "kubectl -n shop rollout restart deployments paused",
+    ]
