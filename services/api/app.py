@@ -14,7 +14,6 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import Match
 
 from services.api.deps import Deps, deps_of
 from services.api.errors import ApiError
@@ -40,7 +39,7 @@ from services.api.routes import (
     system,
     templates,
 )
-from services.api.routing_errors import answered_by_name, is_known, refused_by_name
+from services.api.routing_errors import not_here, refused_by_name, routes_of
 from services.api.translation import translated
 from shared.cloud.errors import Unauthorized
 from shared.domain.errors import JeroboamError
@@ -125,17 +124,10 @@ async def _answer(request: Request, error: Exception) -> Response:
     return error_response(request.scope, refusal, routing=refusal.status == 406)
 
 
-async def _answer_routing(request: Request, error: Exception) -> Response:
-    """No such URL or method; the latter names all there are, since several routes may share a path."""
-    refusal = translated(error)
-    if refusal.status == 404 and is_known(request.scope["path"]):
-        refusal = ApiError(405, "Method Not Allowed")
-    if (named := refused_by_name(request.method, request.scope["path"])) is not None:
+async def _answer_routing(request: Request, _error: Exception) -> Response:
+    """No such URL or method: nothing in here raises these but the router."""
+    path = request.scope["path"]
+    if (named := refused_by_name(request.method, path)) is not None:
         return error_response(request.scope, named)
-    if refusal.status == 405:
-        scope = request.scope
-        here = [route for route in request.app.router.routes if route.matches(scope)[0] is not Match.NONE]
-        allowed = {method for route in here for method in getattr(route, "methods", None) or ()}
-        allowed |= answered_by_name(scope["path"])
-        refusal.headers["Allow"] = ", ".join(sorted(allowed))
-    return error_response(request.scope, refusal, routing=True)
+    own = routes_of(request.app.router.routes, path)
+    return error_response(request.scope, not_here(request.method, path, own), routing=True)

@@ -15,7 +15,9 @@ from fastapi.openapi.utils import get_openapi
 
 from services.api import microversion
 from services.api.openapi_examples import EXAMPLES
+from services.api.openapi_patches import CLUSTER_PATCH, FEDERATION_PATCH, NODEGROUP_PATCH, TEMPLATE_PATCH
 from services.api.openapi_queries import query_schema
+from services.api.openapi_refusals import add_refusals, path_parameters
 from services.api.routes.agent import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
 from services.api.routes.certificates import FIELDS as CERTIFICATE_FIELDS
 from services.api.schemas import SCHEMAS, Schema, body, listed, ref
@@ -29,19 +31,6 @@ from services.api.usecases.upgrade_cluster import FIELDS as UPGRADE_FIELDS
 
 _PAGE = ("limit", "marker", "sort_key", "sort_dir")
 _ANY: Schema = {"type": "object"}
-_PATCH: Schema = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "required": ["op", "path"],
-        "properties": {
-            "op": {"enum": ["add", "replace", "remove"]},
-            "path": {"type": "string", "pattern": r"^(/[\w-]+)+$"},
-            "value": {"type": ["string", "integer", "boolean"]},
-        },
-        "anyOf": [{"properties": {"op": {"const": "remove"}}}, {"required": ["value"]}],
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +59,13 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/clustertemplates/detail"): _Route({200: listed("clustertemplates", "ClusterTemplate")}, _PAGE),
     ("post", "/v1/clustertemplates"): _Route({201: ref("ClusterTemplate")}, body=body(TEMPLATE_FIELDS)),
     ("get", "/v1/clustertemplates/{template_id}"): _Route(_one("ClusterTemplate")),
-    ("patch", "/v1/clustertemplates/{template_id}"): _Route(_one("ClusterTemplate"), body=_PATCH),
+    ("patch", "/v1/clustertemplates/{template_id}"): _Route(_one("ClusterTemplate"), body=TEMPLATE_PATCH),
     ("delete", "/v1/clustertemplates/{template_id}"): _Route({204: None}),
     ("get", "/v1/clusters"): _Route({200: listed("clusters", "ClusterSummary")}, _PAGE),
     ("get", "/v1/clusters/detail"): _Route({200: listed("clusters", "Cluster")}, _PAGE),
     ("post", "/v1/clusters"): _Route({200: ref("Plan"), 202: ref("Accepted")}, ("dry_run",), body(CLUSTER_FIELDS)),
     ("get", "/v1/clusters/{cluster_id}"): _Route(_one("Cluster")),
-    ("patch", "/v1/clusters/{cluster_id}"): _Route({202: ref("Accepted")}, ("rollback",), _PATCH),
+    ("patch", "/v1/clusters/{cluster_id}"): _Route({202: ref("Accepted")}, ("rollback",), CLUSTER_PATCH),
     ("delete", "/v1/clusters/{cluster_id}"): _Route({204: None}),
     ("get", "/v1/clusters/{cluster_id}/config"): _Route(_one("Config"), ("hours",)),
     ("get", "/v1/clusters/{cluster_id}/operations"): _Route(
@@ -91,7 +80,9 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ),
     ("get", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(_one("Nodegroup")),
     ("post", "/v1/clusters/{cluster_id}/nodegroups"): _Route({202: ref("Nodegroup")}, body=body(NODEGROUP_FIELDS)),
-    ("patch", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route({202: ref("Nodegroup")}, body=_PATCH),
+    ("patch", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(
+        {202: ref("Nodegroup")}, body=NODEGROUP_PATCH
+    ),
     ("delete", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route({204: None}),
     ("post", "/v1/clusters/{cluster_id}/actions/resize"): _Route({202: ref("Accepted")}, body=body(RESIZE_FIELDS)),
     ("post", "/v1/clusters/{cluster_id}/actions/upgrade"): _Route({202: ref("Accepted")}, body=body(UPGRADE_FIELDS)),
@@ -103,7 +94,7 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/federations/detail"): _Route({200: listed("federations", "Federation")}, _PAGE),
     ("post", "/v1/federations"): _Route({202: ref("Accepted")}, body=body(FEDERATION_FIELDS)),
     ("get", "/v1/federations/{federation_id}"): _Route(_one("Federation")),
-    ("patch", "/v1/federations/{federation_id}"): _Route({202: ref("Accepted")}, ("rollback",), _PATCH),
+    ("patch", "/v1/federations/{federation_id}"): _Route({202: ref("Accepted")}, ("rollback",), FEDERATION_PATCH),
     ("delete", "/v1/federations/{federation_id}"): _Route({204: None}),
     ("get", "/v1/quotas"): _Route({200: listed("quotas", "Quota")}, (*_PAGE, "all_tenants")),
     ("post", "/v1/quotas"): _Route({201: ref("Quota")}, body=body(QUOTA_FIELDS)),
@@ -143,7 +134,9 @@ def install(app: FastAPI) -> None:
 
     def document() -> dict[str, Any]:
         if not built:
-            built.update(_complete(get_openapi(title=app.title, version=app.version, routes=app.routes)))
+            described = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            built.update(_complete(described))
+            add_refusals(built["paths"], app.routes, _refusing())
         return built
 
     app.openapi = document  # type: ignore[method-assign]
@@ -159,10 +152,7 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
 
 def _describe(place: tuple[str, str], operation: dict[str, Any]) -> None:
     route = _ROUTES[place]
-    parameters = [
-        {"name": each["name"], "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for each in operation.get("parameters", [])
-    ]
+    parameters = path_parameters(place[1])
     parameters += [{"name": name, "in": "query", "schema": query_schema(place[1], name)} for name in route.query]
     if route.auth == "keystone":
         known = [f"container-infra 1.{minor}" for minor in range(1, microversion.MAX[1] + 1)]
@@ -171,14 +161,19 @@ def _describe(place: tuple[str, str], operation: dict[str, Any]) -> None:
     operation["parameters"] = parameters
     operation["responses"] = {str(status): _answer(schema, route.media) for status, schema in route.ok.items()}
     if route.auth:
-        operation["security"] = [{route.auth: []}]
-        unauthorized = ref("Unauthorized" if route.auth == "keystone" else "Errors")
-        operation["responses"]["401"] = _answer(unauthorized, "application/json")
-        operation["responses"]["4XX"] = _answer(ref("Errors"), "application/json")
-        operation["responses"]["503"] = _answer(ref("Errors"), "application/json")
+        refusing = _refusing(route.auth)
+        operation["security"] = refusing["security"]
+        operation["responses"] |= refusing["responses"]
     if route.body is not None:
         content = {"schema": route.body, **({"example": EXAMPLES[place]} if place in EXAMPLES else {})}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+
+
+def _refusing(auth: str = "keystone") -> dict[str, Any]:
+    """How a route that asks for credentials says no."""
+    errors = _answer(ref("Errors"), "application/json")
+    unauthorized = _answer(ref("Unauthorized"), "application/json") if auth == "keystone" else errors
+    return {"security": [{auth: []}], "responses": {"401": unauthorized, "4XX": errors, "503": errors}}
 
 
 def _answer(schema: Schema | None, media: str) -> dict[str, Any]:

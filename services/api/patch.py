@@ -23,10 +23,11 @@ from services.api.fields import storable
 from services.api.reader import Row
 
 # Magnum's pattern, and the dots that names of labels have.
-_PATH = re.compile(r"(/[\w.-]+)+\Z")
-_OPERATIONS = ("remove", "add", "replace")
+PATH_PATTERN = r"(/[\w.-]+)+"
+_PATH = re.compile(PATH_PATTERN + r"\Z")
+OPERATIONS = ("remove", "add", "replace")
 _LONGEST_LITERAL = 65536
-_ID_MOVED = {"op": "move", "from": "/uuid", "path": "/id"}
+ID_MOVED = {"op": "move", "from": "/uuid", "path": "/id"}
 _INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id"})
 
 
@@ -80,7 +81,7 @@ async def read_for(request: Request, rules: Rules, find: Callable[[], Awaitable[
     except ApiError as error:
         # An object is a patch only of what is there: Magnum takes none, and its tests send one to a random uuid.
         if error.status == 404 and isinstance(body, dict):
-            raise invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}") from None
+            raise _no_list(body) from None
         raise
 
 
@@ -96,10 +97,12 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
     if isinstance(body, dict):
         # openstacksdk adds the id it was called with.
         changes = [_merged(str(name), value) for name, value in body.items() if name != "id"]
+        if not changes:
+            raise _no_list(body)
     elif isinstance(body, list):
         changes = [_change(item) for item in _known_by_id(body)]
     else:
-        raise invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}")
+        raise _no_list(body)
     for change in changes:
         _check(change, rules)
     return changes
@@ -107,9 +110,9 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
 
 def _known_by_id(items: list[Any]) -> list[Any]:
     """What openstacksdk means when given an id only: it knows no values, so it moves the id and adds the rest."""
-    if _ID_MOVED not in items:
+    if ID_MOVED not in items:
         return items
-    rest = [item for item in items if item != _ID_MOVED]
+    rest = [item for item in items if item != ID_MOVED]
     return [{**item, "op": "replace"} if isinstance(item, dict) and item.get("op") == "add" else item for item in rest]
 
 
@@ -156,8 +159,12 @@ def literal(value: Any, items: list[dict[str, Any]]) -> Any:
     raise _not_applied(items, problem)
 
 
+def _no_list(body: Any) -> ApiError:
+    return invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}")
+
+
 def _merged(name: str, value: Any) -> Change:
-    if not _PATH.match(f"/{name}") or not storable(name):
+    if "/" in name or not _PATH.match(f"/{name}") or not storable(name):
         raise bad_request(f"Unknown attribute for argument patch: {ascii(name)[:100]}")
     return Change("remove" if value is None else "replace", name, None, value)
 
@@ -176,8 +183,8 @@ def _change(item: Any) -> Change:
         raise invalid_field("path", path, "Value should be string")
     if not storable(path) or not _PATH.match(path):
         raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
-    if op not in _OPERATIONS:
-        raise invalid_field("op", op, f"Value should be one of: {', '.join(_OPERATIONS)}")
+    if op not in OPERATIONS:
+        raise invalid_field("op", op, f"Value should be one of: {', '.join(OPERATIONS)}")
     if isinstance(value, dict | list | float):
         wrong = f"Wrong type. Expected '(<class 'str'>, <class 'int'>)', got '{type(value)}'"
         raise invalid_field("value", value, wrong)

@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request, Response
 from services.api.bodies import check_query, read_object
 from services.api.context import context_of
 from services.api.deps import deps_of
-from services.api.errors import invalid_field
 from services.api.fields import boolean, integer
 from services.api.idempotency import read_key, replay
 from services.api.microversion import ROLLBACK
@@ -90,13 +89,6 @@ async def config(request: Request, cluster_id: str) -> Response:
     if "yaml" in accept or "text/plain" in accept:
         return Response(found["content"], media_type="application/yaml", headers=headers)
     return json_response(found, headers=headers)
-
-
-@router.get("/{cluster_id}/detail", include_in_schema=False)
-async def no_detail_of_one(request: Request, cluster_id: str) -> Response:
-    """Magnum answers 400 here, because the URL looks like one that exists."""
-    why = f"unable to convert to uuid. Error: Expected a uuid but received {cluster_id[:100]}."
-    raise invalid_field("marker", cluster_id, why)
 
 
 @router.patch("/{cluster_id}", status_code=202)

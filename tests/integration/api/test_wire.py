@@ -97,8 +97,13 @@ async def test_magnum_names_what_a_url_lacks(user: httpx.AsyncClient) -> None:
             assert await ask(method, f"/v1/{path}/") == (400, f'Missing argument: "{argument}"')
     assert await ask("GET", "/v1/quotas/p1") == (400, 'Missing argument: "resource"')
     assert await ask("PATCH", "/v1/credentials") == (400, 'Missing argument: "cluster_ident"')
-    wrong = "Invalid input for field/attribute cluster. Value: 'c1'. unable to convert to Cluster."
+    why = "unable to convert to Cluster. Error: Cluster.__init__() takes 1 positional argument but 2 were given"
+    wrong = f"Invalid input for field/attribute cluster. Value: 'c1'. {why}"
     assert await ask("POST", "/v1/clusters/c1") == (400, wrong)
+    why = "unable to convert to uuid. Error: Expected a uuid but received c1."
+    for path in ("clusters", "clustertemplates", "federations"):
+        wrong = f"Invalid input for field/attribute marker. Value: 'c1'. {why}"
+        assert await ask("GET", f"/v1/{path}/c1/detail") == (400, wrong)
     for path in ("credentials", "clusters/c1/actions", "clusters/c1/actions/resize", "stats/x"):
         assert (await user.get(f"/v1/{path}")).status_code == 405
     allowed = (await user.put("/v1/clusters/c1")).headers["allow"]
