@@ -81,7 +81,7 @@ func walkNewer(c cloud) {
 	var made struct{ UUID string }
 	c.send("1.10", "POST", map[string]interface{}{
 		"name": name("labels"), "cluster_template_id": id, "node_count": 0, "master_count": 1, "merge_labels": true,
-		"labels": map[string]string{"changed": "2", "added": "2"}, "create_timeout": nil, "master_lb_enabled": true,
+		"labels": map[string]interface{}{"changed": 2, "added": "2"}, "create_timeout": nil, "master_lb_enabled": true,
 	}, &made, 202, "clusters")
 	settle("create", "CREATE_COMPLETE", []string{"CREATE_IN_PROGRESS"}, c.clusterStatus(made.UUID))
 	var cluster newerCluster

@@ -14,11 +14,12 @@ import openstack as openstacksdk
 import pytest
 from cryptography import x509
 from openstack import exceptions
+from sqlalchemy import select
 
 from sandbox.openstack.testing import TestCloud, running_cloud
 from sandbox.ports import free_port
 from services.api.deps import Deps
-from shared.db.models import ServiceHeartbeat
+from shared.db.models import Cluster, ServiceHeartbeat
 from tests.support.csr import make_csr
 from tests.support.served_api import cloud_config, finish, served
 
@@ -174,6 +175,106 @@ async def test_the_cloud_layer(sdk: Sdk, api: Deps, template: dict[str, Any]) ->
         assert connection.get_coe_cluster("c1").status == "DELETE_IN_PROGRESS"
 
     await sdk(delete)
+
+
+async def test_waiting(sdk: Sdk, api: Deps, template: dict[str, Any]) -> None:
+    """The SDK's own loops, while a cluster gets from one state to the next."""
+
+    def create(connection: Any) -> str:
+        proxy = connection.container_infrastructure_management
+        made = proxy.create_cluster_template(**template)
+        return str(proxy.create_cluster(name="c1", cluster_template_id=made.id).id)
+
+    uuid = await sdk(create)
+
+    async def until(status: str, failures: list[str] | None = None) -> Any:
+        def wait(connection: Any) -> Any:
+            proxy = connection.container_infrastructure_management
+            return proxy.wait_for_status(proxy.find_cluster("c1"), status, failures, interval=0.1, wait=60)
+
+        return await sdk(wait)
+
+    waiting = asyncio.create_task(until("CREATE_COMPLETE", ["CREATE_FAILED"]))
+    await finish(api, uuid)
+    assert (await waiting).status == "CREATE_COMPLETE"
+
+    def grow(connection: Any) -> None:
+        proxy = connection.container_infrastructure_management
+        proxy.update_cluster(proxy.find_cluster("c1"), node_count=2)
+
+    await sdk(grow)
+    waiting = asyncio.create_task(until("UPDATE_COMPLETE", ["UPDATE_FAILED"]))
+    await finish(api, uuid, "UPDATE_FAILED")
+    with pytest.raises(exceptions.ResourceFailure, match="UPDATE_FAILED"):
+        await waiting
+
+    def delete(connection: Any) -> str:
+        proxy = connection.container_infrastructure_management
+        cluster = proxy.find_cluster("c1")
+        proxy.delete_cluster(cluster)
+        return str(proxy.wait_for_delete(cluster, interval=0.1, wait=60).uuid)
+
+    deleting = asyncio.create_task(sdk(delete))
+    while not deleting.done():
+        async with api.db.transaction() as session:
+            cluster = await session.scalar(select(Cluster).where(Cluster.status == "DELETE_IN_PROGRESS"))
+            if cluster is not None:
+                await session.delete(cluster)
+        await asyncio.sleep(0.05)
+    assert await deleting == uuid
+
+
+async def test_lists_and_lookups(sdk: Sdk, api: Deps, template: dict[str, Any]) -> None:
+    def use(connection: Any) -> None:
+        proxy = connection.container_infrastructure_management
+        templates = [proxy.create_cluster_template(**template | {"name": f"k{number}"}) for number in range(3)]
+        made = [proxy.create_cluster(name=f"c{number}", cluster_template_id=templates[0].id) for number in range(5)]
+        ids = [each.id for each in made]
+        # The SDK follows `next` from page to page: 2, 2 and 1 of them.
+        assert [each.id for each in proxy.clusters(limit=2)] == ids
+        assert [each.id for each in proxy.clusters(limit=2, paginated=False)] == ids[:2]
+        assert [each.id for each in proxy.clusters(marker=ids[2])] == ids[3:]
+        assert [each.id for each in proxy.clusters(name="c3")] == [ids[3]]
+        assert [each.id for each in proxy.cluster_templates(limit=1)] == [each.id for each in templates]
+        # Found by name, a resource of the SDK keeps the name as its id; its uuid is the cluster's.
+        assert (proxy.find_cluster("c4").uuid, proxy.find_cluster(ids[4]).name) == (ids[4], "c4")
+        assert (proxy.find_cluster_template("k2").uuid, proxy.get_cluster("c0").uuid) == (templates[2].id, ids[0])
+        proxy.create_cluster(name="c0", cluster_template_id=templates[0].id)
+        with pytest.raises(exceptions.ConflictException):
+            proxy.find_cluster("c0", ignore_missing=False)
+
+    await sdk(use)
+
+
+async def test_actions(sdk: Sdk, api: Deps, template: dict[str, Any]) -> None:
+    """Resize and upgrade, which the SDK has on the resource only; it sends an empty `Accept` with them."""
+
+    def create(connection: Any) -> str:
+        proxy = connection.container_infrastructure_management
+        made = proxy.create_cluster_template(**template, labels={"kube_tag": "v1.34.1"})
+        proxy.create_cluster_template(**template | {"name": "newer", "labels": {"kube_tag": "v1.35.0"}})
+        return str(proxy.create_cluster(name="c1", cluster_template_id=made.id).id)
+
+    uuid = await sdk(create)
+    await finish(api, uuid)
+
+    def act(action: str, **arguments: Any) -> Callable[[Any], tuple[str, int]]:
+        def use(connection: Any) -> tuple[str, int]:
+            proxy = connection.container_infrastructure_management
+            cluster = proxy.get_cluster(uuid)
+            with pytest.raises(exceptions.HttpException, match="406"):  # what it asks for at 1.1
+                getattr(cluster, action)(proxy, **arguments)
+            proxy.default_microversion = "1.8"
+            with pytest.raises(TypeError, match="not subscriptable"):  # its own, after the request was taken
+                getattr(cluster, action)(proxy, **arguments)
+            shown = proxy.get_cluster(uuid)
+            return shown.status, shown.node_count
+
+        return use
+
+    assert await sdk(act("resize", node_count=3)) == ("UPDATE_IN_PROGRESS", 3)
+    await finish(api, uuid, "UPDATE_COMPLETE")
+    assert await sdk(act("upgrade", cluster_template="newer")) == ("UPDATE_IN_PROGRESS", 3)
 
 
 async def test_services(sdk: Sdk) -> None:
