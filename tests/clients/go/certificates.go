@@ -12,8 +12,9 @@ import (
 	"github.com/gophercloud/gophercloud/openstack/containerinfra/v1/certificates"
 )
 
-// administrator signs a key as terraform's provider does for a kubeconfig, and holds the certificate against the CA.
-func (c cloud) administrator(cluster string) {
+// administrator signs a key as terraform's provider does for a kubeconfig, and holds the certificate against the CA,
+// whose PEM is returned.
+func (c cloud) administrator(cluster string) string {
 	authority, err := certificates.Get(c.magnum(""), cluster).Extract()
 	must("get the authority", err)
 	expect("whose authority", authority.ClusterUUID, cluster)
@@ -29,6 +30,7 @@ func (c cloud) administrator(cluster string) {
 	_, err = leaf.Verify(x509.VerifyOptions{Roots: trusted, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
 	must("verify", err)
 	expect("who it is for", leaf.Subject.String(), "CN=admin,OU=terraform,O=system:masters")
+	return authority.PEM
 }
 
 func signingRequest() string {
@@ -57,7 +59,11 @@ func certificate(text string) *x509.Certificate {
 func walkCertificates(c cloud) {
 	template := c.template("certificates", nil)
 	cluster := c.cluster("certificates", template, 1)
-	c.administrator(cluster)
+	before := c.administrator(cluster)
+	must("rotate", certificates.Update(c.magnum(""), cluster).ExtractErr())
+	c.settled("rotate", cluster)
+	expect("the same authority after a rotation", c.administrator(cluster) == before, false)
+	refused("rotate nothing", certificates.Update(c.magnum(""), "nothing").ExtractErr(), gophercloud.ErrDefault404{})
 	_, err := certificates.Create(c.magnum(""), certificates.CreateOpts{BayUUID: cluster, CSR: signingRequest()}).Extract()
 	refused("sign for a bay", err, gophercloud.ErrDefault400{}) // Magnum has no bays any more
 	_, err = certificates.Create(c.magnum(""), certificates.CreateOpts{ClusterUUID: cluster, CSR: "nonsense"}).Extract()

@@ -173,6 +173,13 @@ async def test_upgrading_and_rotating(coe: Coe, api: Deps, cluster: str) -> None
     await finish(api, cluster, "UPDATE_COMPLETE")
     (await coe("cluster upgrade c1 none")).refused("ClusterTemplate none could not be found")
 
+    accepted = (await coe("ca rotate c1")).ok()
+    assert accepted.strip() == f"Request to rotate the CA certificate for cluster {cluster} has been accepted."
+    assert (await coe("cluster show c1 -f value -c status")).ok().strip() == "UPDATE_IN_PROGRESS"
+    (await coe("ca rotate c1")).refused('Updating a cluster when status is "UPDATE_IN_PROGRESS" is not supported')
+    await finish(api, cluster, "UPDATE_COMPLETE")
+    (await coe("ca rotate nothing")).refused("Cluster nothing could not be found")
+
     accepted = (await coe("credential rotate c1")).ok()
     assert accepted.strip() == f"Request to rotate credentials for cluster {cluster} accepted."
     # magnumclient tells of this failure and still ends with 0.
