@@ -1,7 +1,8 @@
 """Writing one cluster with its nodegroups, nodes and keys: all of it, or nothing.
 
-Rule: runs in the caller's transaction, with the cluster's row locked where it is there already. A cluster that has had
-an operation here belongs to Jeroboam: the source is not asked about it any more.
+Rule: runs in the caller's transaction, with the cluster's row locked where it is there already. A cluster's first event
+says that it was imported; a later run emits none. A cluster that has had an operation here belongs to Jeroboam: the
+source is not asked about it any more.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from shared.db.models import Cluster, ClusterSecret, Node, Nodegroup, Operation
 from shared.domain.states import OperationKind, OperationState
 from shared.drivers.base import Secret
 from shared.drivers.imported import IMPORTED
+from shared.events.catalog import ClusterImported
+from shared.events.log import emit
 from shared.operations.locks import lock_cluster
 from shared.pki.cluster_secrets import seal_secret
 from shared.pki.sealing import Sealer
@@ -51,7 +54,26 @@ async def write_cluster(
             return outcome, (KEPT,)
     changed = await _write_groups(session, values, groups)
     changed = await _write_secrets(session, sealer, values["uuid"], secrets) or changed
+    if outcome is Outcome.CREATED:
+        await _emit_imported(session, values, groups, authority="kubernetes" in secrets)
     return (Outcome.UPDATED if changed and outcome is Outcome.UNCHANGED else outcome), ()
+
+
+async def _emit_imported(
+    session: AsyncSession, values: Values, groups: Sequence[SourceRow], *, authority: bool
+) -> None:
+    counts = [(group["role"] == "master", group["node_count"] or 0) for group in groups]
+    masters = sum(count for is_master, count in counts if is_master)
+    data = ClusterImported(
+        cluster_name=values["name"],
+        coe=values["coe"],
+        status=values["status"],
+        master_count=masters,
+        node_count=sum(count for _, count in counts) - masters,
+        stack_id=values["stack_id"],
+        authority=authority,
+    )
+    await emit(session, "cluster.imported.v1", data, project_id=values["project_id"], cluster=values["uuid"])
 
 
 async def _write_groups(session: AsyncSession, cluster: Values, groups: Sequence[SourceRow]) -> bool:

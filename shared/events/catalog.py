@@ -70,6 +70,16 @@ class NodeChanged(EventData):
     addresses: list[str] = Field(default_factory=list)
 
 
+class ClusterImported(EventData):
+    cluster_name: str
+    coe: str
+    status: str = Field(description="as Magnum had it, e.g. CREATE_COMPLETE")
+    master_count: int = Field(ge=0)
+    node_count: int = Field(ge=0)
+    stack_id: str | None = Field(default=None, description="the Heat stack that Magnum made for it")
+    authority: bool = Field(description="whether its certificate authority came along")
+
+
 class StackChanged(EventData):
     stack_id: str
     stack_name: str
@@ -147,6 +157,7 @@ CATALOG: dict[str, EventType] = {
     for entry in [
         *_operation_types(),
         *(EventType(f"node.{word}.v1", NodeChanged, meaning) for word, meaning in _NODE_MEANINGS.items()),
+        EventType("cluster.imported.v1", ClusterImported, "A cluster was taken over from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat says a stack changed its status."),
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was refused for a quota."),
     ]

@@ -18,7 +18,17 @@ from cli.magnum_import.run import import_all
 from cli.magnum_import.source import read_source
 from shared.db.base import Base
 from shared.db.engine import Database
-from shared.db.models import Cluster, ClusterSecret, ClusterTemplate, Federation, Node, Nodegroup, Operation, Quota
+from shared.db.models import (
+    Cluster,
+    ClusterSecret,
+    ClusterTemplate,
+    Event,
+    Federation,
+    Node,
+    Nodegroup,
+    Operation,
+    Quota,
+)
 from shared.domain.clock import utc_now
 from shared.domain.errors import PermanentError
 from shared.domain.states import OperationKind, OperationState
@@ -71,6 +81,11 @@ def line(report: Report, kind: str) -> Line:
     return found
 
 
+def line_of(report: Report, uuid: str) -> Line:
+    (found,) = [line for line in report.lines if line.uuid == uuid]
+    return found
+
+
 async def test_all_of_a_cluster_is_carried_over(
     magnum: MagnumDatabase, database: Database, sealer: Sealer, run: Run
 ) -> None:
@@ -101,6 +116,32 @@ async def test_all_of_a_cluster_is_carried_over(
     signed = sign_request(make_csr("me", "team"), as_key_material(secrets["kubernetes"]), now=utc_now())
     authority = x509.load_pem_x509_certificate(str(secrets["kubernetes"].certificate).encode())
     x509.load_pem_x509_certificate(signed.encode()).verify_directly_issued_by(authority)
+
+
+async def test_the_first_event_of_a_cluster_says_that_it_was_imported(
+    magnum: MagnumDatabase, database: Database, run: Run
+) -> None:
+    template = magnum.template()
+    whole, keyless = magnum.cluster(template, workers=2), magnum.cluster(template, name="keyless", ca_cert_ref=None)
+    magnum.cluster(template, name="busy", status="UPDATE_IN_PROGRESS")
+
+    async def events() -> list[tuple[str | None, int | None, dict[str, Any]]]:
+        async with database.transaction() as session:
+            found = await session.scalars(select(Event).order_by(Event.seq))
+            return [(event.cluster_id, event.sequence, event.data) for event in found]
+
+    await run(dry_run=True)
+    assert await events() == []
+    await run()
+    counted = {"coe": "kubernetes", "status": "CREATE_COMPLETE", "master_count": 1}
+    told = {cluster: (sequence, data) for cluster, sequence, data in await events()}
+    assert set(told) == {whole, keyless}
+    assert told[whole][0] == 1
+    assert told[whole][1].items() >= {**counted, "node_count": 2, "authority": True}.items()
+    assert told[keyless][1].items() >= {**counted, "cluster_name": "keyless", "authority": False}.items()
+    magnum.change("cluster", whole, status="UPDATE_COMPLETE")
+    assert line_of(await run(), whole).outcome == "updated"
+    assert len(await events()) == 2
 
 
 async def test_a_second_run_changes_nothing(magnum: MagnumDatabase, database: Database, run: Run) -> None:
