@@ -25,7 +25,7 @@ _STATUSES: Mapping[str, str] = {
     "ADOPT_COMPLETE": "UPDATE_COMPLETE",
 }
 _OUR_STATUSES = frozenset(f"{verb}_{end}" for verb in ("CREATE", "UPDATE", "DELETE") for end in ("COMPLETE", "FAILED"))
-TRUST = ("trust_id", "trustee_user_id")
+_CERTIFICATES = ("ca_cert_ref", "magnum_cert_ref", "etcd_ca_cert_ref", "front_proxy_ca_cert_ref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,14 @@ def _cluster_notes(cluster: SourceRow, template: SourceRow | None, stacks: set[s
         notes.append("it has no stack: deleting it removes nothing from the cloud")
     if template is not None and template["coe"] != "kubernetes":
         notes.append(f"a cluster of {template['coe']}: shown and deleted only")
-    if any(cluster[column] for column in TRUST):
-        who = cluster["trustee_user_id"] or "unknown"
-        notes.append(f"its trust stays in Keystone (trustee user {who}): delete both after the cluster")
+    trust = (("trust", cluster["trust_id"]), ("trustee user", cluster["trustee_user_id"]))
+    if any(ident for _, ident in trust):
+        who = " and ".join(f"{what} {ident}" for what, ident in trust if ident)
+        notes.append(f"left in Keystone, to be deleted after the cluster: {who}")
+    # A reference into Barbican is a URL; other kinds of Magnum's are ids.
+    containers = sorted({cluster[column] for column in _CERTIFICATES if "/" in (cluster[column] or "")})
+    if containers:
+        notes.append(f"left in Barbican, to be deleted after the cluster: {', '.join(containers)}")
     return notes
 
 

@@ -95,7 +95,9 @@ async def test_all_of_a_cluster_is_carried_over(
     report = await run()
     assert report.status == 0
     assert {line.kind: str(line.outcome) for line in report.lines} == {"template": "created", "cluster": "created"}
-    assert "robot" in " ".join(line(report, "cluster").notes)
+    assert line(report, "cluster").notes == (
+        "left in Keystone, to be deleted after the cluster: trust t and trustee user robot",
+    )
     assert "no driver here makes clusters of (vm, fedora-coreos, kubernetes)" in line(report, "template").notes[0]
     async with database.transaction() as session:
         cluster = await session.scalar(select(Cluster))
@@ -301,6 +303,7 @@ async def test_certificates_kept_in_files_and_in_barbican(
     uuid = magnum.cluster(magnum.template(), **values)
     report = await run(certificates=Certificates({}, Containers(), tmp_path))
     assert (report.status, line(report, "cluster").whole) == (0, True)
+    assert line(report, "cluster").notes == (f"left in Barbican, to be deleted after the cluster: {reference}",)
     async with database.transaction() as session:
         secrets = await load_cluster_secrets(session, sealer, uuid)
     assert {name: secret.certificate for name, secret in secrets.items()} == {
