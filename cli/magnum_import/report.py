@@ -73,4 +73,4 @@ class Report:
             for kind, outcomes in self.counts().items()
         ]
         head = "Dry run, nothing was written. " if self.dry_run else ""
-        return head + ("; ".join(parts) or "The database is empty.")
+        return head + ("; ".join(parts) or "There is nothing to import.")
