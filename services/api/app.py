@@ -1,6 +1,7 @@
 """The application: routes, the layers around them, and what opens and closes with it.
 
-Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, then routes. Every
+Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, form of the
+answer, then routes. Every
 exception becomes an answer in `translation`; nothing else decides about errors.
 """
 
@@ -17,6 +18,7 @@ from starlette.middleware import Middleware
 
 from services.api.deps import Deps, deps_of
 from services.api.errors import ApiError
+from services.api.middleware.accept import Acceptable
 from services.api.middleware.identity import Identity
 from services.api.middleware.paths import Paths
 from services.api.middleware.request_scope import RequestScope
@@ -101,6 +103,7 @@ def create_app(deps: Deps) -> FastAPI:
                 policy=deps.policy,
                 auth_url=deps.settings.cloud.auth_url,
             ),
+            Middleware(Acceptable),
         ],
     )
     app.state.deps = deps

@@ -20,21 +20,17 @@ _PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patc
 _NOT_JSON = "Request is not in valid JSON format"
 
 
-async def read_json(request: Request, argument: str, *, patch: bool = False) -> Any:
-    """The parsed body, which must not be null or nothing at all.
+async def read_json(request: Request, *, patch: bool = False) -> Any:
+    """The parsed body; None for null and for nothing at all.
 
     Args:
-        argument: Magnum's name of it.
         patch: the media types of patches are accepted beside `application/json`.
 
     Raises:
         ApiError: 413 too large, 415 another media type, 400 no JSON.
     """
     raw = await read_body(request)
-    body = _parsed(request, raw, patch=patch) if raw.strip() else None
-    if body is None:
-        raise missing_argument(argument)
-    return body
+    return _parsed(request, raw, patch=patch) if raw else None
 
 
 def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
@@ -53,7 +49,9 @@ async def read_object(request: Request, argument: str) -> dict[str, Any]:
     Args:
         argument: Magnum's name of it, for the refusal when there is none.
     """
-    body = await read_json(request, argument)
+    body = await read_json(request)
+    if body is None:
+        raise missing_argument(argument)
     if not isinstance(body, dict):
         raise bad_request(_NOT_JSON)
     return body

@@ -1,20 +1,22 @@
 """The SQL of GETs of federations."""
 
+# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.paging import Page
 from services.api.queries import check_marker, one_named
 from services.api.reader import Reader, Row
 
-_SELECT = """
-SELECT f.*, (SELECT coalesce(array_agg(m.cluster_id ORDER BY m.id), '{}') FROM federation_members m
+_VISIBLE = "($1::text IS NULL OR f.project_id = $1)"
+_SELECT = f"""
+SELECT f.*, (SELECT coalesce(array_agg(m.cluster_id ORDER BY m.id), '{{}}') FROM federation_members m
              WHERE m.federation_id = f.uuid) AS member_ids
-FROM federations f WHERE ($1::text IS NULL OR f.project_id = $1)
+FROM federations f WHERE {_VISIBLE}
 """
 
 
 async def list_federations(reader: Reader, project: str | None, page: Page) -> list[Row]:
-    await check_marker(reader, "federations", "Federation", page, project)
+    await check_marker(reader, f"federations f WHERE {_VISIBLE}", "Federation", page, project)
     after, order = page.sql("f", 2, "federations")
     sql = f"{_SELECT} AND ({after}) ORDER BY {order} LIMIT $3"
     return await reader.rows(sql, project, page.marker, page.limit)

@@ -20,6 +20,7 @@ MAX_INT = 2**31 - 1
 
 _TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
 _FALSE = frozenset({"0", "f", "false", "off", "n", "no"})
+BOOLEAN_WORDS = tuple(sorted(_TRUE | _FALSE))
 
 
 class Misread(ApiError):
@@ -64,12 +65,12 @@ def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
     parsed: Json = {}
     for each in fields:
         value = body.get(each.name)
+        if each.read_only and each.name in body:
+            raise invalid_field(each.name, value, "Cannot set read only field.")
         if value is None:
             if each.mandatory:
                 raise invalid_field(each.name, None, "Mandatory field missing.")
             continue
-        if each.read_only:
-            raise invalid_field(each.name, value, "Cannot set read only field.")
         try:
             read = each.parse(each.name, value)
         except Misread as error:
@@ -135,7 +136,7 @@ def boolean(_name: str, value: Any) -> bool:
         return True
     if word in _FALSE:
         return False
-    accepted = ", ".join(f"'{each}'" for each in sorted(_TRUE | _FALSE))
+    accepted = ", ".join(f"'{each}'" for each in BOOLEAN_WORDS)
     raise bad_request(f"Unrecognized value '{str(value)[:100]}', acceptable values are: {accepted}")
 
 

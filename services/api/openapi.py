@@ -79,7 +79,9 @@ _ROUTES: dict[tuple[str, str], _Route] = {
         {200: listed("nodegroups", "NodegroupSummary")}, (*_PAGE, "role")
     ),
     ("get", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(_one("Nodegroup")),
-    ("post", "/v1/clusters/{cluster_id}/nodegroups"): _Route({202: ref("Nodegroup")}, body=body(NODEGROUP_FIELDS)),
+    ("post", "/v1/clusters/{cluster_id}/nodegroups"): _Route(
+        {202: ref("NodegroupAccepted")}, body=body(NODEGROUP_FIELDS)
+    ),
     ("patch", "/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}"): _Route(
         {202: ref("Nodegroup")}, body=NODEGROUP_PATCH
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.api.fields import BOOLEAN_WORDS
 from services.api.routes import clusters, federations, nodegroups, quotas, templates
 from services.api.usecases.certificates import CA_TYPES
 from services.api.usecases.client_config import MAX_HOURS
@@ -16,7 +17,7 @@ from shared.domain.states import NodeState, OperationState
 Schema = dict[str, Any]
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_BOOLEAN: Schema = {"enum": ["true", "false"]}
+_BOOLEAN: Schema = {"enum": [*BOOLEAN_WORDS, "True", "False"]}
 
 _BY_NAME: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1},

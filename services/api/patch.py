@@ -18,7 +18,7 @@ import jsonpatch
 from starlette.requests import Request
 
 from services.api.bodies import read_json
-from services.api.errors import ApiError, bad_request, invalid_field
+from services.api.errors import ApiError, bad_request, invalid_field, missing_argument
 from services.api.fields import storable
 from services.api.reader import Row
 
@@ -65,16 +65,23 @@ class Change:
         return item if self.value is None else item | {"value": self.value}
 
 
-async def read_for(request: Request, rules: Rules, find: Callable[[], Awaitable[Row]]) -> tuple[Row, list[Change]]:
+async def read_for(
+    request: Request, rules: Rules, find: Callable[[], Awaitable[Row]], *, optional: bool = False
+) -> tuple[Row, list[Change]]:
     """The resource that a request patches, and the changes asked for.
 
     Args:
         find: looks the resource up; called after the body was read, which is Magnum's order.
+        optional: Magnum's function does without a body, so that none at all is found out after the resource.
 
     Raises:
         ApiError: 400 for a malformed patch, then whatever `find` raises.
     """
-    body = await read_json(request, "patch", patch=True)
+    body = await read_json(request, patch=True)
+    if body is None:
+        if optional:
+            await find()
+        raise missing_argument("patch")
     changes = read_patch(body, rules)
     try:
         return await find(), changes

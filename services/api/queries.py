@@ -51,7 +51,7 @@ FROM nodegroups n JOIN clusters c ON c.uuid = n.cluster_id
 
 
 async def list_clusters(reader: Reader, project: str | None, page: Page, *, detail: bool) -> list[Row]:
-    await check_marker(reader, "clusters", "Cluster", page, project)
+    await check_marker(reader, f"clusters c WHERE {_VISIBLE}", "Cluster", page, project)
     after, order = page.sql("c", 2, "clusters")
     select = _FULL if detail else _REDUCED
     sql = f"{select} WHERE {_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
@@ -64,7 +64,7 @@ async def one_cluster(reader: Reader, project: str | None, ident: str) -> Row:
 
 
 async def list_templates(reader: Reader, project: str | None, page: Page) -> list[Row]:
-    await check_marker(reader, "cluster_templates", "ClusterTemplate", page, None)
+    await check_marker(reader, f"cluster_templates t WHERE {_TEMPLATE_VISIBLE}", "ClusterTemplate", page, project)
     after, order = page.sql("t", 2, "cluster_templates")
     sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
     return await reader.rows(sql, project, page.marker, page.limit)
@@ -77,7 +77,7 @@ async def one_template(reader: Reader, project: str | None, ident: str) -> Row:
 
 
 async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str | None) -> list[Row]:
-    await check_marker(reader, "nodegroups", "Nodegroup", page, None)
+    await check_marker(reader, "nodegroups WHERE cluster_id = $1", "Nodegroup", page, cluster_id)
     after, order = page.sql("n", 2, "nodegroups")
     sql = (
         f"{_NODEGROUP} WHERE n.cluster_id = $1 AND ({after}) AND ($4::text IS NULL OR n.role = $4) "
@@ -148,11 +148,13 @@ async def one_named(
     return rows[0]
 
 
-async def check_marker(reader: Reader, table: str, kind: str, page: Page, project: str | None) -> None:
-    """404 when the marker names nothing the caller may see."""
+async def check_marker(reader: Reader, listed: str, kind: str, page: Page, scope: str | None) -> None:
+    """404 when the marker names nothing of the list.
+
+    Args:
+        listed: table and condition of the list; its `$1` is `scope`.
+    """
     if page.marker is None:
         return
-    owned = "" if project is None else " AND project_id = $2"
-    args = (page.marker,) if project is None else (page.marker, project)
-    if not await reader.rows(f"SELECT 1 FROM {table} WHERE uuid = $1{owned}", *args):
+    if not await reader.rows(f"SELECT 1 FROM {listed} AND uuid = $2", scope, page.marker):
         raise not_found(kind, page.marker)

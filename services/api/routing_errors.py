@@ -38,6 +38,8 @@ class _Resource:
 # The more particular ones first: what is beneath a path belongs to the first that fits.
 _RESOURCES = (
     _Resource("/v1/clusters/{cluster_id}/nodegroups"),
+    _Resource("/v1/clusters/{cluster_id}/actions/resize", frozenset({"POST"}), parts=0),
+    _Resource("/v1/clusters/{cluster_id}/actions/upgrade", frozenset({"POST"}), parts=0),
     _Resource("/v1/clusters/{cluster_id}/actions", frozenset()),
     _Resource("/v1/clusters"),
     _Resource("/v1/clustertemplates"),
@@ -75,6 +77,17 @@ _PLACES = re.compile(r"/v1/(?:certificates|credentials(/.+)?|clusters/[^/]+/acti
 PATHS = frozenset({path for path, *_ in (*_MISSING, *_WRONG)})
 
 
+def is_magnums(method: str, path: str) -> bool:
+    """Whether Magnum has a function for a method of this very path; what is beyond Magnum is not."""
+    if path in ("/", "/v1"):
+        return method == "GET"
+    for resource in _RESOURCES:
+        beneath = _match(resource.path, path, r"((?:/.*)?)")
+        if beneath is not None:
+            return method in resource.methods and beneath[beneath.re.groups].count("/") <= resource.parts
+    return False
+
+
 def allowed_methods(path: str, own: Collection[str]) -> set[str]:
     """What a 405 allows; never empty but where Magnum has only things beneath.
 
@@ -86,7 +99,7 @@ def allowed_methods(path: str, own: Collection[str]) -> set[str]:
         if beneath is None:
             continue
         # What Magnum does not know is ours alone to describe.
-        ours = own and beneath[1].count("/") > resource.parts
+        ours = own and beneath[beneath.re.groups].count("/") > resource.parts
         return set(own) if ours else {*own, *resource.methods}
     return set(own) or {"GET"}
 

@@ -21,7 +21,7 @@ from shared.cloud.base import CloudFactory
 from shared.cloud.types import Identity as Caller
 from shared.domain.errors import JeroboamError
 
-_PUBLIC = frozenset({"/", "/v1", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json"})
+_PUBLIC = frozenset({"/", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json"})
 _NODES = "/v1/nodes/"
 _LONGEST_TOKEN = 16384
 
@@ -45,11 +45,13 @@ class Identity:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        if path in _PUBLIC or path.startswith(_NODES):
-            version = microversion.MIN if path == "/v1" else None
-            await self.app(scope, receive, _with_version(scope, send, _HEADERS[version]) if version else send)
-            return
         request = Request(scope)
+        if path == "/v1":
+            await self._versioned(scope, request, None, receive, send)
+            return
+        if path in _PUBLIC or path.startswith(_NODES):
+            await self.app(scope, receive, send)
+            return
         try:
             caller = await self._caller(request)
         except (ApiError, JeroboamError) as error:
@@ -58,9 +60,16 @@ class Identity:
         if caller is None:
             await unauthorized_response(self._auth_url)(scope, receive, send)
             return
+        await self._versioned(scope, request, caller, receive, send)
+
+    async def _versioned(
+        self, scope: Scope, request: Request, caller: Caller | None, receive: Receive, send: Send
+    ) -> None:
+        """Go on in the version asked for; `caller` is None where nobody has to say who asks."""
         try:
             version = microversion.negotiate(request.headers.get(microversion.HEADER))
-            scope[KEY] = self._context(scope, request, caller, version)
+            if caller is not None:
+                scope[KEY] = self._context(scope, request, caller, version)
         except microversion.UnsupportedVersion as error:
             asked = microversion.headers(error.version)
             await microversion.unsupported_response()(scope, receive, _with_version(scope, send, asked))
@@ -68,7 +77,8 @@ class Identity:
         except ApiError as error:
             await error_response(scope, error, routing=error.status == 406)(scope, receive, send)
             return
-        structlog.contextvars.bind_contextvars(user_id=caller.user_id, project_id=caller.project_id)
+        if caller is not None:
+            structlog.contextvars.bind_contextvars(user_id=caller.user_id, project_id=caller.project_id)
         await self.app(scope, receive, _with_version(scope, send, _HEADERS[version]))
 
     async def _caller(self, request: Request) -> Caller | None:

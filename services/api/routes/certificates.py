@@ -42,7 +42,8 @@ async def post(request: Request) -> Response:
     given = parse_body(await read_object(request, "certificate"), FIELDS, "certificate")
     deps, context = deps_of(request), context_of(request)
     cluster, pem = await sign(deps, context, given["cluster_uuid"], given["csr"], given.get("ca_cert_type"))
-    return json_response(_view(request, cluster["uuid"]) | {"csr": given["csr"], "pem": pem}, 201)
+    asked = {name: given[name] for name in ("csr", "ca_cert_type") if name in given}
+    return json_response(_view(request, cluster["uuid"]) | asked | {"pem": pem}, 201)
 
 
 @router.patch("/{cluster_id}", status_code=202)

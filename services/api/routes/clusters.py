@@ -24,7 +24,9 @@ from services.api.views.clusters import full, one, reduced
 from shared.db.models import Cluster
 
 router = APIRouter(prefix="/v1/clusters", tags=["clusters"])
-COLUMNS = frozenset(Cluster.__table__.columns.keys()) - {"spec", "base_outputs", "event_sequence", "ssh_public_key"}
+COLUMNS = frozenset(Cluster.__table__.columns.keys()) - {
+    *("spec", "base_outputs", "event_sequence", "ssh_public_key", "driver", "coe")
+}
 
 
 @router.get("")
@@ -97,7 +99,9 @@ async def patch(request: Request, cluster_id: str) -> Response:
     check_query(request, ("rollback",) if context.version >= ROLLBACK else ())
     asked = request.query_params.get("rollback")
     rollback = None if asked is None else boolean("rollback", asked)
-    row, changes = await read_for(request, RULES, lambda: one_cluster(deps.reader, context.scope_project, cluster_id))
+    row, changes = await read_for(
+        request, RULES, lambda: one_cluster(deps.reader, context.scope_project, cluster_id), optional=True
+    )
     await update_cluster(deps, context, row, changes, rollback=rollback)
     return json_response({"uuid": row["uuid"]}, 202)
 

@@ -70,7 +70,7 @@ async def patch(request: Request, federation_id: str) -> Response:
     boolean("rollback", request.query_params.get("rollback", "false"))
     deps, context = deps_of(request), context_of(request)
     row, changes = await read_for(
-        request, RULES, lambda: one_federation(deps.reader, context.scope_project, federation_id)
+        request, RULES, lambda: one_federation(deps.reader, context.scope_project, federation_id), optional=True
     )
     await federations.update_federation(deps, context, row, changes)
     return json_response({"uuid": row["uuid"]}, 202)

@@ -17,7 +17,7 @@ from services.api.rendering import base_url, empty_response, json_response
 from services.api.usecases import nodegroups
 from services.api.usecases.nodegroup_fields import FIELDS
 from services.api.usecases.nodegroup_patch import RULES
-from services.api.views.clusters import nodegroup_full, nodegroup_reduced
+from services.api.views.clusters import nodegroup_accepted, nodegroup_full, nodegroup_reduced
 from shared.db.models import Nodegroup
 
 router = APIRouter(prefix="/v1/clusters/{cluster_id}/nodegroups", tags=["nodegroups"])
@@ -45,10 +45,11 @@ async def get_all(request: Request, cluster_id: str) -> Response:
 async def post(request: Request, cluster_id: str) -> Response:
     deps, context = _versioned(request, "post")
     check_query(request, ())
-    given = parse_body(await read_object(request, "nodegroup"), FIELDS, "nodegroup")
+    body = await read_object(request, "nodegroup")
+    given = parse_body(body, FIELDS, "nodegroup")
     cluster = await _cluster(deps, context, cluster_id, "nodegroup:create")
     row = await nodegroups.create_nodegroup(deps, context, cluster, given)
-    return json_response(nodegroup_full(row, base_url(request)), 202)
+    return json_response(nodegroup_accepted(row, base_url(request), body.keys()), 202)
 
 
 @router.get("/{nodegroup_id}")

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api import microversion
+from services.api.bodies import check_query
 from services.api.deps import deps_of
 from services.api.rendering import base_url, json_response
 from shared.runtime.health import Check, run_checks
@@ -29,6 +30,7 @@ _RESOURCES = {
 
 @router.get("/")
 async def root(request: Request) -> Response:
+    check_query(request, ())
     version = {
         "id": "v1",
         "links": [{"href": f"{base_url(request)}/v1/", "rel": "self"}],
@@ -42,6 +44,7 @@ async def root(request: Request) -> Response:
 
 @router.get("/v1")
 async def v1(request: Request) -> Response:
+    check_query(request, ())
     base = base_url(request)
     docs = "http://docs.openstack.org/developer/magnum/dev/api-spec-v1.html"
     body: dict[str, Any] = {

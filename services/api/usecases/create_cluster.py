@@ -11,7 +11,7 @@ from typing import Any
 
 from services.api.context import Context
 from services.api.deps import Deps
-from services.api.errors import ApiError, bad_request
+from services.api.errors import ApiError, bad_request, not_found
 from services.api.fields import parse_body
 from services.api.idempotency import Key, remember
 from services.api.microversion import ZERO_NODES
@@ -53,6 +53,9 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
     Raises:
         ApiError: the first thing Magnum would refuse; problems with the cloud are collected instead.
     """
+    if body.get("cluster_template_id", True) in (None, ""):
+        # Magnum looks for a template called None, or nothing; only one that is not mentioned is a missing field.
+        raise _no_template(context, not_found("ClusterTemplate", str(body["cluster_template_id"])))
     given = parse_body(body, FIELDS, "cluster")
     if given.get("node_count") == 0 and context.version < ZERO_NODES:
         raise bad_request("Resizing a nodegroup to zero is not supported in the provided microversion.")
@@ -122,10 +125,12 @@ async def _template(deps: Deps, context: Context, ident: str) -> Row:
     try:
         return await one_template(deps.reader, context.scope_project, ident)
     except ApiError as error:
-        # Before 1.10 a template that does not exist was the body's fault, not the URL's.
-        if error.status == 404 and context.version < ZERO_NODES:
-            raise bad_request(error.detail) from None
-        raise
+        raise (_no_template(context, error) if error.status == 404 else error) from None
+
+
+def _no_template(context: Context, error: ApiError) -> ApiError:
+    """Before 1.10 a template that does not exist was the body's fault, not the URL's."""
+    return bad_request(error.detail) if context.version < ZERO_NODES else error
 
 
 def _check_shape(deps: Deps, values: dict[str, Any]) -> None:

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.api.errors import ApiError, bad_request, conflict, invalid_field
-from services.api.fields import Field, Misread, anything, boolean, integer, labels, storable, string
+from services.api.fields import Field, Misread, anything, boolean, integer, labels, one_of, storable, string
+from services.api.identifiers import uuid_text
+from shared.domain.states import CLUSTER_STATUSES
 
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _TAINT = ("key", "value", "effect")
@@ -72,9 +74,12 @@ FIELDS = [
     Field("docker_volume_size", integer(lowest=1), {"type": ["integer", "null"], "minimum": 1}),
     Field("node_labels", node_labels, {"type": ["object", "null"], "additionalProperties": {"type": "string"}}),
     Field("node_taints", node_taints, _TAINTS),
-    *(Field(name, anything, {}, ignored=True) for name in ("id", "uuid", "cluster_id", "is_default", "status")),
-    *(Field(name, anything, {}, ignored=True) for name in ("status_reason", "version", "labels_overridden")),
-    *(Field(name, anything, {}, ignored=True) for name in ("labels_added", "labels_skipped")),
+    *(Field(name, uuid_text, ignored=True) for name in ("uuid", "cluster_id")),
+    Field("id", integer(lowest=-(2**31)), ignored=True),
+    Field("is_default", boolean, ignored=True),
+    Field("status", one_of(*CLUSTER_STATUSES), ignored=True),
+    *(Field(name, anything, ignored=True) for name in ("status_reason", "version")),
+    *(Field(name, labels, ignored=True) for name in ("labels_overridden", "labels_added", "labels_skipped")),
     *(Field(name, anything, {}, read_only=True) for name in ("project_id", "stack_id", "node_addresses", "links")),
     *(Field(name, anything, {}, read_only=True) for name in ("created_at", "updated_at")),
 ]

@@ -25,7 +25,7 @@ FIELDS = [
     Field("project_id", string(), {"type": "string", "minLength": 1}),
     Field("resource", one_of(CLUSTER), {"enum": [CLUSTER, None]}),
     Field("hard_limit", integer(), _WHOLE),
-    Field("id", anything, ignored=True),
+    Field("id", integer(lowest=-(2**31)), ignored=True),
     Field("created_at", anything, read_only=True),
     Field("updated_at", anything, read_only=True),
 ]

@@ -74,10 +74,10 @@ async def create_template(
 
 async def update_template(deps: Deps, context: Context, found: Row, changes: list[Change], base: str) -> dict[str, Any]:
     """Apply a patch to a template the caller may see; returns its full view."""
-    deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     new = changed_template(dict(found), changes)
     new["name"] = new["name"] or random_name("template")
     check_values(new)
+    deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(
         context, "clustertemplate:publish"
     ):

@@ -5,7 +5,7 @@ Rule: a view is a pure function of a row; it decides names, nulls and what a mic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from services.api.microversion import CLUSTER_ID, Microversion
@@ -70,6 +70,11 @@ NODEGROUP_FULL = (
     "node_labels",
     "node_taints",
 )
+NODEGROUP_ACCEPTED = (
+    *("uuid", "name", "cluster_id", "project_id", "labels", "links", "flavor_id", "image_id", "node_count", "role"),
+    *("min_node_count", "max_node_count", "merge_labels", "labels_overridden", "labels_added", "labels_skipped"),
+)
+NODEGROUP_GIVEN = ("docker_volume_size", "node_labels", "node_taints")
 
 
 def reduced(row: Row, base: str, version: Microversion) -> dict[str, Any]:
@@ -108,6 +113,12 @@ def nodegroup_full(row: Row, base: str) -> dict[str, Any]:
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["cluster_id"], "nodegroups", row["uuid"])
     return view | _label_differences(row["labels"], row["parent_labels"]) | _times(row)
+
+
+def nodegroup_accepted(row: Row, base: str, given: Collection[str]) -> dict[str, Any]:
+    """The answer to a POST: what Magnum knows before anything is stored, and what was given."""
+    known = {*NODEGROUP_ACCEPTED, *(name for name in NODEGROUP_GIVEN if name in given)}
+    return {name: value for name, value in nodegroup_full(row, base).items() if name in known}
 
 
 def _label_differences(own: Mapping[str, str], parent: Mapping[str, str]) -> dict[str, Any]:

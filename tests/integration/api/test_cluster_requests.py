@@ -135,6 +135,60 @@ async def test_rows_are_stored_with_the_answer(user: httpx.AsyncClient, template
     assert shown["create_timeout"] == 60
 
 
+async def test_what_magnum_reads_into_a_body(user: httpx.AsyncClient, login: Any, template: dict[str, Any]) -> None:
+    async def post(body: dict[str, Any], client: httpx.AsyncClient = user) -> tuple[int, str]:
+        answer = await client.post("/v1/clusters", json=body)
+        return answer.status_code, detail(answer)
+
+    # A template that is given as null is looked for; only one that is not given is a missing field.
+    for given in (None, ""):
+        assert await post({"cluster_template_id": given}) == (404, f"ClusterTemplate {given} could not be found.")
+    old = await login(version="1.9")
+    assert await post({"cluster_template_id": None}, old) == (400, "ClusterTemplate None could not be found.")
+    missing = "Invalid input for field/attribute cluster_template_id. Value: 'None'. Mandatory field missing."
+    assert await post({}) == (400, missing)
+    fixed = "Invalid input for field/attribute updated_at. Value: 'None'. Cannot set read only field."
+    assert await post({"cluster_template_id": "k8s", "updated_at": None}) == (400, fixed)
+    status, text = await post({"cluster_template_id": "k8s", "fixed_network": ""})
+    assert (status, text.endswith("Value should have a minimum character requirement of 1")) == (400, True)
+
+
+async def test_a_patch_without_a_body_is_found_out_after_the_cluster(
+    user: httpx.AsyncClient, template: dict[str, Any]
+) -> None:
+    assert (await user.post("/v1/clusters", json={"name": "c1", "cluster_template_id": "k8s"})).status_code == 202
+    for path, status in (("clusters/none", 404), ("federations/none", 404), ("clustertemplates/none", 400)):
+        assert (await user.patch(f"/v1/{path}")).status_code == status
+    assert detail(await user.patch("/v1/clusters/c1")) == 'Missing argument: "patch"'
+    # An empty object changes nothing, and Magnum takes no objects.
+    for body in ({}, {"id": "c1"}):
+        assert detail(await user.patch("/v1/clusters/c1", json=body)).endswith(f"Value not a valid list: {body}")
+
+
+async def test_lists_are_sorted_by_what_magnum_has(user: httpx.AsyncClient) -> None:
+    for key in ("spec", "driver", "coe", "node_count"):
+        refused = await user.get(f"/v1/clusters?sort_key={key}")
+        assert detail(refused) == f'The sort_key value "{key}" is an invalid field for sorting'
+
+
+async def test_a_marker_names_something_of_the_list(
+    user: httpx.AsyncClient, login: Any, template: dict[str, Any]
+) -> None:
+    for name in ("c1", "c2"):
+        assert (await user.post("/v1/clusters", json={"name": name, "cluster_template_id": "k8s"})).status_code == 202
+    stranger = await login("alt", "alt")
+    cluster = (await user.get("/v1/clusters/c1")).json()["uuid"]
+    group = (await user.get("/v1/clusters/c1/nodegroups")).json()["nodegroups"][0]["uuid"]
+    assert (await user.get(f"/v1/clusters/c1/nodegroups?marker={group}")).status_code == 200
+    for client, path, marker, kind in (
+        (stranger, "clustertemplates", template["uuid"], "ClusterTemplate"),
+        (stranger, "clusters", cluster, "Cluster"),
+        (user, "clusters/c2/nodegroups", group, "Nodegroup"),
+    ):
+        answer = await client.get(f"/v1/{path}?marker={marker}")
+        assert (answer.status_code, detail(answer)) == (404, f"{kind} {marker} could not be found.")
+
+
 async def test_a_token_that_dies_on_the_way_is_401(
     user: httpx.AsyncClient, template: dict[str, Any], openstack: TestCloud
 ) -> None:

@@ -48,7 +48,7 @@ async def test_reduced_and_detail_sets_by_version(
     detailed = (await user.get("/v1/clusters/detail")).json()["clusters"]
     assert detailed == [(await user.get(f"/v1/clusters/{uuid}")).json()]
     assert "faults" not in detailed[0]
-    assert (await user.get(f"/v1/clusters/{uuid}/detail")).status_code == 400
+    assert (await user.get(f"/v1/clusters/{uuid}/detail")).status_code == 404
 
 
 async def test_pages_follow_each_other(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
