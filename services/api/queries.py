@@ -26,7 +26,8 @@ LEFT JOIN LATERAL (
            WHERE role <> 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS node_addresses,
          coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
            WHERE role = 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS master_addresses,
-         jsonb_object_agg(name, reason) FILTER (WHERE state = 'failed') AS faults
+         jsonb_object_agg(name, reason) FILTER (WHERE state = 'failed') AS faults,
+         coalesce(bool_or(role = 'master' AND state IN ('creating', 'announced', 'joined')), false) AS has_master
   FROM nodes WHERE cluster_id = c.uuid) a ON true
 """
 _TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
@@ -35,7 +36,7 @@ _COUNTED = ("node_count", "master_count")
 _LISTED = ", ".join(f"{'g' if name in _COUNTED else 'c'}.{name}" for name in (*REDUCED, "stack_id"))
 _REDUCED = f"SELECT {_LISTED} FROM clusters c {_COUNTS}"
 _FULL = (
-    "SELECT c.*, g.node_count, g.master_count, a.node_addresses, a.master_addresses, "
+    "SELECT c.*, g.node_count, g.master_count, a.node_addresses, a.master_addresses, a.has_master, "
     "coalesce(g.faults, '{}') || coalesce(a.faults, '{}') AS faults, "
     f"t.labels AS parent_labels FROM clusters c {_TEMPLATE} {_COUNTS} {_ADDRESSES}"
 )

@@ -24,7 +24,7 @@ _TYPES: dict[str, Schema] = {
     **dict.fromkeys(
         (
             *("id", "node_count", "master_count", "docker_volume_size", "create_timeout", "apiserver_port", "done"),
-            *("min_node_count", "max_node_count", "total", "attempts", "index", "shard"),
+            *("min_node_count", "max_node_count", "total", "attempts", "index", "shard", "revision"),
             *("hard_limit", "report_count", "clusters", "nodes"),
         ),
         _INTEGER,
@@ -50,7 +50,7 @@ _TYPES: dict[str, Schema] = {
         ),
         _TIME,
     ),
-    **dict.fromkeys(("node_addresses", "master_addresses", "member_ids"), _TEXTS),
+    **dict.fromkeys(("node_addresses", "master_addresses", "member_ids", "nodegroup_ids"), _TEXTS),
     "node_taints": {"type": "array", "items": {"type": "object"}},
     "steps": {"type": "array", "items": {"type": "object"}},
     "links": {

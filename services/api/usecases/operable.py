@@ -24,6 +24,16 @@ from shared.drivers.registry import get_driver
 from shared.operations.start import start_operation
 
 _BEING_CREATED = "CREATE_IN_PROGRESS"
+_NOT_CREATED = "CREATE_FAILED"
+# What makes nodes come and go can also finish what a create has left undone.
+_FINISHING = frozenset(
+    {
+        OperationKind.RESIZE,
+        OperationKind.NODEGROUP_CREATE,
+        OperationKind.NODEGROUP_UPDATE,
+        OperationKind.NODEGROUP_DELETE,
+    }
+)
 
 
 def require_operation(found: Row, kind: OperationKind) -> Driver:
@@ -35,11 +45,21 @@ def require_operation(found: Row, kind: OperationKind) -> Driver:
     driver = get_driver(found["driver"])
     if kind not in driver.operations:
         raise bad_request(f"{kind.value.replace('_', ' ').capitalize()} is not supported by driver {driver.name}.")
-    if found["status"] != _BEING_CREATED and (found["status"] == "CREATE_FAILED" or not found["base_outputs"]):
+    if found["status"] != _BEING_CREATED and not _can_go_on(found, kind):
         raise bad_request(
             f"Cluster {found['name']} was never created completely: retry its create operation, or delete it."
         )
     return driver
+
+
+def _can_go_on(found: Row, kind: OperationKind) -> bool:
+    """Whether there is something to work on: what all nodes share and, where the create failed, a master to join.
+
+    A master that is still on its way counts, as in the scaler's own wait: another node's failure ended the create.
+    """
+    if not found["base_outputs"]:
+        return False
+    return found["status"] != _NOT_CREATED or (kind in _FINISHING and found["has_master"])
 
 
 async def start(

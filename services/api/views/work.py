@@ -18,6 +18,8 @@ OPERATION = (
     "kind",
     "state",
     "params",
+    "nodegroup_ids",
+    "revision",
     "step",
     "step_reason",
     "done",

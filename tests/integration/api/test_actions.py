@@ -107,6 +107,9 @@ async def test_a_resize_joins_one_that_is_live_and_waits_behind_another_kind(api
     assert (await resize(api, node_count=3)).status_code == 202
     joined = await api.operation(cluster)
     assert (joined["uuid"], joined["params"]["node_count"]) == (first["uuid"], 3)
+    worker = (await api.client.get("/v1/clusters/c1/nodegroups/default-worker")).json()["uuid"]
+    assert [each["revision"] for each in (first, joined)] == [0, 1]
+    assert [each["nodegroup_ids"] for each in (first, joined)] == [[worker], [worker]]
 
     await api.built("young")
     await api.sql("UPDATE operations SET state = 'queued', finished_at = NULL WHERE cluster_name = 'young'")
@@ -119,11 +122,26 @@ async def test_what_cannot_be_resized_is_told_what_to_do(api: MemoryApi) -> None
     cluster = await api.built()
     await api.sql("UPDATE clusters SET status = 'CREATE_FAILED' WHERE uuid = :uuid", uuid=cluster)
     text = "Cluster c1 was never created completely: retry its create operation, or delete it."
-    answer = await resize(api, node_count=2)
-    assert (answer.status_code, detail(answer)) == (400, text)
+    headless = await resize(api, node_count=2)
+    assert (headless.status_code, detail(headless)) == (400, text)
+    # With a master to join, whatever makes nodes come and go can finish what the create has left undone.
+    await api.sql("UPDATE nodes SET state = 'joined' WHERE cluster_id = :uuid AND role = 'master'", uuid=cluster)
+    credentials = await api.client.patch("/v1/credentials/c1")
+    assert (credentials.status_code, detail(credentials)) == (400, text)
+    assert (await resize(api, node_count=2)).status_code == 202
+    assert (await api.statuses(cluster))["default-worker"] == "UPDATE_IN_PROGRESS"
+    await api.end_operation(cluster, "CREATE_FAILED")
+    assert (await api.client.post("/v1/clusters/c1/nodegroups", json={"name": "more"})).status_code == 202
     assert (await api.client.delete("/v1/clusters/c1")).status_code == 204
     deleting = await resize(api, node_count=2)
     assert (deleting.status_code, detail(deleting)) == (400, "Cluster c1 is being deleted.")
+
+
+async def test_without_what_all_nodes_share_there_is_nothing_to_go_on_from(api: MemoryApi) -> None:
+    cluster = await api.built()
+    await api.sql("UPDATE clusters SET status = 'CREATE_FAILED', base_outputs = '{}' WHERE uuid = :uuid", uuid=cluster)
+    await api.sql("UPDATE nodes SET state = 'joined' WHERE cluster_id = :uuid", uuid=cluster)
+    assert (await resize(api, node_count=2)).status_code == 400
 
 
 async def newer_template(api: MemoryApi, name: str = "t2", tag: str = "v1.34.9") -> str:

@@ -230,15 +230,19 @@ async def test_a_new_resize_asks_again_who_could_not_join(made: Any, scale: Scal
     assert (await view.nodes())[1]["server_id"] == failed["server_id"]
 
 
+@pytest.mark.parametrize(("count", "lifted", "whole"), [(2, False, (0, 2)), (4, True, (0, 1, 2, 3))])
 async def test_a_failed_create_goes_on_as_a_resize(
-    client: Client, scale: Scaling, clouds: OpenStackCloudFactory, faults: Any
+    client: Client, clouds: OpenStackCloudFactory, faults: Any, count: int, lifted: bool, whole: tuple[int, ...]
 ) -> None:
     await faults(no_valid_host=["worker-1$"])
     view = View(client, clouds, await client.create("crooked", node_count=3))
     assert await view.settled() == "CREATE_FAILED"
-    await scale.resize(view.cluster, 2)
+    if lifted:
+        await faults()
+    answer = await client.call("POST", f"/v1/clusters/{view.cluster}/actions/resize", json={"node_count": count})
+    assert answer.status_code == 202, answer.text
     assert await view.settled() == "UPDATE_COMPLETE"
-    await view.is_whole(0, 2)
+    await view.is_whole(*whole)
     assert (await view.shown())["coe_version"] is not None
     masters = await view.group("default-master")
     assert (masters["status"], masters["status_reason"]) == ("CREATE_COMPLETE", None)
