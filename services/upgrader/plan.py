@@ -6,24 +6,25 @@ one after another before any worker. What was done is in `nodes.version`, so a r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.upgrader.steps import authorities, credential, nodes, target
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation, OperationStep
 from shared.domain.states import OperationKind
-from shared.steps.context import Context, bound_steps
+from shared.steps.context import Context, StepOfContext, bound_steps
 
 
 class UpgradePlan:
     kind = OperationKind.UPGRADE.value
     removes_cluster = False
+    functions = (target.ensure_target_known, nodes.ensure_masters_upgraded, nodes.ensure_workers_upgraded)
 
     def __init__(self, context: Context) -> None:
-        self.steps = bound_steps(
-            context,
-            [target.ensure_target_known, nodes.ensure_masters_upgraded, nodes.ensure_workers_upgraded],
-        )
+        self.steps = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         """The cluster is its new template's from now on, and nodes made later get the new version."""
@@ -66,6 +67,10 @@ class _RotationPlan:
     """The steps of a rotation write everything, so that a broken one is gone on with."""
 
     removes_cluster = False
+    functions: ClassVar[Sequence[StepOfContext]]
+
+    def __init__(self, context: Context) -> None:
+        self.steps = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         """Nothing is left to write."""
@@ -78,29 +83,19 @@ class _RotationPlan:
 
 class RotateCaPlan(_RotationPlan):
     kind = OperationKind.ROTATE_CA.value
-
-    def __init__(self, context: Context) -> None:
-        self.steps = bound_steps(
-            context,
-            [
-                authorities.ensure_successors_made,
-                authorities.ensure_both_trusted,
-                authorities.ensure_trust_refreshed,
-                authorities.ensure_successors_sign,
-                authorities.ensure_old_ones_forgotten,
-            ],
-        )
+    functions = (
+        authorities.ensure_successors_made,
+        authorities.ensure_both_trusted,
+        authorities.ensure_trust_refreshed,
+        authorities.ensure_successors_sign,
+        authorities.ensure_old_ones_forgotten,
+    )
 
 
 class RotateCredentialsPlan(_RotationPlan):
     kind = OperationKind.ROTATE_CREDENTIALS.value
-
-    def __init__(self, context: Context) -> None:
-        self.steps = bound_steps(
-            context,
-            [
-                credential.ensure_new_credential,
-                credential.ensure_cluster_has_it,
-                credential.ensure_old_ones_gone,
-            ],
-        )
+    functions = (
+        credential.ensure_new_credential,
+        credential.ensure_cluster_has_it,
+        credential.ensure_old_ones_gone,
+    )

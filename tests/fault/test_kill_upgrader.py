@@ -1,0 +1,81 @@
+"""SIGKILL at every named moment of an upgrade and of both rotations: each ends right, and is done once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from sandbox.run import Sandbox, running_sandbox
+from services.upgrader.plan import RotateCaPlan, RotateCredentialsPlan, UpgradePlan
+from tests.support.client import Client, demo_client
+from tests.support.cloud_view import credentials_of
+from tests.support.killing import die_at_each, points
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("kill-upgrader"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sandbox() -> AsyncIterator[Sandbox]:
+    quick = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
+    async with running_sandbox(durable=False, restart=False, extra_environment={"upgrader": quick}) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with demo_client(sandbox) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def cluster(client: Client) -> str:
+    await client.template(name="old", labels={"kube_tag": "v1.33.1"})
+    made = await client.create(node_count=2)
+    assert await client.settled(made) == "CREATE_COMPLETE"
+    return made
+
+
+async def killed_at_every_moment(
+    client: Client, cluster: str, plan: type[UpgradePlan | RotateCaPlan | RotateCredentialsPlan], *request: Any
+) -> None:
+    """Ask while no upgrader lives, then let one die at each moment in turn."""
+    upgrader = client.sandbox.children["upgrader"]
+    await upgrader.stop()
+    method, path, body = request
+    accepted = await client.call(method, path, json=body)
+    assert accepted.status_code == 202, accepted.text
+    await die_at_each(client.sandbox, "upgrader", points(plan.kind, plan.functions, {}))
+    assert await client.settled(cluster) == "UPDATE_COMPLETE"
+    types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
+    for word in ("requested", "started", "completed"):
+        assert types.count(f"cluster.{plan.kind}.{word}.v1") == 1
+
+
+async def test_an_upgrade(client: Client, cluster: str) -> None:
+    await client.template(name="new", labels={"kube_tag": "v1.34.2"})
+    path = f"/v1/clusters/{cluster}/actions/upgrade"
+    await killed_at_every_moment(client, cluster, UpgradePlan, "POST", path, {"cluster_template": "new"})
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    assert {node["version"] for node in nodes} == {"v1.34.2"}
+
+
+async def test_a_rotation_of_authorities(client: Client, cluster: str) -> None:
+    before = (await client.get(f"/v1/certificates/{cluster}"))["pem"]
+    await killed_at_every_moment(client, cluster, RotateCaPlan, "PATCH", f"/v1/certificates/{cluster}", None)
+    after = (await client.get(f"/v1/certificates/{cluster}"))["pem"]
+    assert after.count("BEGIN CERTIFICATE") == 1
+    assert after != before
+
+
+async def test_a_rotation_of_the_credential(client: Client, cluster: str) -> None:
+    (old,) = await credentials_of(client.sandbox.layout, cluster)
+    await killed_at_every_moment(client, cluster, RotateCredentialsPlan, "PATCH", f"/v1/credentials/{cluster}", None)
+    (new,) = await credentials_of(client.sandbox.layout, cluster)
+    assert new != old
