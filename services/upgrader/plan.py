@@ -21,7 +21,11 @@ from shared.steps.context import Context, StepOfContext, bound_steps
 class UpgradePlan:
     kind = OperationKind.UPGRADE.value
     removes_cluster = False
-    functions = (target.ensure_target_known, nodes.ensure_masters_upgraded, nodes.ensure_workers_upgraded)
+    functions: ClassVar[Sequence[StepOfContext]] = (
+        target.ensure_target_known,
+        nodes.ensure_masters_upgraded,
+        nodes.ensure_workers_upgraded,
+    )
 
     def __init__(self, context: Context) -> None:
         self.steps = bound_steps(context, self.functions)
@@ -83,7 +87,7 @@ class _RotationPlan:
 
 class RotateCaPlan(_RotationPlan):
     kind = OperationKind.ROTATE_CA.value
-    functions = (
+    functions: ClassVar[Sequence[StepOfContext]] = (
         authorities.ensure_successors_made,
         authorities.ensure_both_trusted,
         authorities.ensure_trust_refreshed,
@@ -94,7 +98,7 @@ class RotateCaPlan(_RotationPlan):
 
 class RotateCredentialsPlan(_RotationPlan):
     kind = OperationKind.ROTATE_CREDENTIALS.value
-    functions = (
+    functions: ClassVar[Sequence[StepOfContext]] = (
         credential.ensure_new_credential,
         credential.ensure_cluster_has_it,
         credential.ensure_old_ones_gone,
