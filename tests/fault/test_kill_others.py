@@ -15,8 +15,9 @@ import pytest_asyncio
 from sandbox.ports import free_port
 from sandbox.rabbitmq import RabbitServer, ensure
 from sandbox.run import Sandbox, running_sandbox
-from tests.support.client import Client, demo_client
+from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.sandboxes import module_client
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -43,10 +44,7 @@ async def sandbox(broker: RabbitServer) -> AsyncIterator[Sandbox]:
         yield running
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+client = module_client()
 
 
 async def under_way(client: Client, name: str) -> str:

@@ -7,19 +7,18 @@ every step is begun, killed before its work, done, and killed before its record.
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
-from sandbox.run import Sandbox, running_sandbox
+from sandbox.run import Sandbox
 from services.provisioner.steps import base, teardown
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.steps import join, shards
-from tests.support.client import Client, demo_client
-from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.client import Client
+from tests.support.cloud_view import left_behind, stacks_of
 from tests.support.killing import die_at_each, points
+from tests.support.sandboxes import module_client, module_clouds, module_sandbox
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -58,23 +57,10 @@ DELETE_POINTS = points(
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
-    async with running_sandbox(durable=False, restart=False, extra_environment={"provisioner": quick}) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
-    async with cloud_of(sandbox.layout) as made:
-        yield made
+QUICK = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
+sandbox = module_sandbox(restart=False, extra_environment={"provisioner": QUICK})
+client = module_client()
+clouds = module_clouds()
 
 
 async def test_a_create_and_a_delete_killed_at_every_moment(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
-from sandbox.run import Sandbox, running_sandbox
+from sandbox.run import Sandbox
 from services.scaler.plan import ResizePlan
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
-from tests.support.client import Client, demo_client
-from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.client import Client
+from tests.support.cloud_view import left_behind, stacks_of
 from tests.support.killing import die_at_each, points
+from tests.support.sandboxes import module_client, module_clouds, module_sandbox
 from tests.support.scaling import scaling
 
 pytestmark = [
@@ -30,29 +28,16 @@ MOMENTS = points(
 )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    pairs = {"JEROBOAM_NODES_PER_STACK": "2"}
-    quick = pairs | {
-        "JEROBOAM_LEASE_SECONDS": "1.5",
-        "JEROBOAM_POLL_SECONDS": "0.3",
-        "JEROBOAM_STACK_CONCURRENCY": "1",
-    }
-    environment = {"api": pairs, "provisioner": pairs, "scaler": quick}
-    async with running_sandbox(durable=False, restart=False, extra_environment=environment) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
-    async with cloud_of(sandbox.layout) as made:
-        yield made
+PAIRS = {"JEROBOAM_NODES_PER_STACK": "2"}
+QUICK = PAIRS | {
+    "JEROBOAM_LEASE_SECONDS": "1.5",
+    "JEROBOAM_POLL_SECONDS": "0.3",
+    "JEROBOAM_STACK_CONCURRENCY": "1",
+}
+ENVIRONMENT = {"api": PAIRS, "provisioner": PAIRS, "scaler": QUICK}
+sandbox = module_sandbox(restart=False, extra_environment=ENVIRONMENT)
+client = module_client()
+clouds = module_clouds()
 
 
 async def test_a_resize_killed_at_every_moment(sandbox: Sandbox, client: Client, clouds: OpenStackCloudFactory) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from sandbox.run import Sandbox, running_sandbox
 from services.upgrader.plan import RotateCaPlan, RotateCredentialsPlan, UpgradePlan
-from tests.support.client import Client, demo_client
+from tests.support.client import Client
 from tests.support.cloud_view import credentials_of
 from tests.support.killing import die_at_each, points
+from tests.support.sandboxes import module_client, module_sandbox
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -21,17 +20,9 @@ pytestmark = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
-    async with running_sandbox(durable=False, restart=False, extra_environment={"upgrader": quick}) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+QUICK = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
+sandbox = module_sandbox(restart=False, extra_environment={"upgrader": QUICK})
+client = module_client()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -18,12 +18,13 @@ import pytest_asyncio
 
 from sandbox.layout import service_environment
 from sandbox.openstack.identity.people import known_id
-from sandbox.run import Sandbox, running_sandbox
+from sandbox.run import Sandbox
 from shared.cloud.base import Cloud
-from tests.support.client import Client, demo_client
+from tests.support.client import Client
 from tests.support.cloud_view import cloud_of
 from tests.support.csr import make_csr
 from tests.support.magnum_database import MagnumDatabase
+from tests.support.sandboxes import module_client, module_sandbox
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -41,17 +42,9 @@ NETWORK = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = {"JEROBOAM_POLL_SECONDS": "0.5"}
-    async with running_sandbox(durable=False, extra_environment={"provisioner": quick}) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+QUICK = {"JEROBOAM_POLL_SECONDS": "0.5"}
+sandbox = module_sandbox(extra_environment={"provisioner": QUICK})
+client = module_client()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

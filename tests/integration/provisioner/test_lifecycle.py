@@ -10,9 +10,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from sandbox.run import Sandbox, running_sandbox
-from tests.support.client import Client, demo_client
+from sandbox.run import Sandbox
+from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
+from tests.support.sandboxes import module_client, module_sandbox
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -21,17 +22,9 @@ pytestmark = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = {"JEROBOAM_POLL_SECONDS": "0.5"}
-    async with running_sandbox(durable=False, extra_environment={"provisioner": quick}) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+QUICK = {"JEROBOAM_POLL_SECONDS": "0.5"}
+sandbox = module_sandbox(extra_environment={"provisioner": QUICK})
+client = module_client()
 
 
 class Cloud:

@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from sandbox.run import Sandbox, running_sandbox
+from sandbox.run import Sandbox
 from shared.cloud.sdk import OpenStackCloudFactory
-from tests.support.client import Client, demo_client
-from tests.support.cloud_view import cloud_of
+from tests.support.client import Client
 from tests.support.cluster_view import WORKERS, View
+from tests.support.sandboxes import module_client, module_clouds, module_sandbox
 from tests.support.scaling import Scaling, scaling
 
 pytestmark = [
@@ -25,18 +25,10 @@ pytestmark = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    quick = {"JEROBOAM_POLL_SECONDS": "0.5", "JEROBOAM_NODES_PER_STACK": "3"}
-    few = {"api": {"JEROBOAM_NODES_PER_STACK": "3"}, "provisioner": quick, "scaler": quick}
-    async with running_sandbox(durable=False, extra_environment=few) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+QUICK = {"JEROBOAM_POLL_SECONDS": "0.5", "JEROBOAM_NODES_PER_STACK": "3"}
+FEW = {"api": {"JEROBOAM_NODES_PER_STACK": "3"}, "provisioner": QUICK, "scaler": QUICK}
+sandbox = module_sandbox(extra_environment=FEW)
+client = module_client()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -45,10 +37,7 @@ async def scale(sandbox: Sandbox) -> AsyncIterator[Scaling]:
         yield made
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def clouds(sandbox: Sandbox) -> AsyncIterator[OpenStackCloudFactory]:
-    async with cloud_of(sandbox.layout) as made:
-        yield made
+clouds = module_clouds()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

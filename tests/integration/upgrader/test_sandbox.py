@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 import yaml
 from cryptography import x509
 
-from sandbox.run import Sandbox, running_sandbox
-from tests.support.client import Client, demo_client
+from sandbox.run import Sandbox
+from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, credentials_of, left_behind
+from tests.support.sandboxes import module_client, module_sandbox
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -22,16 +21,8 @@ pytestmark = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with running_sandbox(durable=False) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with demo_client(sandbox) as made:
-        yield made
+sandbox = module_sandbox()
+client = module_client()
 
 
 async def nodes(client: Client, cluster: str) -> list[dict[str, Any]]:
