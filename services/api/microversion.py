@@ -86,8 +86,12 @@ def headers(effective: Microversion) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def unsupported_response() -> Response:
-    """The body Magnum gives to a version outside the range."""
+def unsupported_response(version: Microversion, *, described: bool) -> Response:
+    """The body Magnum gives to a version outside the range.
+
+    Args:
+        described: the client asked for JSON by name, and gets a sentence too.
+    """
     body = {
         "max_version": text(MAX),
         "min_version": text(MIN),
@@ -95,7 +99,18 @@ def unsupported_response() -> Response:
         "links": [{"rel": "help", "href": "http://docs.openstack.org/api-guide/compute/microversions.html"}],
         "title": "Requested microversion is unsupported",
     }
+    if described:
+        body["description"] = _described(version)
     return Response(json.dumps({"errors": [body]}), status_code=406, media_type="application/json")
+
+
+def _described(version: Microversion) -> str:
+    """Magnum's two sentences, as it runs the second one together."""
+    spoken = f"The supported version range is: [{SERVICE} {text(MIN)}, {SERVICE} {text(MAX)}]."
+    if version[0] != MAX[0]:
+        exclusive = "Mutually exclusive versions requested."
+        return f"{exclusive} Version {text(version)} requested but not supported by this service.{spoken}"
+    return f"Version {text(version)} was requested but the minor version is not supported by this service. {spoken}"
 
 
 def require(version: Microversion, needed: Microversion, api: str) -> None:

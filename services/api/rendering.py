@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from services.api.accept import JSON, PROBLEM, accept_of, prefers_json
 from services.api.errors import ApiError
 
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
 UNVERSIONED = "jeroboam.unversioned"
 
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Any JSON answer."""
-    return Response(json.dumps(data), status_code=status, headers=headers, media_type=_JSON)
+    return Response(json.dumps(data), status_code=status, headers=headers, media_type=JSON)
 
 
 def empty_response(status: int = 204) -> Response:
@@ -35,21 +35,25 @@ def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> R
 
     Args:
         scope: the ASGI scope, for its Accept header.
-        routing: the URL, method or version is at fault; Magnum leaves code, title and detail of these empty, and
-            says nothing of versions in the headers.
+        routing: the URL, method or version is at fault. Magnum gives these no code, words only to those who ask for
+            JSON by name, and says nothing of versions in the headers.
     """
+    accept = accept_of(scope)
+    code, title, detail = "client" if error.status < 500 else "server", error.detail.split(".", 1)[0], error.detail
     if routing:
         scope[UNVERSIONED] = True
-    title = error.detail.split(".", 1)[0]
-    if _wants_problem(scope):
-        problem = {"type": "about:blank", "title": title, "status": error.status, "detail": error.detail}
-        return Response(json.dumps(problem), status_code=error.status, headers=error.headers, media_type=_PROBLEM)
+        code, title = "", HTTPStatus(error.status).phrase
+    if PROBLEM in accept.lower():
+        problem = {"type": "about:blank", "title": title, "status": error.status, "detail": detail}
+        return Response(json.dumps(problem), status_code=error.status, headers=error.headers, media_type=PROBLEM)
+    if routing and not prefers_json(accept):
+        title = detail = ""
     body: dict[str, Any] = {
         "request_id": "",
-        "code": "" if routing else "client" if error.status < 500 else "server",
+        "code": code,
         "status": error.status,
-        "title": "" if routing else title,
-        "detail": "" if routing else error.detail,
+        "title": title,
+        "detail": detail,
         "links": [],
     }
     return json_response({"errors": [body]}, error.status, error.headers)
@@ -64,10 +68,6 @@ def unauthorized_response(auth_url: str) -> Response:
     message = "The request you have made requires authentication."
     challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
     return json_response({"error": {"code": 401, "title": "Unauthorized", "message": message}}, 401, challenge)
-
-
-def _wants_problem(scope: Scope) -> bool:
-    return any(name == b"accept" and b"application/problem+json" in value.lower() for name, value in scope["headers"])
 
 
 def base_url(request: Request) -> str:

@@ -123,8 +123,8 @@ def not_here(method: str, path: str, own: Collection[str]) -> ApiError:
     """
     allowed = allowed_methods(path, own)
     if method in allowed and _PLACES.fullmatch(path) is None:
-        return ApiError(404, "Not Found")
-    return ApiError(405, "Method Not Allowed", headers={"Allow": ", ".join(sorted(allowed))})
+        return ApiError(404, "")
+    return ApiError(405, "", headers={"Allow": ", ".join(sorted(allowed))})
 
 
 def refused_by_name(method: str, path: str) -> ApiError | None:

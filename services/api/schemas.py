@@ -113,6 +113,9 @@ SCHEMAS: dict[str, Schema] = {
                         "title": {"type": "string"},
                         "detail": {"type": "string"},
                         "links": {"type": "array"},
+                        "description": {"type": "string"},
+                        "max_version": {"type": "string"},
+                        "min_version": {"type": "string"},
                     },
                 },
             }

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api import microversion
+from services.api.accept import accept_of, prefers_json
 from services.api.context import KEY, Context
 from services.api.errors import ApiError
 from services.api.middleware.request_scope import REQUEST_ID
@@ -72,7 +73,9 @@ class Identity:
                 scope[KEY] = self._context(scope, request, caller, version)
         except microversion.UnsupportedVersion as error:
             asked = microversion.headers(error.version)
-            await microversion.unsupported_response()(scope, receive, _with_version(scope, send, asked))
+            described = prefers_json(accept_of(scope))
+            refusal = microversion.unsupported_response(error.version, described=described)
+            await refusal(scope, receive, _with_version(scope, send, asked))
             return
         except ApiError as error:
             await error_response(scope, error, routing=error.status == 406)(scope, receive, send)

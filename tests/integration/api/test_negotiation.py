@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.middleware.accept import takes_json
+from services.api.accept import prefers_json, takes_json
 
 SERVICE = "container-infrastructure-management"
 VERSIONED = {"openstack-api-version", "openstack-api-minimum-version", "openstack-api-maximum-version", "vary"}
@@ -29,10 +29,40 @@ REFUSED = {"errors": [{"request_id": "", "code": "", "status": 406, "title": "",
         ("text/*, application/xml", False),
         ("application/json; q=0", False),
         ("application/json;q=0.0, text/html", False),
+        ("*/*, application/json;q=0", False),
     ],
 )
 def test_what_leaves_json(accept: str, taken: bool) -> None:
     assert takes_json(accept) is taken
+
+
+@pytest.mark.parametrize(
+    ("accept", "by_name"),
+    [
+        ("application/json", True),
+        ("application/*", True),
+        ("application/json, */*;q=0.1", True),
+        ("text/html;q=0.4, application/json;q=0.5", True),
+        ("", False),
+        ("*/*", False),
+        ("nonsense", False),
+        ("text/html, application/json", False),
+    ],
+)
+async def test_words_for_those_who_ask_for_json_by_name(user: httpx.AsyncClient, accept: str, by_name: bool) -> None:
+    assert prefers_json(accept) is by_name
+    older = {"Accept": accept, "OpenStack-API-Version": "container-infra 1.1"}
+    refused = (await user.get("/v1/clusters/c1/nodegroups", headers=older)).json()["errors"][0]
+    words = "Version 1.1 was requested but the requested API get_all is not supported for this version."
+    assert (refused["title"], refused["detail"]) == (("Not Acceptable", words) if by_name else ("", ""))
+    for method, path, status, title in (
+        ("GET", "/v1/nothing", 404, "Not Found"),
+        ("PUT", "/v1/clusters", 405, "Method Not Allowed"),
+    ):
+        answer = await user.request(method, path, headers={"Accept": accept})
+        error = answer.json()["errors"][0]
+        assert (answer.status_code, error["code"], error["detail"]) == (status, "", "")
+        assert error["title"] == (title if by_name else "")
 
 
 async def test_who_does_not_take_json_gets_406_and_nothing_done(
@@ -73,6 +103,15 @@ async def test_the_version_document_has_a_version_too(anonymous: httpx.AsyncClie
     unsupported = await ask("container-infra 1.99", "/v1/")
     assert unsupported.status_code == 406
     assert unsupported.json()["errors"][0]["max_version"] == "1.14"
+    assert "description" not in unsupported.json()["errors"][0]
+    for version, words in (
+        ("1.99", "Version 1.99 was requested but"),
+        ("2.1", "Mutually exclusive versions requested. "),
+    ):
+        asked = {"OpenStack-API-Version": f"container-infra {version}", "Accept": "application/json"}
+        described = (await anonymous.get("/v1", headers=asked)).json()["errors"][0]["description"]
+        assert described.startswith(words)
+        assert described.endswith(f"The supported version range is: [{SERVICE} 1.1, {SERVICE} 1.14].")
     assert (await ask("compute 1.1")).json() == REFUSED
     assert (await ask("container-infra 1.99", "/")).status_code == 200
     for path in ("/", "/v1"):
