@@ -33,8 +33,8 @@ class CloudConfig:
         region: the only region's name.
         container_infra_url: where the catalogue says Jeroboam is.
         token_seconds: life of a token.
-        token_cache_seconds: how long services other than Keystone believe in a token they have seen, as
-            keystonemiddleware does (300); 0 asks each time.
+        token_cache_seconds: how long services other than Keystone believe in a token that was validated for one of
+            them, as where they share keystonemiddleware's cache (300); 0 asks each time.
         seed: of latencies and fault probabilities.
         scale: factor on all latencies.
         parallelism: resources of one stack that are worked on at the same time.

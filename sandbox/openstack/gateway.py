@@ -71,6 +71,9 @@ class Gateway:
         )
         route, reply = self._handle(service, call, f"/{rest}" if rest else "", body)
         self.log.count(service.name, method, route.template if route else "(none)", reply.status)
+        asked = headers.get("x-subject-token")
+        if service.name == "identity" and method == "GET" and asked and reply.status == 200:
+            self._remember(asked, self.cloud.tokens.access(asked))
         await _answer(send, reply, method)
 
     def _access(self, service: Service, token: str | None) -> Access | None:
@@ -81,11 +84,16 @@ class Gateway:
         if remembered is not None and time.monotonic() < until:
             return remembered
         access = self.cloud.tokens.access(token)
-        if access is not None and self.cloud.config.token_cache_seconds > 0:
-            if len(self._seen) >= MAX_SEEN:
-                self._seen.clear()
-            self._seen[token] = (access, time.monotonic() + self.cloud.config.token_cache_seconds)
+        self._remember(token, access)
         return access
+
+    def _remember(self, token: str, access: Access | None) -> None:
+        """Have all services believe in a token for a while: they share what any of them had validated."""
+        if access is None or self.cloud.config.token_cache_seconds <= 0:
+            return
+        if len(self._seen) >= MAX_SEEN:
+            self._seen.clear()
+        self._seen[token] = (access, time.monotonic() + self.cloud.config.token_cache_seconds)
 
     def _handle(self, service: Service, call: Call, path: str, body: bytes | None) -> tuple[Route | None, Reply]:
         route = None

@@ -6,7 +6,7 @@ commits, the cluster's status is CREATE_IN_PROGRESS and the work is Postgres's t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from services.api.context import Context
@@ -25,7 +25,6 @@ from services.api.usecases.cluster_quota import check_quota_early, take_quota
 from services.api.usecases.cluster_rows import cluster_row, nodegroup_rows, specs
 from services.api.usecases.deadlines import deadline
 from services.api.usecases.exceeded_quotas import note_exceeded_quotas
-from shared.cloud.errors import Unauthorized
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.drivers.base import ClusterSpec
@@ -72,7 +71,7 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
         raise ApiError(403, "Not authorized.")
 
     wanted = _wanted(values, template)
-    found = await _found(deps, context, wanted)
+    found = await fetch(deps.clouds.for_token(context.token, context.project_id), wanted)
     problems = judge(wanted, found)
     driver = _driver(template, found)
     spec: ClusterSpec | None = None
@@ -85,25 +84,6 @@ async def prepare(deps: Deps, context: Context, body: dict[str, Any]) -> Prepare
         needed = demand(wanted, found, {})
     problems += judge_quotas(needed, found.quotas)
     return Prepared(spec, values, template, driver, found, needed, problems)
-
-
-async def _found(deps: Deps, context: Context, wanted: Wanted) -> Found:
-    """What the cloud has of it, as the caller sees it.
-
-    Raises:
-        ApiError: 400 where the caller's token died on the way and the request would have been refused all the same: the
-            clouds whose services share a cache of tokens say so for a while, too.
-        Unauthorized: the token died, and nothing else is wrong.
-    """
-    try:
-        return await fetch(deps.clouds.for_token(context.token, context.project_id), wanted)
-    except Unauthorized:
-        # Keypairs are the user's own; the rest looks the same to the service in the caller's project.
-        public = replace(wanted, keypair=None)
-        problems = judge(public, await fetch(deps.clouds.for_project(context.project_id), public))
-        if problems:
-            raise refusal(problems) from None
-        raise
 
 
 async def accept(deps: Deps, context: Context, prepared: Prepared, key: Key | None) -> dict[str, str]:
