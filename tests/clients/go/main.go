@@ -24,6 +24,7 @@ var walks = map[string]func(cloud){
 	"quotas":       walkQuotas,
 	"services":     walkServices,
 	"newer":        walkNewer,
+	"failures":     walkFailures,
 	"terraform":    walkTerraform,
 	"autoscaler":   walkAutoscaler,
 }

@@ -73,9 +73,16 @@ func walkNewer(c cloud) {
 	labels := map[string]string{"kept": "1", "changed": "1"}
 	id := c.template("labels", labels)
 	var template newerTemplate
-	patch := []interface{}{map[string]interface{}{"op": "replace", "path": "/labels", "value": "{'kept':'1','changed':'1'}"}}
+	var patch []map[string]string
+	for path, value := range map[string]string{
+		"labels": "{'kept':'1','changed':'1'}", "docker_volume_size": "9", "floating_ip_enabled": "false", "server_type": "vm",
+	} {
+		patch = append(patch, map[string]string{"op": "replace", "path": "/" + path, "value": value})
+	}
 	c.send("", "PATCH", patch, &template, 200, "clustertemplates", id)
 	expect("labels as terraform writes them", template.Labels, labels)
+	got := []interface{}{template.DockerVolumeSize, template.FloatingIPEnabled, template.ServerType}
+	expect("numbers and booleans as terraform writes them", got, []interface{}{9, false, "vm"})
 	expect("hidden", template.Hidden, false)
 
 	var made struct{ UUID string }
