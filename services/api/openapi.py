@@ -6,8 +6,9 @@ answered; the document is built once, when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -35,13 +36,14 @@ _ANY: Schema = {"type": "object"}
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Args: ok: status -> schema (None: no body); auth: `keystone`, `node`, `token` or ``."""
+    """Args: ok: status -> schema (None: no body); auth: `keystone`, `node`, `token` or ``; forms: other media types."""
 
     ok: dict[int, Schema | None]
     query: Sequence[str] = ()
     body: Schema | None = None
     auth: str = "keystone"
     media: str = "application/json"
+    forms: dict[str, Schema] = field(default_factory=dict)
 
 
 def _one(name: str) -> dict[int, Schema | None]:
@@ -51,7 +53,10 @@ def _one(name: str) -> dict[int, Schema | None]:
 _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/"): _Route({200: _ANY}, auth=""),
     ("get", "/v1"): _Route({200: _ANY}, auth=""),
-    ("get", "/healthcheck"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
+    ("get", "/healthcheck"): _Route(
+        {200: {"type": "string"}}, auth="", media="text/plain", forms={"application/json": _ANY}
+    ),
+    ("head", "/healthcheck"): _Route({204: None}, auth=""),
     ("get", "/livez"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
     ("get", "/readyz"): _Route({200: _ANY, 503: _ANY}, auth=""),
     ("get", "/metrics"): _Route({200: {"type": "string"}}, auth="", media="text/plain"),
@@ -67,7 +72,9 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/clusters/{cluster_id}"): _Route(_one("Cluster")),
     ("patch", "/v1/clusters/{cluster_id}"): _Route({202: ref("Accepted")}, ("rollback",), CLUSTER_PATCH),
     ("delete", "/v1/clusters/{cluster_id}"): _Route({204: None}),
-    ("get", "/v1/clusters/{cluster_id}/config"): _Route(_one("Config"), ("hours",)),
+    ("get", "/v1/clusters/{cluster_id}/config"): _Route(
+        _one("Config"), ("hours",), forms={"application/yaml": {"type": "string"}}
+    ),
     ("get", "/v1/clusters/{cluster_id}/operations"): _Route(
         {200: listed("operations", "Operation")}, ("limit", "marker", "state")
     ),
@@ -161,7 +168,9 @@ def _describe(place: tuple[str, str], operation: dict[str, Any]) -> None:
         schema = {"enum": [*known, "container-infra latest"]}
         parameters.append({"name": microversion.HEADER, "in": "header", "schema": schema})
     operation["parameters"] = parameters
-    operation["responses"] = {str(status): _answer(schema, route.media) for status, schema in route.ok.items()}
+    operation["responses"] = {
+        str(status): _answer(schema, route.media, route.forms) for status, schema in route.ok.items()
+    }
     if route.auth:
         refusing = _refusing(route.auth)
         operation["security"] = refusing["security"]
@@ -178,7 +187,8 @@ def _refusing(auth: str = "keystone") -> dict[str, Any]:
     return {"security": [{auth: []}], "responses": {"401": unauthorized, "4XX": errors, "503": errors}}
 
 
-def _answer(schema: Schema | None, media: str) -> dict[str, Any]:
+def _answer(schema: Schema | None, media: str, forms: Mapping[str, Schema] = MappingProxyType({})) -> dict[str, Any]:
     if schema is None:
         return {"description": "Done"}
-    return {"description": "Answer", "content": {media: {"schema": schema}}}
+    content = {media: schema, **forms}
+    return {"description": "Answer", "content": {name: {"schema": each} for name, each in content.items()}}

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.api import microversion
+from services.api.accept import accept_of, prefers_json
 from services.api.bodies import check_query
 from services.api.deps import deps_of
-from services.api.rendering import base_url, json_response
+from services.api.rendering import base_url, empty_response, json_response
 from shared.runtime.health import Check, run_checks
 
 router = APIRouter(tags=["system"])
@@ -61,9 +62,16 @@ async def v1(request: Request) -> Response:
 
 
 @router.get("/healthcheck")
-async def healthcheck() -> Response:
-    """As OpenStack's load balancers ask; says that the process answers."""
-    return Response("OK", media_type="text/plain")
+async def healthcheck(request: Request) -> Response:
+    """As OpenStack's load balancers ask, in the words of oslo.middleware; says that the process answers."""
+    if prefers_json(accept_of(request.scope)):
+        return json_response({"detailed": False, "reasons": ["OK"]})
+    return Response("OK", headers={"Content-Type": "text/plain; charset=UTF-8"})
+
+
+@router.head("/healthcheck", status_code=204)
+async def healthcheck_head() -> Response:
+    return empty_response()
 
 
 @router.get("/livez")

@@ -27,7 +27,11 @@ async def test_discovery_needs_no_token(anonymous: httpx.AsyncClient) -> None:
     v1 = await anonymous.get("/v1/")
     assert v1.json()["clusters"][1] == {"href": "http://api.test/clusters/", "rel": "bookmark"}
     assert v1.headers["openstack-api-version"] == f"{SERVICE} 1.1"
-    assert (await anonymous.get("/healthcheck")).text == "OK"
+    health = await anonymous.get("/healthcheck")
+    assert (health.text, health.headers["content-type"]) == ("OK", "text/plain; charset=UTF-8")
+    named = await anonymous.get("/healthcheck", headers={"Accept": "application/json"})
+    assert named.json() == {"detailed": False, "reasons": ["OK"]}
+    assert (await anonymous.head("/healthcheck")).status_code == 204
     ready = await anonymous.get("/readyz")
     assert (ready.status_code, ready.json()["parts"]) == (200, {"database": "ok", "cloud": "ok"})
     assert "jeroboam_api_requests_total" in (await anonymous.get("/metrics")).text
