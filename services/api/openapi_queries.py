@@ -6,6 +6,7 @@ Names come from the tables and enumerations themselves, so they cannot drift apa
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from services.api.fields import BOOLEAN_WORDS
@@ -33,13 +34,19 @@ _BY_NAME: dict[str, Schema] = {
     "all_tenants": _BOOLEAN,
 }
 
+
+def _sorted_by(columns: Collection[str]) -> Schema:
+    """An empty key sorts by the default one."""
+    return {"enum": ["", *sorted(columns)]}
+
+
 # (last part of the path, argument) -> schema, where the name alone does not say it.
 _BY_PLACE: dict[tuple[str, str], Schema] = {
-    ("clusters", "sort_key"): {"enum": sorted(clusters.COLUMNS)},
-    ("clustertemplates", "sort_key"): {"enum": sorted(templates.COLUMNS)},
-    ("federations", "sort_key"): {"enum": sorted(federations.COLUMNS)},
-    ("nodegroups", "sort_key"): {"enum": sorted(nodegroups.COLUMNS)},
-    ("quotas", "sort_key"): {"enum": sorted(quotas.COLUMNS)},
+    ("clusters", "sort_key"): _sorted_by(clusters.COLUMNS),
+    ("clustertemplates", "sort_key"): _sorted_by(templates.COLUMNS),
+    ("federations", "sort_key"): _sorted_by(federations.COLUMNS),
+    ("nodegroups", "sort_key"): _sorted_by(nodegroups.COLUMNS),
+    ("quotas", "sort_key"): _sorted_by(quotas.COLUMNS),
     ("quotas", "marker"): {"type": "string", "pattern": "^([0-9]{1,18})?$"},
     ("operations", "state"): {"enum": [state.value for state in OperationState]},
     ("nodes", "state"): {"enum": [state.value for state in NodeState]},
