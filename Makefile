@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 WORKERS ?= 2
 
-.PHONY: help setup demo sandbox test lint test-openstack test-clients fuzz bench clean
+.PHONY: help setup demo sandbox test lint test-openstack test-clients test-kubeadm fuzz bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -25,13 +25,16 @@ lint: setup ## ruff, mypy --strict, import rules
 
 test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where there is none
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PY) -m pytest -m "not openstack and not clients and not fuzz" -n $(WORKERS) --dist loadgroup
+	$(PY) -m pytest -m "not openstack and not clients and not kubeadm and not fuzz" -n $(WORKERS) --dist loadgroup
 
 test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
 
 test-clients: setup ## Magnum's acceptance suite, rally, gophercloud, and databases of real Magnums, each in its own environment
 	@scripts/test-clients.sh
+
+test-kubeadm: setup ## the node's scripts against a real kubeadm cluster (root, Debian 12; builds Kubernetes 1.20 once)
+	@scripts/test-kubeadm.sh
 
 fuzz: setup ## 20,000 requests and more made from the OpenAPI document, every answer checked
 	$(PY) -m pytest -m fuzz -s tests/fuzz

@@ -27,7 +27,7 @@ pip_from_package() {
     if ! (cd "$work" && apt-get download -q python3-pip-whl >/dev/null 2>&1); then
         mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
         options="-o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache -o APT::Sandbox::User= -o Debug::NoLocking=1"
-        # shellcheck disable=SC2086 - the options hold no spaces of their own
+        # shellcheck disable=SC2086 # the options hold no spaces of their own
         (apt-get -q $options update && cd "$work" && apt-get -q $options download python3-pip-whl) >&2
     fi
     dpkg-deb -x "$work"/python3-pip-whl_*.deb "$work/tree"

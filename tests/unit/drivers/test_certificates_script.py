@@ -6,7 +6,6 @@ import base64
 import re
 import stat
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,14 @@ from cryptography import x509
 
 from shared.drivers.base import Bootstrap, Secret
 from shared.drivers.kubernetes import driver
-from shared.pki.authority import KeyMaterial, make_authority
+from shared.pki.authority import KeyMaterial
+from tests.support.ca_phases import FILES, secrets_in, successor
 from tests.support.driver_cases import Case, make_case
 from tests.support.kubernetes_leaves import COMPONENTS, KUBECONFIGS, LEAVES
 from tests.support.node_machine import NodeMachine
 
 MASTER, WORKER = 0, 4
-FILES = {"kubernetes": "ca", "etcd": "etcd/ca", "front_proxy": "front-proxy-ca"}
-NEW = {name: make_authority(f"new {name}", now=datetime.now(UTC)) for name in FILES}
+NEW = {name: successor(name) for name in FILES}
 
 
 @pytest.fixture
@@ -34,25 +33,9 @@ def case() -> Case:
     return make_case(driver, "octavia")
 
 
-class Phase:
-    """The authorities as their rows have them in one phase of a rotation."""
-
-    def __init__(self, case: Case, phase: str) -> None:
-        self.secrets = dict(case.secrets)
-        for name, new in NEW.items():
-            old = case.secrets[name]
-            bundles = {
-                "before": (f"{old.certificate}", old.secret),
-                "trust": (f"{old.certificate}{new.public}", old.secret),
-                "sign": (f"{new.public}{old.certificate}", new.private),
-                "forget": (new.public, new.private),
-            }
-            self.secrets[name] = Secret(*bundles[phase])
-
-
 def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bool = True) -> Bootstrap:
     """Run the bootstrap the node gets in a phase, and have requests signed as the API would then."""
-    secrets = Phase(case, phase).secrets
+    secrets = secrets_in(case, phase)
     context = case.joined(MASTER).context(case.nodes[place])
     found = driver.bootstrap(replace(context, secrets=secrets))
     assert isinstance(found, Bootstrap)

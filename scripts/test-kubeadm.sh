@@ -1,0 +1,33 @@
+#!/bin/bash
+# Run the node's scripts against a real kubeadm cluster: a master and a worker, each in namespaces of its own.
+#
+#   scripts/test-kubeadm.sh [PYTEST ARGUMENTS...]
+#
+# Needs root, Debian 12 and cgroup v1. Debian has no binary package of kubeadm but the whole source of Kubernetes 1.20.2:
+# it is built once, which takes five to ten minutes and 4 GB, and kept. JEROBOAM_KUBEADM names another place for it.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ "$(id -u)" = 0 ] || { echo "test-kubeadm: it needs root, for namespaces and mounts" >&2; exit 1; }
+CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
+export JEROBOAM_KUBEADM=${JEROBOAM_KUBEADM:-$CACHE/jeroboam/kubeadm}
+PACKAGES="containerd runc etcd-server containernetworking-plugins iproute2 iptables conntrack socat ethtool"
+BUILD="golang-1.19-go golang-github-modern-go-reflect2-dev gcc libc6-dev make rsync jq dpkg-dev"
+
+missing=
+for package in $PACKAGES; do dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"; done
+if [ ! -x "$JEROBOAM_KUBEADM/kubeadm" ]; then
+  for package in $BUILD; do dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"; done
+fi
+if [ -n "$missing" ]; then
+  echo "test-kubeadm: installing Debian's$missing"
+  apt-get -q update >/dev/null
+  # shellcheck disable=SC2086 # a list
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >/dev/null
+fi
+
+if [ ! -x "$JEROBOAM_KUBEADM/kubeadm" ]; then
+  log=${TMPDIR:-/tmp}/jeroboam-kubeadm-build.log
+  echo "test-kubeadm: building Kubernetes 1.20.2 into $JEROBOAM_KUBEADM"
+  scripts/build-kubernetes.sh "$JEROBOAM_KUBEADM" >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
+fi
+.venv/bin/python -m pytest -m kubeadm "${@:-tests/kubeadm}"

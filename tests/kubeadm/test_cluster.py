@@ -1,0 +1,135 @@
+"""The life of a real cluster by the node's scripts: made, joined, given other authorities, drained, left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+from shared.pki.client import make_client_certificate
+from shared.pki.cluster_secrets import as_key_material
+from tests.kubeadm.conftest import Pair
+from tests.kubeadm.images import REGISTRY
+from tests.support.ca_phases import secrets_in
+
+COMMANDS = "/etc/jeroboam/commands.d"
+ADMIN = "https://10.0.0.4:6443/api/v1/nodes"
+
+
+def nodes(pair: Pair) -> dict[str, str]:
+    """Node -> whether it is Ready."""
+    found = json.loads(pair.kubectl("get", "nodes", "-o", "json"))["items"]
+    return {
+        node["metadata"]["name"]: condition["status"]
+        for node in found
+        for condition in node["status"]["conditions"]
+        if condition["type"] == "Ready"
+    }
+
+
+def running_pods(pair: Pair) -> dict[str, str]:
+    """Pod of deployment `web` whose container runs -> when that was started."""
+    found = json.loads(pair.kubectl("get", "pods", "--selector", "app=web", "-o", "json"))["items"]
+    started = {
+        pod["metadata"]["name"]: container["state"].get("running", {}).get("startedAt")
+        for pod in found
+        for container in pod["status"].get("containerStatuses", [])
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+    return {name: since for name, since in started.items() if since}
+
+
+def run_command(pair: Pair, name: str, given: str) -> subprocess.CompletedProcess[str]:
+    return pair.master.do(f"{COMMANDS}/{name}", given=given)
+
+
+def asked_by(pair: Pair, client: str, trusting: str) -> str:
+    """What an administrator of one phase's authority is answered who trusts another's: a status, 000 for no TLS."""
+    made = make_client_certificate(
+        as_key_material(secrets_in(pair.case, client)["kubernetes"]),
+        user="admin", groups=["system:masters"], now=datetime.now(UTC), lifetime=timedelta(hours=1),
+    )  # fmt: skip
+    files = {"client.crt": made.public, "client.key": made.private}
+    files["ca.crt"] = secrets_in(pair.case, trusting)["kubernetes"].certificate or ""
+    for name, text in files.items():
+        (pair.directory / name).write_text(text)
+    return pair.master.do(
+        "curl", "--silent", "--max-time", "10", "--cacert", str(pair.directory / "ca.crt"),
+        "--cert", str(pair.directory / "client.crt"), "--key", str(pair.directory / "client.key"),
+        "--output", "/dev/null", "--write-out", "%{http_code}", ADMIN,
+    ).stdout  # fmt: skip
+
+
+def test_a_master_makes_the_cluster_and_a_worker_joins(pair: Pair) -> None:
+    for machine in (pair.master, pair.worker):
+        done = pair.bootstrap(machine, "before")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert nodes(pair) == {"m0": "True", "w0": "True"}
+    # There are no images for these.
+    pair.kubectl("--namespace", "kube-system", "delete", "deployment/coredns", "daemonset/kube-proxy")
+    pair.kubectl("--namespace", "kube-flannel", "delete", "daemonset", "--all")
+    assert pair.bootstrap(pair.worker, "before").returncode == 0, "it may run again at any time"
+
+
+def test_authorities_follow_one_another_while_everything_works(pair: Pair) -> None:
+    pair.kubectl("create", "deployment", "web", f"--image={REGISTRY}/pause:3.2", "--replicas=2")
+    pair.kubectl("create", "deployment", "broken", f"--image={REGISTRY}/nothing:1")
+    pair.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
+    for phase in ("trust", "sign", "forget"):
+        for machine in (pair.master, pair.worker):
+            before = running_pods(pair)
+            done = pair.bootstrap(machine, phase, part="certificates")
+            assert done.returncode == 0, f"{phase} {machine.name}: {done.stdout}{done.stderr}"
+            assert nodes(pair) == {"m0": "True", "w0": "True"}
+            assert running_pods(pair) == before, "pods stay"
+            assert len(before) == 2
+        if phase == "trust":
+            done = run_command(pair, "restart-workloads", "timeout=30\n")
+            assert done.returncode == 0, done.stderr
+            assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["not restarted default/broken"]
+            pair.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
+            pair.kubectl("delete", "deployment", "broken")
+    assert asked_by(pair, "forget", "forget") == "200"
+    assert asked_by(pair, "before", "forget") == "401", "who has a certificate of the old authority is nobody"
+    assert asked_by(pair, "forget", "before") == "000", "the old authority vouches for nothing"
+    assert "kind: Pod" in pair.master.text("/etc/kubernetes/manifests/etcd.yaml")
+    again = pair.bootstrap(pair.master, "forget", part="certificates")
+    assert "restart the control plane" not in again.stdout, "where nothing differs nothing happens"
+
+
+def test_a_kubelet_still_gets_a_certificate_from_the_cluster_itself(pair: Pair) -> None:
+    """The controller manager signs with the authority that is left."""
+    pair.worker.do("systemctl", "stop", "kubelet")
+    pair.kubectl("delete", "node", "w0")
+    for place in ("/etc/kubernetes/kubelet.conf", "/etc/kubernetes/pki/ca.crt", "/var/lib/jeroboam/member"):
+        pair.worker.do("rm", "-f", place)
+    pair.worker.do("sh", "-c", "rm -f /var/lib/kubelet/pki/*")
+    done = pair.bootstrap(pair.worker, "forget")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert nodes(pair) == {"m0": "True", "w0": "True"}
+
+
+def test_labels_and_taints_come_and_go(pair: Pair) -> None:
+    given = "nodes=w0\nlabels=tier=gold\ntaints=gpu=yes:NoSchedule\nuntaint=slow:NoExecute-\n"
+    assert run_command(pair, "label-nodes", given).returncode == 0
+    node = json.loads(pair.kubectl("get", "node", "w0", "-o", "json"))
+    assert node["metadata"]["labels"]["tier"] == "gold"
+    assert node["spec"]["taints"] == [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
+    assert run_command(pair, "label-nodes", "nodes=w0\nlabels=tier-\nuntaint=gpu:NoSchedule-\n").returncode == 0
+    node = json.loads(pair.kubectl("get", "node", "w0", "-o", "json"))
+    assert "tier" not in node["metadata"]["labels"]
+    assert "taints" not in node["spec"]
+
+
+def test_a_node_is_emptied_filled_again_and_taken_out(pair: Pair) -> None:
+    drained = run_command(pair, "drain", "node=w0\ntimeout=120\n")
+    assert drained.returncode == 0, drained.stderr
+    assert running_pods(pair) == {}, "nothing runs there"
+    assert run_command(pair, "uncordon", "node=w0\n").returncode == 0
+    pair.kubectl("rollout", "status", "deployment", "web", "--timeout=120s")
+    for machine in (pair.master, pair.worker):
+        healthy = machine.do("/etc/jeroboam/health")
+        assert (healthy.returncode, healthy.stdout) == (0, ""), healthy.stderr
+    removed = run_command(pair, "remove-nodes", "nodes=w0 never-joined\nleaving=w0 never-joined\ntimeout=120\n")
+    assert (removed.returncode, removed.stdout) == (0, ""), removed.stderr
+    assert nodes(pair) == {"m0": "True"}
