@@ -25,7 +25,7 @@ lint: setup ## ruff, mypy --strict, import rules
 
 test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where there is none
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PY) -m pytest -m "not openstack and not clients and not kubeadm and not fuzz" -n $(WORKERS) --dist loadgroup
+	$(PY) -m pytest -m "not openstack and not clients and not kubeadm and not fuzz" -n $(WORKERS) --dist loadscope
 
 test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
 	@scripts/test-openstack.sh $(if $(DOWN),--down)

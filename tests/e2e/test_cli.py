@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.sandbox_process import BIN, SandboxProcess
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("cli")]
+pytestmark = [pytest.mark.timeout(300)]
 
 TEMPLATE = (
     "coe cluster template create k8s --coe kubernetes --image ubuntu-24.04 --external-network public "

@@ -16,7 +16,7 @@ import pytest
 from sandbox.ports import bindable
 from tests.support.sandbox_process import BIN, SandboxProcess
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("readme")]
+pytestmark = [pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

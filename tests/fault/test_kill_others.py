@@ -22,7 +22,6 @@ from tests.support.sandboxes import module_client
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(300),
-    pytest.mark.xdist_group("kill-others"),
 ]
 
 

@@ -17,7 +17,6 @@ from tests.support.scaling import scaling
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("kill-scaler"),
 ]
 
 # One stack at a time, so that each is sent in a life of its own: the shard left empty, the one changed, the new one.

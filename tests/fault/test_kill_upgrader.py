@@ -16,7 +16,6 @@ from tests.support.sandboxes import module_client, module_sandbox
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("kill-upgrader"),
 ]
 
 

@@ -14,8 +14,6 @@ from shared.bus.local import LocalBus
 from shared.bus.rabbit import RabbitBus
 from shared.db.engine import Database
 
-pytestmark = pytest.mark.xdist_group("rabbit")
-
 
 class Queues:
     """Names of the test's own, so that tests share one broker."""

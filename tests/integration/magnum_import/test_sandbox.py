@@ -29,7 +29,6 @@ from tests.support.sandboxes import module_client, module_sandbox
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("magnum-import"),
 ]
 PROJECT, USER = known_id("project", "demo"), known_id("user", "demo")
 JEROBOAM = Path(sys.executable).with_name("jeroboam")

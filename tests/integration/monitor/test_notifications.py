@@ -26,8 +26,6 @@ from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
 from tests.support.rows import make_cluster
 
-pytestmark = pytest.mark.xdist_group("rabbit")
-
 
 def heat_says(name: str, *, message_id: str = "m1", event: str = "orchestration.stack.create.end") -> bytes:
     inner = {

@@ -18,7 +18,6 @@ from tests.support.sandboxes import module_client, module_sandbox
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("lifecycle"),
 ]
 
 

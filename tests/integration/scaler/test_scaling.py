@@ -21,7 +21,6 @@ from tests.support.scaling import Scaling, scaling
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(600),
-    pytest.mark.xdist_group("scaling"),
 ]
 
 
