@@ -1,8 +1,7 @@
 """The application: routes, the layers around them, and what opens and closes with it.
 
-Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, form of the
-answer, then routes. Every
-exception becomes an answer in `translation`; nothing else decides about errors.
+Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, form of the answer,
+then routes. Every exception becomes an answer in `translation`; nothing else decides about errors.
 """
 
 from __future__ import annotations

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
+import pytest
 import uvicorn
 from sqlalchemy import func, update
 
 from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.testing import TestCloud, running_cloud
 from services.api.app import create_app
 from services.api.deps import Deps
-from shared.db.models import Cluster, Nodegroup, Operation
+from shared.db.models import Cluster, Nodegroup, Operation, ServiceHeartbeat
 from shared.domain.states import LIVE, OperationState
 from shared.drivers.registry import find_driver
 from shared.pki.cluster_secrets import ensure_cluster_secrets
@@ -21,6 +24,31 @@ from shared.pki.cluster_secrets import ensure_cluster_secrets
 def cloud_config(port: int) -> CloudConfig:
     """A quick cloud whose catalogue says the API is on that port."""
     return CloudConfig(scale=0.1, agents=False, container_infra_url=f"http://127.0.0.1:{port}/v1")
+
+
+def cloud_fixture(port: int) -> Any:
+    """A fixture, to be named `openstack`: that cloud."""
+
+    @pytest.fixture
+    async def openstack() -> AsyncIterator[TestCloud]:
+        async with running_cloud(cloud_config(port)) as cloud:
+            yield cloud
+
+    return openstack
+
+
+def api_fixture(port: int, *, provisioner: bool = False) -> Any:
+    """A fixture, to be named `api`: the API on that port; with `provisioner`, one has just been heard of."""
+
+    @pytest.fixture
+    async def api(deps: Deps) -> AsyncIterator[Deps]:
+        if provisioner:
+            async with deps.db.transaction() as session:
+                session.add(ServiceHeartbeat(process_id="1", service="provisioner", host="machine:7"))
+        async with served(deps, port) as running:
+            yield running
+
+    return api
 
 
 @asynccontextmanager

@@ -7,31 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.openstack.testing import TestCloud, running_cloud
+from sandbox.openstack.testing import TestCloud
 from sandbox.ports import free_port
 from services.api.deps import Deps
-from shared.db.models import ServiceHeartbeat
 from tests.support.coe import Coe, running_coe
-from tests.support.served_api import cloud_config, finish, served
+from tests.support.served_api import api_fixture, cloud_fixture, finish
 
 pytestmark = pytest.mark.timeout(600)
 PORT = free_port()
 TEMPLATE = "--coe kubernetes --image ubuntu-24.04 --external-network public --flavor m1.small"
 
 
-@pytest.fixture
-async def openstack() -> AsyncIterator[TestCloud]:
-    async with running_cloud(cloud_config(PORT)) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-async def api(deps: Deps) -> AsyncIterator[Deps]:
-    """A provisioner has just been heard of."""
-    async with deps.db.transaction() as session:
-        session.add(ServiceHeartbeat(process_id="1", service="provisioner", host="machine:7"))
-    async with served(deps, PORT) as running:
-        yield running
+openstack = cloud_fixture(PORT)
+api = api_fixture(PORT, provisioner=True)
 
 
 @pytest.fixture

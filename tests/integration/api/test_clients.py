@@ -17,12 +17,12 @@ from magnumclient.v1.cluster_templates import CLUSTER_TEMPLATE_ATTRIBUTES
 from magnumclient.v1.clusters import CLUSTER_ATTRIBUTES
 from magnumclient.v1.nodegroups import NODEGROUP_ATTRIBUTES
 
-from sandbox.openstack.testing import TestCloud, running_cloud
+from sandbox.openstack.testing import TestCloud
 from sandbox.ports import free_port
 from services.api.deps import Deps
 from tests.support.coe import Coe, running_coe
 from tests.support.csr import make_csr
-from tests.support.served_api import cloud_config, finish, served
+from tests.support.served_api import api_fixture, cloud_fixture, finish
 
 # Each start of the client takes a second of processor time; the machine may be busy.
 pytestmark = pytest.mark.timeout(600)
@@ -31,16 +31,8 @@ TEMPLATE = "--coe kubernetes --image ubuntu-24.04 --external-network public --fl
 CLUSTERS = ["uuid", "name", "keypair", "node_count", "master_count", "status", "health_status"]
 
 
-@pytest.fixture
-async def openstack() -> AsyncIterator[TestCloud]:
-    async with running_cloud(cloud_config(PORT)) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-async def api(deps: Deps) -> AsyncIterator[Deps]:
-    async with served(deps, PORT) as running:
-        yield running
+openstack = cloud_fixture(PORT)
+api = api_fixture(PORT)
 
 
 @pytest.fixture

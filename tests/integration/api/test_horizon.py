@@ -7,7 +7,7 @@ a template one patch of all that its form has changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
@@ -17,10 +17,10 @@ from keystoneauth1.session import Session
 from magnumclient.common.utils import generate_csr_and_key
 from magnumclient.v1.client import Client
 
-from sandbox.openstack.testing import TestCloud, running_cloud
+from sandbox.openstack.testing import TestCloud
 from sandbox.ports import free_port
 from services.api.deps import Deps
-from tests.support.served_api import cloud_config, finish, served
+from tests.support.served_api import api_fixture, cloud_fixture, finish
 
 T = TypeVar("T")
 Panel = Callable[..., Awaitable[Any]]
@@ -57,16 +57,8 @@ CLUSTER = {
 }
 
 
-@pytest.fixture
-async def openstack() -> AsyncIterator[TestCloud]:
-    async with running_cloud(cloud_config(PORT)) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-async def api(deps: Deps) -> AsyncIterator[Deps]:
-    async with served(deps, PORT) as running:
-        yield running
+openstack = cloud_fixture(PORT)
+api = api_fixture(PORT)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ Rule: the SDK names no microversion, so all of this is what a client of 1.1 sees
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,12 +16,12 @@ from cryptography import x509
 from openstack import exceptions
 from sqlalchemy import select
 
-from sandbox.openstack.testing import TestCloud, running_cloud
+from sandbox.openstack.testing import TestCloud
 from sandbox.ports import free_port
 from services.api.deps import Deps
-from shared.db.models import Cluster, ServiceHeartbeat
+from shared.db.models import Cluster
 from tests.support.csr import make_csr
-from tests.support.served_api import cloud_config, finish, served
+from tests.support.served_api import api_fixture, cloud_fixture, finish
 
 T = TypeVar("T")
 PORT = free_port()
@@ -32,18 +32,8 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-async def openstack() -> AsyncIterator[TestCloud]:
-    async with running_cloud(cloud_config(PORT)) as cloud:
-        yield cloud
-
-
-@pytest.fixture
-async def api(deps: Deps) -> AsyncIterator[Deps]:
-    async with deps.db.transaction() as session:
-        session.add(ServiceHeartbeat(process_id="1", service="provisioner", host="machine:7"))
-    async with served(deps, PORT) as running:
-        yield running
+openstack = cloud_fixture(PORT)
+api = api_fixture(PORT, provisioner=True)
 
 
 class Sdk:
