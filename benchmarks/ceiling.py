@@ -17,11 +17,11 @@ import asyncpg
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from services.api.paging import Page
-from services.api.queries import list_clusters, one_cluster
+from services.api.clusters.queries import list_clusters, one_cluster
+from services.api.clusters.views import FULL, REDUCED
 from services.api.reader import Reader, Row
-from services.api.views.clusters import FULL, REDUCED
-from services.api.views.templates import full as full_template
+from services.api.templates.views import full as full_template
+from services.api.wire.paging import Page
 
 _PAGE = Page(limit=20, marker=None, sort_key="id", sort_dir="asc")
 _INSERT = """

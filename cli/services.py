@@ -19,7 +19,7 @@ from sandbox.layout import SERVICES as WORKERS
 from sandbox.run import Sandbox, running_sandbox
 from shared.db.migrate import migrate as migrate_database
 from shared.domain.errors import PermanentError
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 
 SERVICES = ("api", *WORKERS)
 

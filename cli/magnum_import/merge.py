@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.magnum_import.report import Outcome
-from shared.db.base import Base
+from shared.db.declarative import Base
 
 KEPT = "it was changed here since"
 _NEVER = datetime.min.replace(tzinfo=UTC)

@@ -16,8 +16,8 @@ from shared.domain.states import NodeState
 from shared.drivers.base import ClusterSpec
 from shared.drivers.imported import IMPORTED
 from shared.drivers.registry import drivers
-from shared.drivers.spec import stored
 from shared.operations.nodes import node_name
+from shared.operations.specs import stored
 
 Values = dict[str, Any]
 

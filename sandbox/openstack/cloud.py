@@ -16,7 +16,7 @@ from sandbox.openstack.config import CloudConfig
 from sandbox.openstack.faults import Faults
 from sandbox.openstack.heat import api as heat_api
 from sandbox.openstack.heat.engine import Engine
-from sandbox.openstack.heat.resources.base import Services
+from sandbox.openstack.heat.resources.resource import Services
 from sandbox.openstack.heat.stacks import Stacks
 from sandbox.openstack.hypervisor import Hypervisor
 from sandbox.openstack.identity import api as identity_api

@@ -8,10 +8,10 @@ from services.api.app import create_app
 from services.api.deps import make_deps
 from services.api.server import serve
 from shared.cloud.sdk import OpenStackCloudFactory
-from shared.runtime.logging import configure_logging
 from shared.runtime.service import running_kernel
-from shared.runtime.settings import Settings
 from shared.runtime.stopping import StopSignal
+from shared.settings import Settings
+from shared.telemetry.logging import configure_logging
 
 
 async def main() -> None:

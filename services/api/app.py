@@ -15,33 +15,31 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from services.api.administration import service_routes as mservices
+from services.api.administration import stats_routes as stats
+from services.api.administration import system_routes as system
+from services.api.certificates import credential_routes as credentials
+from services.api.certificates import routes as certificates
+from services.api.clusters import action_routes as actions
+from services.api.clusters import routes as clusters
 from services.api.deps import Deps, deps_of
-from services.api.errors import ApiError
+from services.api.events import routes as events
+from services.api.federations import routes as federations
 from services.api.middleware.accept import Acceptable
 from services.api.middleware.identity import Identity
 from services.api.middleware.paths import Paths
 from services.api.middleware.request_scope import RequestScope
-from services.api.openapi import install
-from services.api.rendering import error_response, unauthorized_response
-from services.api.routes import (
-    actions,
-    agent,
-    certificates,
-    clusters,
-    credentials,
-    events,
-    federations,
-    mservices,
-    nodegroups,
-    nodes,
-    operations,
-    quotas,
-    stats,
-    system,
-    templates,
-)
-from services.api.routing_errors import not_here, refused_by_name, routes_of
-from services.api.translation import translated
+from services.api.nodegroups import routes as nodegroups
+from services.api.nodes import agent_routes as agent
+from services.api.nodes import routes as nodes
+from services.api.openapi.document import install
+from services.api.operations import routes as operations
+from services.api.quotas import routes as quotas
+from services.api.templates import routes as templates
+from services.api.wire.errors import ApiError
+from services.api.wire.rendering import error_response, unauthorized_response
+from services.api.wire.routing_errors import not_here, refused_by_name, routes_of
+from services.api.wire.translation import translated
 from shared.cloud.errors import Unauthorized
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from services.api.microversion import Microversion
+from services.api.wire.microversion import Microversion
 
 KEY = "jeroboam.context"
 
 
 @dataclass(slots=True)
-class Context:
+class RequestContext:
     """One request's caller.
 
     Args:
@@ -39,7 +39,7 @@ class Context:
         return None if self.all_projects else self.project_id
 
 
-def context_of(request: Request) -> Context:
+def context_of(request: Request) -> RequestContext:
     """The caller of a request that passed the identity middleware."""
-    context: Context = request.scope[KEY]
+    context: RequestContext = request.scope[KEY]
     return context

@@ -11,16 +11,16 @@ from datetime import datetime
 
 from starlette.requests import Request
 
-from services.api.command_watch import CommandWatch
+from services.api.nodes.command_watch import CommandWatch
 from services.api.policy import Policy
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups
-from shared.bus.base import Bus
-from shared.cloud.base import CloudFactory
+from shared.bus.contract import Bus
+from shared.cloud.contract import CloudFactory
 from shared.db.engine import Database
 from shared.domain.clock import utc_now
 from shared.pki.sealing import Sealer
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from oslo_config import cfg
 from oslo_policy import policy as oslo
 
-from services.api.context import Context
-from services.api.errors import policy_denied
+from services.api.context import RequestContext
+from services.api.wire.errors import policy_denied
 
 REMEMBERED_SECONDS = 1.0
 _REMEMBERED = 10_000
@@ -133,7 +133,9 @@ class Policy:
         """Whether these roles make an administrator of the whole service."""
         return self._decide("context_is_admin", "", "", roles, "", "")
 
-    def allows(self, context: Context, rule: str, *, project_id: str | None = None, user_id: str | None = None) -> bool:
+    def allows(
+        self, context: RequestContext, rule: str, *, project_id: str | None = None, user_id: str | None = None
+    ) -> bool:
         """Whether the caller may do `rule` to a thing of `project_id` and `user_id` (default: the caller's own)."""
         return self._decide(
             rule,
@@ -144,7 +146,9 @@ class Policy:
             context.user_id if user_id is None else user_id,
         )
 
-    def check(self, context: Context, rule: str, *, project_id: str | None = None, user_id: str | None = None) -> None:
+    def check(
+        self, context: RequestContext, rule: str, *, project_id: str | None = None, user_id: str | None = None
+    ) -> None:
         """Raise Magnum's 403 unless `allows`."""
         if not self.allows(context, rule, project_id=project_id, user_id=user_id):
             raise policy_denied(rule)

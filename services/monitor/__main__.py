@@ -9,10 +9,10 @@ from services.monitor.openstack import OpenStackEvents
 from services.monitor.overdue import watch
 from shared.bus import topology
 from shared.bus.notifications import NotificationListener
-from shared.runtime.logging import configure_logging
 from shared.runtime.service import running_kernel, serve_work
-from shared.runtime.settings import Settings
 from shared.runtime.stopping import StopSignal
+from shared.settings import Settings
+from shared.telemetry.logging import configure_logging
 
 
 async def main() -> None:

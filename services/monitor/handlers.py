@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from shared.bus.base import Message, Verdict
+from shared.bus.contract import Message, Verdict
 from shared.db.engine import Database
 from shared.db.models import DeadLetter
 

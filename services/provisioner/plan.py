@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.provisioner.steps import base, teardown
+from services.provisioner.steps import base_stack as base
+from services.provisioner.steps import teardown
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
 from shared.drivers.registry import get_driver
-from shared.drivers.spec import cluster_spec
+from shared.operations.specs import cluster_spec
 from shared.steps import join, shards
-from shared.steps.context import Context, bound_steps
+from shared.steps.context import StepContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
 
 
@@ -21,7 +22,7 @@ class CreatePlan:
     kind = OperationKind.CREATE.value
     removes_cluster = False
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StepContext) -> None:
         self.steps = bound_steps(
             context,
             [
@@ -49,7 +50,7 @@ class DeletePlan:
     kind = OperationKind.DELETE.value
     removes_cluster = True
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StepContext) -> None:
         self.steps = bound_steps(
             context,
             [

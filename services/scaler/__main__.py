@@ -8,10 +8,10 @@ from services.scaler.plan import NodegroupCreatePlan, NodegroupDeletePlan, Nodeg
 from shared.bus import topology
 from shared.operations.plan import Plan
 from shared.runtime.worker import run_worker
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
-def _plans(context: Context) -> list[Plan]:
+def _plans(context: StepContext) -> list[Plan]:
     return [plan(context) for plan in (ResizePlan, NodegroupCreatePlan, NodegroupUpdatePlan, NodegroupDeletePlan)]
 
 

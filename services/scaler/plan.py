@@ -16,10 +16,10 @@ from services.scaler.steps import choice, drain, gone, labels, shards
 from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState, OperationKind, Outcome, nodegroup_status
 from shared.drivers.registry import get_driver
-from shared.drivers.spec import cluster_spec
 from shared.operations.plan import Step
+from shared.operations.specs import cluster_spec
 from shared.steps import join
-from shared.steps.context import Context, StepOfContext, bound_steps
+from shared.steps.context import StepContext, StepOfContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
 
 
@@ -35,7 +35,7 @@ class _NodesPlan:
     ]
     removes_cluster = False
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StepContext) -> None:
         self.steps: tuple[Step, ...] = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:

@@ -8,10 +8,10 @@ from services.upgrader.plan import RotateCaPlan, RotateCredentialsPlan, UpgradeP
 from shared.bus import topology
 from shared.operations.plan import Plan
 from shared.runtime.worker import run_worker
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
-def plans(context: Context) -> list[Plan]:
+def plans(context: StepContext) -> list[Plan]:
     return [UpgradePlan(context), RotateCaPlan(context), RotateCredentialsPlan(context)]
 
 

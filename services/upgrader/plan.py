@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.upgrader.steps import authorities, credential, nodes, target
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation, OperationStep
 from shared.domain.states import OperationKind
-from shared.steps.context import Context, StepOfContext, bound_steps
+from shared.steps.context import StepContext, StepOfContext, bound_steps
 
 
 class UpgradePlan:
@@ -27,7 +27,7 @@ class UpgradePlan:
         nodes.ensure_workers_upgraded,
     )
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StepContext) -> None:
         self.steps = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
@@ -73,7 +73,7 @@ class _RotationPlan:
     removes_cluster = False
     functions: ClassVar[Sequence[StepOfContext]]
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: StepContext) -> None:
         self.steps = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:

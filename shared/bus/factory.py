@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.bus.base import Bus
+from shared.bus.contract import Bus
 from shared.bus.local import LocalBus
 from shared.bus.rabbit import RabbitBus
 from shared.bus.topology import QUEUES

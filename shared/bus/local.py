@@ -14,7 +14,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from shared.bus.base import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
+from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
 from shared.bus.topic import matches
 from shared.db.engine import Database
 from shared.domain.errors import JeroboamError, TemporaryError

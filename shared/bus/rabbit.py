@@ -23,7 +23,7 @@ from aio_pika.abc import (
 )
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 
-from shared.bus.base import Consumer, Handler, Message, QueueSpec, Refused, Unroutable, Verdict
+from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Refused, Unroutable, Verdict
 from shared.bus.topology import DEAD_EXCHANGE, EXCHANGE
 from shared.domain.errors import JeroboamError, TemporaryError
 

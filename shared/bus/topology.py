@@ -6,7 +6,7 @@ whole topology, so an event published before its consumer's first start waits fo
 
 from __future__ import annotations
 
-from shared.bus.base import QueueSpec
+from shared.bus.contract import QueueSpec
 
 EXCHANGE = "jeroboam.events"
 DEAD_EXCHANGE = "jeroboam.dead"

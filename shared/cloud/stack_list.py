@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from shared.cloud.base import CloudFactory
+from shared.cloud.contract import CloudFactory
 from shared.cloud.names import OWNED
 from shared.cloud.types import Stack
 

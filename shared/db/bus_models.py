@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db.base import Base, Created, Json, both_or_neither
+from shared.db.declarative import Base, Created, Json, both_or_neither
 
 
 class BusQueue(Base):

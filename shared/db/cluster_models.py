@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db.base import Base, Created, Json, one_of
+from shared.db.declarative import Base, Created, Json, one_of
 from shared.domain.states import CLUSTER_STATUSES, NodeState
 
 
@@ -95,7 +95,7 @@ class Cluster(Base):
     fixed_subnet: Mapped[str | None]
     floating_ip_enabled: Mapped[bool]
     master_lb_enabled: Mapped[bool]
-    spec: Mapped[Json]  # the resolved snapshot: template, network ids, images (shared.drivers.spec)
+    spec: Mapped[Json]  # the resolved snapshot: template, network ids, images (shared.operations.specs)
     status: Mapped[str]
     status_reason: Mapped[str | None]
     health_status: Mapped[str | None]

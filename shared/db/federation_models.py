@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Identity, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db.base import Base, Created, Json, one_of
+from shared.db.declarative import Base, Created, Json, one_of
 from shared.domain.states import CLUSTER_STATUSES
 
 

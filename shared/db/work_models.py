@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from shared.db.base import Base, Created, Json, both_or_neither, one_of
+from shared.db.declarative import Base, Created, Json, both_or_neither, one_of
 from shared.domain.states import LIVE, OperationKind, OperationState
 
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.bus.base import Message
+from shared.bus.contract import Message
 from shared.events.catalog import CATALOG, PREFIX, EventData
 
 

@@ -13,13 +13,13 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
-from shared.bus.base import Bus, Unroutable
+from shared.bus.contract import Bus, Unroutable
 from shared.db.engine import Database
 from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.envelope import to_message
-from shared.runtime import crashpoints
-from shared.runtime.metrics import EVENTS_PUBLISHED, RELAY_LAG
+from shared.telemetry import crashpoints
+from shared.telemetry.metrics import EVENTS_PUBLISHED, RELAY_LAG
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from shared.domain.errors import NotFound
 from shared.drivers.base import ClusterSpec, NodegroupSpec, NodeSpec
 from shared.drivers.driver import Driver
 from shared.drivers.registry import get_driver
-from shared.drivers.spec import cluster_spec, node_spec, nodegroup_spec
+from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
 
 
 @dataclass(frozen=True, slots=True)

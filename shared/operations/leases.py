@@ -18,7 +18,7 @@ from shared.db.models import Operation
 from shared.domain.errors import LostLease
 from shared.domain.ids import new_id
 from shared.operations.locks import lock_cluster
-from shared.runtime.metrics import LEASES_LOST
+from shared.telemetry.metrics import LEASES_LOST
 
 # The two arms match the two partial indexes: what is due, and what a dead process left behind.
 _CLAIM = text("""

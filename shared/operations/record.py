@@ -23,7 +23,7 @@ from shared.events.log import emit
 from shared.operations.follow_up import begin_follow_up
 from shared.operations.plan import OperationView, Plan, Wait
 from shared.operations.start import set_statuses
-from shared.runtime.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
+from shared.telemetry.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
 PROGRESS_EVERY = timedelta(seconds=1)
 

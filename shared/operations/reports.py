@@ -18,7 +18,7 @@ from shared.domain.errors import Conflict
 from shared.domain.states import NODE_MOVES, NodeState, check_node_move
 from shared.events.catalog import NodeChanged
 from shared.events.log import emit
-from shared.operations.commands import make_due
+from shared.operations.requests import make_due
 
 HEARTBEAT_WRITE_EVERY = timedelta(minutes=5)
 

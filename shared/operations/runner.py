@@ -21,7 +21,6 @@ from shared.db.models import Operation
 from shared.domain.clock import Clock, utc_now
 from shared.domain.errors import LostLease, TemporaryError
 from shared.domain.retry import GiveUp, decide
-from shared.operations.commands import end_cancelled
 from shared.operations.leases import Claim, Leases
 from shared.operations.plan import Done, OperationView, Plan, Step, Wait
 from shared.operations.record import (
@@ -35,8 +34,9 @@ from shared.operations.record import (
     record_step_done,
     record_wait,
 )
-from shared.runtime import crashpoints
-from shared.runtime.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
+from shared.operations.requests import end_cancelled
+from shared.telemetry import crashpoints
+from shared.telemetry.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
 
 log = structlog.get_logger(__name__)
 

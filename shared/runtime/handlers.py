@@ -12,11 +12,11 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from shared.bus.base import Message, Verdict
+from shared.bus.contract import Message, Verdict
 from shared.db.engine import Database
 from shared.events.catalog import StackChanged
 from shared.events.envelope import MalformedEvent, from_message
-from shared.operations.commands import make_due
+from shared.operations.requests import make_due
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from sqlalchemy import text
 
-from shared.bus.base import Bus, Consumer, Handler, QueueSpec
+from shared.bus.contract import Bus, Consumer, Handler, QueueSpec
 from shared.bus.factory import make_bus
 from shared.db.engine import Database
 from shared.domain.errors import TemporaryError
@@ -29,8 +29,8 @@ from shared.events.relay import Relay
 from shared.operations.runner import Runner
 from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
 from shared.runtime.health import Check, health_app
-from shared.runtime.settings import Settings
 from shared.runtime.stopping import StopSignal
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 

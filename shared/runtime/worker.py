@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from shared.bus.base import QueueSpec
+from shared.bus.contract import QueueSpec
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.stack_list import StackList
 from shared.operations.plan import Plan
 from shared.operations.runner import Runner
 from shared.pki.sealing import Sealer
 from shared.runtime.handlers import Handlers
-from shared.runtime.logging import configure_logging
 from shared.runtime.service import running_kernel, serve_work
-from shared.runtime.settings import Settings
 from shared.runtime.stopping import StopSignal
-from shared.steps.context import Context
+from shared.settings import Settings
+from shared.steps.context import StepContext
+from shared.telemetry.logging import configure_logging
 
 
-async def run_worker(service: str, queue: QueueSpec, plans: Callable[[Context], Sequence[Plan]]) -> None:
+async def run_worker(service: str, queue: QueueSpec, plans: Callable[[StepContext], Sequence[Plan]]) -> None:
     """Consume `queue` and run operations until a signal asks to stop.
 
     Args:
@@ -35,7 +35,7 @@ async def run_worker(service: str, queue: QueueSpec, plans: Callable[[Context], 
     clouds = OpenStackCloudFactory(settings.cloud)
     try:
         async with running_kernel(service, settings, stop) as kernel:
-            context = Context(
+            context = StepContext(
                 settings=settings,
                 database=kernel.database,
                 clouds=clouds,

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from shared.cloud.base import Cloud, CloudFactory
+from shared.cloud.contract import Cloud, CloudFactory
 from shared.cloud.stack_list import StackList
 from shared.db.engine import Database
 from shared.operations.cluster_state import ClusterState, load_cluster
 from shared.operations.plan import Done, OperationView, Step, Wait
 from shared.pki.sealing import Sealer
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class StepContext:
     settings: Settings
     database: Database
     clouds: CloudFactory
@@ -33,10 +33,10 @@ class Context:
         return await load_cluster(self.database, operation.cluster_id)
 
 
-StepOfContext = Callable[[Context, OperationView], Awaitable[Done | Wait]]
+StepOfContext = Callable[[StepContext, OperationView], Awaitable[Done | Wait]]
 
 
-def bound_steps(context: Context, functions: Sequence[StepOfContext]) -> tuple[Step, ...]:
+def bound_steps(context: StepContext, functions: Sequence[StepOfContext]) -> tuple[Step, ...]:
     """Steps named after their functions, in this order."""
 
     def bind(function: StepOfContext) -> Step:

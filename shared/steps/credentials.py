@@ -17,12 +17,12 @@ from shared.cloud.names import credential
 from shared.db.models import ClusterSecret
 from shared.operations.plan import OperationView
 from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, load_cluster_secret, seal_secret
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 Stored = dict[str, Any]
 
 
-async def read_credential(context: Context, operation: OperationView) -> Stored:
+async def read_credential(context: StepContext, operation: OperationView) -> Stored:
     """What is stored; empty where nothing is."""
     async with context.database.transaction() as session:
         found = await load_cluster_secret(session, context.sealer, operation.cluster_id, CLOUD_CREDENTIAL)
@@ -30,7 +30,7 @@ async def read_credential(context: Context, operation: OperationView) -> Stored:
     return stored
 
 
-async def store_credential(context: Context, operation: OperationView, stored: Stored) -> None:
+async def store_credential(context: StepContext, operation: OperationView, stored: Stored) -> None:
     """Replace what is stored."""
     sealed = seal_secret(context.sealer, operation.cluster_id, CLOUD_CREDENTIAL, json.dumps(stored))
     statement = insert(ClusterSecret).values(cluster_id=operation.cluster_id, kind=CLOUD_CREDENTIAL, secret=sealed)
@@ -42,7 +42,7 @@ async def store_credential(context: Context, operation: OperationView, stored: S
         )
 
 
-async def make_credential(context: Context, operation: OperationView, name: str) -> None:
+async def make_credential(context: StepContext, operation: OperationView, name: str) -> None:
     """The cluster has a credential of that name in use; one it had before is marked to go."""
     state = await context.cluster(operation)
     roles = state.driver.credential_roles(state.spec)
@@ -65,7 +65,7 @@ def names(stored: Stored) -> list[str]:
     return sorted(name for name in found if name)
 
 
-async def delete_credentials(context: Context, operation: OperationView, gone: list[str]) -> None:
+async def delete_credentials(context: StepContext, operation: OperationView, gone: list[str]) -> None:
     """Keystone has none of these any more."""
     for name in gone:
         await context.cloud(operation).delete_application_credential(name)

@@ -20,13 +20,13 @@ from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import send_command
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 _SETTLED = {NodeState.JOINED, NodeState.FAILED}
 
 
-async def ensure_nodes_joined(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nodes_joined(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that stays in the nodegroups concerned has joined."""
     limit = timedelta(minutes=context.settings.node_join_timeout_minutes)
     async with context.database.transaction() as session:

@@ -23,11 +23,11 @@ from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
 from shared.operations.plan import OperationView
 from shared.operations.reports import move_node
 from shared.pki.cluster_secrets import load_cluster_secret
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.shard_template import node_index
 
 
-async def node_tokens(context: Context, operation: OperationView, nodes: Sequence[NodeSpec]) -> dict[str, str]:
+async def node_tokens(context: StepContext, operation: OperationView, nodes: Sequence[NodeSpec]) -> dict[str, str]:
     """Node uuid -> its one-time token."""
     async with context.database.transaction() as session:
         seed = await load_cluster_secret(session, context.sealer, operation.cluster_id, SEED_SECRET)
@@ -37,7 +37,7 @@ async def node_tokens(context: Context, operation: OperationView, nodes: Sequenc
 
 
 def render(
-    context: Context,
+    context: StepContext,
     state: ClusterState,
     group: NodegroupSpec,
     nodes: Sequence[NodeSpec],
@@ -55,7 +55,7 @@ def render(
     return state.driver.shard_stack(state.spec, group, nodes, user_data, state.base_outputs)
 
 
-async def built(context: Context, operation: OperationView) -> frozenset[str]:
+async def built(context: StepContext, operation: OperationView) -> frozenset[str]:
     """Uuids of the cluster's nodes whose servers were built."""
     async with context.database.transaction() as session:
         found = await session.scalars(
@@ -64,7 +64,7 @@ async def built(context: Context, operation: OperationView) -> frozenset[str]:
         return frozenset(found)
 
 
-async def prepare(context: Context, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]) -> None:
+async def prepare(context: StepContext, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]) -> None:
     """Rows first: an agent may call before Heat's answer has reached us."""
     async with context.database.transaction() as session:
         rows = await session.scalars(
@@ -83,7 +83,9 @@ async def prepare(context: Context, nodes: Sequence[NodeSpec], tokens: Mapping[s
             row.reason = None
 
 
-async def record_servers(context: Context, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]) -> None:
+async def record_servers(
+    context: StepContext, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]
+) -> None:
     """Take servers and addresses from a complete shard's outputs, once."""
     async with context.database.transaction() as session:
         missing = await session.scalar(
@@ -114,7 +116,9 @@ async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | N
     )
 
 
-async def record_faults(context: Context, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]) -> None:
+async def record_faults(
+    context: StepContext, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]
+) -> None:
     """Of a shard that failed: each node whose resource failed gets Heat's own words, the others their servers."""
     cloud = context.cloud(operation)
     full = await cloud.find_stack(stack.id)

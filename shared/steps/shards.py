@@ -21,11 +21,11 @@ from shared.domain.states import NodeState
 from shared.drivers.base import NodegroupSpec, NodeSpec
 from shared.operations.cluster_state import ClusterState
 from shared.operations.plan import Done, OperationView, Wait
-from shared.runtime import crashpoints
 from shared.steps import shard_nodes
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.shard_template import EMPTY, edited, node_indexes
 from shared.steps.stacks import change_stack, poll_delay, send_stack
+from shared.telemetry import crashpoints
 
 _WORKING = {NodeState.ANNOUNCED, NodeState.JOINED}
 
@@ -52,7 +52,7 @@ def shards_of(state: ClusterState) -> list[Shard]:
     return found
 
 
-async def ensure_shards(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every shard's stack complete, and every node's server and addresses known."""
     state = await context.cluster(operation)
     shards = shards_of(state)
@@ -60,7 +60,7 @@ async def ensure_shards(context: Context, operation: OperationView) -> Done | Wa
 
 
 async def drive_shards(
-    context: Context, operation: OperationView, state: ClusterState, shards: Sequence[Shard]
+    context: StepContext, operation: OperationView, state: ClusterState, shards: Sequence[Shard]
 ) -> Wait | None:
     """Bring these shards to where they should be; None when they are there.
 
@@ -106,7 +106,7 @@ async def drive_shards(
 
 
 async def _record_first_stacks(
-    context: Context, operation: OperationView, state: ClusterState, groups: Collection[str]
+    context: StepContext, operation: OperationView, state: ClusterState, groups: Collection[str]
 ) -> None:
     """A nodegroup's `stack_id` is its first shard's, as long as it has one."""
     listed = await context.stacks.by_name(operation.project_id)
@@ -124,7 +124,7 @@ async def _record_first_stacks(
 class _Run:
     """One look at the shards, and what follows from it for each."""
 
-    context: Context
+    context: StepContext
     operation: OperationView
     state: ClusterState
     listed: Mapping[str, Stack]

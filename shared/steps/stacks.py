@@ -14,15 +14,15 @@ from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import Stack
 from shared.drivers.base import Template
 from shared.operations.plan import OperationView
-from shared.runtime import crashpoints
-from shared.steps.context import Context
+from shared.steps.context import StepContext
+from shared.telemetry import crashpoints
 
 POLL_FIRST = 1.0
 POLL_MAX = 15.0
 
 
 async def drive_stack(
-    context: Context, operation: OperationView, name: str, found: Stack | None, render: Callable[[], Template]
+    context: StepContext, operation: OperationView, name: str, found: Stack | None, render: Callable[[], Template]
 ) -> Stack | None:
     """Create the stack or drive it again, if either is called for.
 
@@ -43,7 +43,7 @@ async def drive_stack(
     return found
 
 
-async def send_stack(context: Context, operation: OperationView, name: str, template: Template) -> None:
+async def send_stack(context: StepContext, operation: OperationView, name: str, template: Template) -> None:
     """Ask Heat for a stack; where it has one of that name already, that is the one."""
     await context.cloud(operation).create_stack(
         name, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
@@ -51,7 +51,7 @@ async def send_stack(context: Context, operation: OperationView, name: str, temp
     await crashpoints.reached("stack.created")
 
 
-async def change_stack(context: Context, operation: OperationView, stack: Stack, template: Template) -> None:
+async def change_stack(context: StepContext, operation: OperationView, stack: Stack, template: Template) -> None:
     """Ask Heat to bring a stack to another template; this run has then driven it."""
     await context.cloud(operation).update_stack(
         stack.id, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
@@ -65,7 +65,7 @@ def _tags(operation: OperationView) -> list[str]:
     return [OWNED, cluster_tag(operation.cluster_id), operation.run_tag]
 
 
-def _minutes_left(context: Context, operation: OperationView) -> int:
+def _minutes_left(context: StepContext, operation: OperationView) -> int:
     """Heat's own limit: what is left of the operation's, so that neither outlives the other for long."""
     if operation.deadline_at is None:
         return context.settings.create_timeout_minutes

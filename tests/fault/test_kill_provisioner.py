@@ -11,7 +11,8 @@ import signal
 import pytest
 
 from sandbox.run import Sandbox
-from services.provisioner.steps import base, teardown
+from services.provisioner.steps import base_stack as base
+from services.provisioner.steps import teardown
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.steps import join, shards

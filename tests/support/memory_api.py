@@ -18,7 +18,7 @@ from services.api.deps import Deps, make_deps
 from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 from tests.support.memory_cloud import MemoryClouds
 
 TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small", "master_lb_enabled": True}

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup
 from shared.domain.ids import new_id
 from shared.drivers.base import ClusterSpec
-from shared.drivers.spec import stored
+from shared.operations.specs import stored
 
 
 async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: int = 0) -> Cluster:

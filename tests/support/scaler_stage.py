@@ -20,15 +20,15 @@ from shared.domain.states import OperationKind
 from shared.operations.nodes import plan_nodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.sealing import Sealer, new_key
-from shared.runtime.settings import Settings
-from shared.steps.context import Context
+from shared.settings import Settings
+from shared.steps.context import StepContext
 from tests.support.rows import make_cluster
 
 
 class Stage:
     """A finished cluster of three masters and `workers` workers, and an operation on the workers."""
 
-    def __init__(self, context: Context, view: OperationView) -> None:
+    def __init__(self, context: StepContext, view: OperationView) -> None:
         self.context = context
         self.view = view
 
@@ -109,7 +109,7 @@ async def make_stage(database: Database, database_url: str, clouds: Any = None) 
         drain_timeout_seconds=60,
     )
     stacks = StackList(clouds, fresh_seconds=0)
-    context = Context(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
+    context = StepContext(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
     view = OperationView(
         uuid=new_id(),
         kind=OperationKind.RESIZE.value,

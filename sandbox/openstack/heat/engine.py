@@ -15,7 +15,7 @@ import structlog
 from sandbox.openstack.clock import iso
 from sandbox.openstack.faults import Faults
 from sandbox.openstack.heat.resources import compute, neutron, octavia
-from sandbox.openstack.heat.resources.base import Context, ResourceFailed, ResourceType, Services, failure_of
+from sandbox.openstack.heat.resources.resource import Context, ResourceFailed, ResourceType, Services, failure_of
 from sandbox.openstack.heat.stacks import Stacks
 from sandbox.openstack.heat.template import Template, dig, invalid, parse, resolve
 from sandbox.openstack.heat.walk import reversed_graph, walk

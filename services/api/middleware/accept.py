@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.api.accept import accept_of, takes_json
-from services.api.errors import not_acceptable
-from services.api.rendering import error_response
-from services.api.routing_errors import is_magnums
+from services.api.wire.accept import accept_of, takes_json
+from services.api.wire.errors import not_acceptable
+from services.api.wire.rendering import error_response
+from services.api.wire.routing_errors import is_magnums
 
 
 class Acceptable:

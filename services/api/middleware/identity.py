@@ -10,15 +10,15 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.api import microversion
-from services.api.accept import accept_of, prefers_json
-from services.api.context import KEY, Context
-from services.api.errors import ApiError
+from services.api.context import KEY, RequestContext
 from services.api.middleware.request_scope import REQUEST_ID
 from services.api.policy import Policy
-from services.api.rendering import UNVERSIONED, error_response, unauthorized_response
-from services.api.translation import translated
-from shared.cloud.base import CloudFactory
+from services.api.wire import microversion
+from services.api.wire.accept import accept_of, prefers_json
+from services.api.wire.errors import ApiError
+from services.api.wire.rendering import UNVERSIONED, error_response, unauthorized_response
+from services.api.wire.translation import translated
+from shared.cloud.contract import CloudFactory
 from shared.cloud.types import Identity as Caller
 from shared.domain.errors import JeroboamError
 
@@ -90,12 +90,14 @@ class Identity:
             return None
         return await self._clouds.validate_token(token)
 
-    def _context(self, scope: Scope, request: Request, caller: Caller, version: microversion.Microversion) -> Context:
+    def _context(
+        self, scope: Scope, request: Request, caller: Caller, version: microversion.Microversion
+    ) -> RequestContext:
         admin = self._policy.is_admin(caller.roles)
         if caller.project_id is None and not admin:
             raise ApiError(403, "Not authorized.")
         project = caller.project_id or ""
-        return Context(
+        return RequestContext(
             request_id=scope[REQUEST_ID],
             user_id=caller.user_id,
             user_name=caller.user_name,

@@ -15,7 +15,7 @@ from shared.cloud.types import Stack
 from shared.db.models import Cluster, Nodegroup
 from shared.drivers.imported import IMPORTED
 from shared.operations.plan import OperationView
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class MagnumStacks:
         return [*self.others, *([self.base] if self.base else [])]
 
 
-async def magnum_stacks(context: Context, operation: OperationView) -> MagnumStacks:
+async def magnum_stacks(context: StepContext, operation: OperationView) -> MagnumStacks:
     """What is left of an imported cluster's stacks; nothing for a cluster of our own."""
     async with context.database.transaction() as session:
         cluster = await session.scalar(select(Cluster).where(Cluster.uuid == operation.cluster_id))

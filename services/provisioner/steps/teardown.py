@@ -19,13 +19,13 @@ from shared.db.models import Node
 from shared.domain.errors import TemporaryError
 from shared.domain.states import NodeState
 from shared.operations.plan import Done, OperationView, Wait
-from shared.runtime import crashpoints
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.credentials import delete_credentials, first_name, names, read_credential
 from shared.steps.stacks import poll_delay
+from shared.telemetry import crashpoints
 
 
-async def ensure_agents_dismissed(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_agents_dismissed(context: StepContext, operation: OperationView) -> Done | Wait:
     """No node may report or fetch anything any more."""
     async with context.database.transaction() as session:
         await session.execute(
@@ -39,7 +39,7 @@ async def ensure_agents_dismissed(context: Context, operation: OperationView) ->
         return Done({"servers": list(servers)})
 
 
-async def ensure_shards_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_shards_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     """All stacks but the base: they use its network."""
     base = base_stack(operation.cluster_id)
     stacks = [stack for stack in await _tagged_stacks(context, operation) if stack.name != base]
@@ -47,7 +47,7 @@ async def ensure_shards_gone(context: Context, operation: OperationView) -> Done
     return await _ensure_stacks_gone(context, operation, stacks, "stacks of nodes")
 
 
-async def ensure_service_load_balancers_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_service_load_balancers_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     """What the cluster's own cloud controller made in the network would keep the network from going."""
     items = [item for item in await _inventory(context, operation) if item.kind == "load_balancer"]
     mine = {stack.id for stack in await _stacks(context, operation)}
@@ -59,32 +59,32 @@ def _is_ours(item: InventoryItem) -> bool:
     return item.name.startswith("jeroboam-")
 
 
-async def ensure_base_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_base_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     return await _ensure_stacks_gone(context, operation, await _stacks(context, operation), "base stack")
 
 
-async def ensure_nothing_left(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nothing_left(context: StepContext, operation: OperationView) -> Done | Wait:
     """The inventory by mark is empty; what a half-built stack or a crashed call left is removed by name."""
     return await _remove(context, operation, await _inventory(context, operation))
 
 
-async def ensure_credential_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_credential_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     stored = await read_credential(context, operation)
     await delete_credentials(context, operation, sorted({first_name(operation), *names(stored)}))
     return Done()
 
 
-async def _stacks(context: Context, operation: OperationView) -> list[Stack]:
+async def _stacks(context: StepContext, operation: OperationView) -> list[Stack]:
     return await _tagged_stacks(context, operation) + (await magnum_stacks(context, operation)).all()
 
 
-async def _tagged_stacks(context: Context, operation: OperationView) -> list[Stack]:
+async def _tagged_stacks(context: StepContext, operation: OperationView) -> list[Stack]:
     # Not the shared list: a stack another process created a moment ago must be seen before we call it gone.
     return await context.cloud(operation).list_stacks(tag=cluster_tag(operation.cluster_id))
 
 
 async def _ensure_stacks_gone(
-    context: Context, operation: OperationView, stacks: Sequence[Stack], what: str
+    context: StepContext, operation: OperationView, stacks: Sequence[Stack], what: str
 ) -> Done | Wait:
     if not stacks:
         return Done()
@@ -105,12 +105,12 @@ async def _ensure_stacks_gone(
     return Wait(f"{len(stacks)} {what} to go", poll_delay(operation))
 
 
-async def _inventory(context: Context, operation: OperationView) -> list[InventoryItem]:
+async def _inventory(context: StepContext, operation: OperationView) -> list[InventoryItem]:
     servers = operation.output("ensure_agents_dismissed").get("servers", [])
     return await context.cloud(operation).inventory(cluster_id=operation.cluster_id, server_ids=servers)
 
 
-async def _remove(context: Context, operation: OperationView, items: Sequence[InventoryItem]) -> Done | Wait:
+async def _remove(context: StepContext, operation: OperationView, items: Sequence[InventoryItem]) -> Done | Wait:
     if not items:
         return Done()
     cloud = context.cloud(operation)

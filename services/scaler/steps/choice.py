@@ -13,16 +13,16 @@ from services.scaler.choose import leaving
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState, OperationKind
-from shared.drivers.spec import node_spec
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
-from shared.steps.context import Context
+from shared.operations.specs import node_spec
+from shared.steps.context import StepContext
 from shared.steps.join import ask_again
 
 
-async def ensure_nodes_chosen(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nodes_chosen(context: StepContext, operation: OperationView) -> Done | Wait:
     """New nodes are planned, those to go are marked; the output names the shards to drive and the nodes that go."""
     shards: set[tuple[str, int]] = set()
     going: list[str] = []
@@ -44,7 +44,7 @@ async def ensure_nodes_chosen(context: Context, operation: OperationView) -> Don
 
 
 async def _settle(
-    session: AsyncSession, context: Context, operation: OperationView, cluster: Cluster, group: Nodegroup
+    session: AsyncSession, context: StepContext, operation: OperationView, cluster: Cluster, group: Nodegroup
 ) -> list[Node]:
     """Bring one nodegroup's rows to its count; all its rows, by index."""
     rows = list(

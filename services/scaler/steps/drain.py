@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.models import Node
 from shared.domain.states import NodeState
 from shared.drivers.base import Removal
-from shared.drivers.spec import node_spec
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
-from shared.steps.context import Context
+from shared.operations.specs import node_spec
+from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 DRAINED = "drained"
@@ -30,7 +30,7 @@ DRAINED = "drained"
 _GRACE = timedelta(seconds=90)
 
 
-async def ensure_nodes_drained(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nodes_drained(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that goes was emptied, or has the reason why not."""
     leaving = operation.output("ensure_nodes_chosen").get("leaving", [])
     seconds = context.settings.drain_timeout_seconds

@@ -9,10 +9,10 @@ from shared.domain.states import NodeState
 from shared.operations.locks import lock_cluster
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
-async def ensure_nodes_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     """No row is left of the nodes that were to go."""
     leaving = operation.output("ensure_nodes_chosen").get("leaving", [])
     async with context.database.transaction() as session:

@@ -10,13 +10,13 @@ from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given, last_words
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 _LIMIT = timedelta(minutes=10)
 
 
-async def ensure_nodes_labelled(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_nodes_labelled(context: StepContext, operation: OperationView) -> Done | Wait:
     """A master has given every node that has joined what its nodegroup's row says; params hold what was `before`."""
     before = operation.params.get("before") or {}
     labels, taints = before.get("node_labels") or {}, before.get("node_taints") or []

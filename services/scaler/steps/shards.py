@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.shards import drive_shards, shards_of
 
 
-async def ensure_shards(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
     """The shards that were chosen have the nodes that stay, and no others."""
     chosen = {(group, number) for group, number in operation.output("ensure_nodes_chosen").get("shards", [])}
     state = await context.cluster(operation)

@@ -22,12 +22,12 @@ from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given, last_words
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki import rotation
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 _SHOWN = 20
 
 
-async def ensure_successors_made(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_successors_made(context: StepContext, operation: OperationView) -> Done | Wait:
     """Each authority has a successor, or is on its way to one since an earlier operation."""
     state = await context.cluster(operation)
     await rotation.ensure_successors(
@@ -40,7 +40,7 @@ async def ensure_successors_made(context: Context, operation: OperationView) -> 
     return Done()
 
 
-async def ensure_both_trusted(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_both_trusted(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node trusts the old authorities and the new ones."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
@@ -48,7 +48,7 @@ async def ensure_both_trusted(context: Context, operation: OperationView) -> Don
         return await _round(context, session, operation, "trust")
 
 
-async def ensure_trust_refreshed(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_trust_refreshed(context: StepContext, operation: OperationView) -> Done | Wait:
     """What runs in the cluster has read the new ones too. What did not come back is named, and holds up nothing."""
     limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
     left: list[str] = []
@@ -71,7 +71,7 @@ async def ensure_trust_refreshed(context: Context, operation: OperationView) -> 
     return Done({"not_restarted": left[:_SHOWN]})
 
 
-async def ensure_successors_sign(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_successors_sign(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node shows certificates of the new authorities, and trusts both."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
@@ -79,7 +79,7 @@ async def ensure_successors_sign(context: Context, operation: OperationView) -> 
         return await _round(context, session, operation, "sign")
 
 
-async def ensure_old_ones_forgotten(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_old_ones_forgotten(context: StepContext, operation: OperationView) -> Done | Wait:
     """Nobody trusts the old authorities any more."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
@@ -88,7 +88,7 @@ async def ensure_old_ones_forgotten(context: Context, operation: OperationView) 
         return await _round(context, session, operation, "forget")
 
 
-async def _round(context: Context, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
+async def _round(context: StepContext, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
     """Masters one after another, for etcd and the API are away for a moment; then workers, a tenth of them at once."""
     limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
     state = await read_cluster(session, operation.cluster_id)

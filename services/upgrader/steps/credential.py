@@ -16,18 +16,18 @@ from shared.domain.states import NodeState
 from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given, last_words
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 from shared.steps.credentials import delete_credentials, make_credential, read_credential, store_credential
 
 _LOOK_EVERY = 30.0
 
 
-async def ensure_new_credential(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_new_credential(context: StepContext, operation: OperationView) -> Done | Wait:
     await make_credential(context, operation, credential(operation.cluster_id, operation.uuid))
     return Done()
 
 
-async def ensure_cluster_has_it(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_cluster_has_it(context: StepContext, operation: OperationView) -> Done | Wait:
     """The master that applies the add-ons does so again: their configuration holds the credential."""
     if not await read_credential(context, operation):
         return Done({"told": None})
@@ -46,7 +46,7 @@ async def ensure_cluster_has_it(context: Context, operation: OperationView) -> D
     return Done({"told": first.uuid})
 
 
-async def ensure_old_ones_gone(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_old_ones_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     stored = await read_credential(context, operation)
     await delete_credentials(context, operation, stored.get("old", []))
     if stored:

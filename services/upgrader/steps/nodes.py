@@ -9,20 +9,20 @@ from services.upgrader.steps.turns import outcome, take_turn, working_nodes
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
-async def ensure_masters_upgraded(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_masters_upgraded(context: StepContext, operation: OperationView) -> Done | Wait:
     """One after another: etcd and the API stay while one of them is away."""
     return await _roll(context, operation, masters=True, batch=1)
 
 
-async def ensure_workers_upgraded(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_workers_upgraded(context: StepContext, operation: OperationView) -> Done | Wait:
     """At most `max_batch_size` at once."""
     return await _roll(context, operation, masters=False, batch=int(operation.params.get("max_batch_size") or 1))
 
 
-async def _roll(context: Context, operation: OperationView, *, masters: bool, batch: int) -> Done | Wait:
+async def _roll(context: StepContext, operation: OperationView, *, masters: bool, batch: int) -> Done | Wait:
     target = operation.output("ensure_target_known")
     limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
     async with context.database.transaction() as session:

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from shared.db.models import ClusterTemplate
 from shared.domain.errors import PermanentError
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.context import Context
+from shared.steps.context import StepContext
 
 
-async def ensure_target_known(context: Context, operation: OperationView) -> Done | Wait:
+async def ensure_target_known(context: StepContext, operation: OperationView) -> Done | Wait:
     """The labels the cluster is to have, and the version they mean."""
     state = await context.cluster(operation)
     template_id = operation.params["cluster_template_id"]

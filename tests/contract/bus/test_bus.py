@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from sandbox.rabbitmq import RabbitServer
-from shared.bus.base import Bus, Message, QueueSpec, Unroutable, Verdict
+from shared.bus.contract import Bus, Message, QueueSpec, Unroutable, Verdict
 from shared.bus.local import LocalBus
 from shared.bus.rabbit import RabbitBus
 from shared.db.engine import Database

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from sandbox.openstack.testing import running_cloud
-from shared.cloud.base import Cloud, CloudFactory
+from shared.cloud.contract import Cloud, CloudFactory
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.settings import CloudSettings
 from shared.cloud.types import Stack

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.cloud.base import Cloud, CloudFactory
+from shared.cloud.contract import Cloud, CloudFactory
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
 
 Token = Callable[..., Awaitable[str]]

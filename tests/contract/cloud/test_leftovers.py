@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.base import Cloud
+from shared.cloud.contract import Cloud
 from shared.cloud.types import InventoryItem
 from shared.domain.errors import PermanentError, TemporaryError
 

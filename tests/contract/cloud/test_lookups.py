@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.base import Cloud, CloudFactory
+from shared.cloud.contract import Cloud, CloudFactory
 from shared.domain.errors import PermanentError
 
 MISSING = ("no-such-thing", "0195f3a8-0000-7000-8000-000000000001", "a/b", "..", "", "ümlaut & <space>")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.base import Cloud
+from shared.cloud.contract import Cloud
 from shared.domain.errors import NotFound, PermanentError
 
 Shard = Callable[..., dict[str, Any]]

@@ -35,7 +35,7 @@ from shared.pki.authority import KeyMaterial, make_authority
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 from shared.pki.sealing import Sealer, new_key
 from shared.pki.signing import sign_node_request
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 from tests.support.agent_process import Machine
 from tests.support.rows import make_cluster
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.api.errors import ApiError
-from services.api.usecases import agent as usecases
+from services.api.nodes import agent as usecases
+from services.api.wire.errors import ApiError
 from shared.db.engine import Database, notify
 from shared.db.models import Node, NodeCommand
 from shared.domain.ids import new_id

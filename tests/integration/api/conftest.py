@@ -19,7 +19,7 @@ from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 
 HERE = Path(__file__).parent
 

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 
-from services.api import command_watch
-from services.api.command_watch import CHANNEL as COMMANDS_CHANNEL
 from services.api.deps import Deps
+from services.api.nodes import command_watch
+from services.api.nodes.command_watch import CHANNEL as COMMANDS_CHANNEL
 from shared.db.engine import notify
 from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id

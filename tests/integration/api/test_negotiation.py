@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.api.accept import prefers_json, takes_json
+from services.api.wire.accept import prefers_json, takes_json
 
 SERVICE = "container-infrastructure-management"
 VERSIONED = {"openstack-api-version", "openstack-api-minimum-version", "openstack-api-maximum-version", "vary"}

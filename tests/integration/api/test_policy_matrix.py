@@ -21,12 +21,12 @@ from starlette.routing import Route
 
 from services.api.app import create_app
 from services.api.deps import Deps, make_deps
-from shared.cloud.base import CloudFactory
+from shared.cloud.contract import CloudFactory
 from shared.cloud.settings import CloudSettings
 from shared.cloud.types import Identity
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 from tests.support.memory_cloud import MemoryClouds
 
 CALLERS = ("no token", "expired", "stranger", "service", "reader", "user", "admin")

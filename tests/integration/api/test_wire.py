@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from services.api.bodies import MAX_BODY
+from services.api.wire.bodies import MAX_BODY
 
 SERVICE = "container-infrastructure-management"
 EMPTY = {"request_id": "", "code": "", "title": "", "detail": "", "links": []}

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from services.api.context import Context
+from services.api.context import RequestContext
 from services.api.deps import Deps
-from services.api.usecases.events import read_filters, stream
+from services.api.events.stream import read_filters, stream
 from shared.db.models import Operation
 
 
@@ -79,7 +79,7 @@ async def test_the_log_is_read_from_a_cursor(user: httpx.AsyncClient, cluster: s
 async def test_a_stream_resumes_without_a_gap(user: httpx.AsyncClient, cluster: str, deps: Deps) -> None:
     """Driven at the generator, since a test client that reads an endless answer does not exist in process."""
     project = (await user.get("/v1/clusters/c1")).json()["project_id"]
-    context = Context("r", "u", "u", project, ("reader",), "", False, (1, 14))
+    context = RequestContext("r", "u", "u", project, ("reader",), "", False, (1, 14))
 
     async def collect(last: str | None, number: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

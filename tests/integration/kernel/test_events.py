@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
-from shared.bus.base import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
+from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
 from shared.bus.local import LocalBus
 from shared.bus.topology import PROVISIONER, QUEUES
 from shared.db.engine import Database

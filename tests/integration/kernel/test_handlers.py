@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from services.monitor.handlers import DeadLetters
-from shared.bus.base import Message, Verdict
+from shared.bus.contract import Message, Verdict
 from shared.bus.local import LocalBus
 from shared.bus.topology import DEAD, PROVISIONER, QUEUES
 from shared.db.engine import Database

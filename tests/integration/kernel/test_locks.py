@@ -10,12 +10,12 @@ from sqlalchemy import func, select, text
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState, OperationKind
-from shared.operations.commands import request_delete
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
 from shared.operations.plan import Wait
 from shared.operations.reports import record_report
+from shared.operations.requests import request_delete
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
 from tests.support.plans import ScriptedPlan

@@ -13,11 +13,11 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, Nodegroup, Operation
 from shared.domain.errors import Conflict, PermanentError
 from shared.domain.states import OperationKind
-from shared.operations.commands import cancel_operation, request_delete, retry_operation
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
 from shared.operations.plan import Done, Wait
+from shared.operations.requests import cancel_operation, request_delete, retry_operation
 from shared.operations.resize import request_resize
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation

@@ -12,14 +12,14 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, Operation
 from shared.domain.errors import Conflict, PermanentError, TemporaryError
 from shared.domain.states import OperationKind
-from shared.operations.commands import (
+from shared.operations.leases import Leases
+from shared.operations.plan import Done, Wait
+from shared.operations.requests import (
     cancel_operation,
     make_due,
     request_delete,
     retry_operation,
 )
-from shared.operations.leases import Leases
-from shared.operations.plan import Done, Wait
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
 from tests.support.plans import ScriptedPlan

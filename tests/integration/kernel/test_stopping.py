@@ -8,7 +8,7 @@ import sys
 
 PROGRAM = """
 import asyncio
-from shared.runtime.logging import configure_logging
+from shared.telemetry.logging import configure_logging
 from shared.runtime.stopping import StopSignal
 
 configure_logging("test")

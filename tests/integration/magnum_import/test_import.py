@@ -16,7 +16,7 @@ from cli.magnum_import.certificates import Certificates
 from cli.magnum_import.report import Line, Report
 from cli.magnum_import.run import import_all
 from cli.magnum_import.source import read_source
-from shared.db.base import Base
+from shared.db.declarative import Base
 from shared.db.engine import Database
 from shared.db.models import (
     Cluster,

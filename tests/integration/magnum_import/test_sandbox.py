@@ -19,7 +19,7 @@ import pytest_asyncio
 from sandbox.layout import service_environment
 from sandbox.openstack.identity.people import known_id
 from sandbox.run import Sandbox
-from shared.cloud.base import Cloud
+from shared.cloud.contract import Cloud
 from tests.support.client import Client
 from tests.support.cloud_view import cloud_of
 from tests.support.csr import make_csr

@@ -11,7 +11,7 @@ from services.monitor.overdue import end_overdue
 from shared.db.engine import Database
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
-from shared.operations.commands import request_delete
+from shared.operations.requests import request_delete
 from shared.operations.start import start_operation
 from tests.support.rows import make_cluster
 

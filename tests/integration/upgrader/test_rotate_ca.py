@@ -15,17 +15,17 @@ from shared.db.models import Cluster, ClusterSecret, Node, NodeCommand, Nodegrou
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
 from shared.drivers.kubernetes import driver
-from shared.operations.commands import retry_operation
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
+from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
 from shared.pki import cluster_secrets
 from shared.pki.rotation import certificates
 from shared.pki.sealing import Sealer, new_key
-from shared.runtime.settings import Settings
-from shared.steps.context import Context
+from shared.settings import Settings
+from shared.steps.context import StepContext
 from tests.support.rows import make_cluster
 
 AUTHORITIES = ("kubernetes", "etcd", "front_proxy")
@@ -40,7 +40,7 @@ def sealer() -> Sealer:
 def plan(database: Database, sealer: Sealer) -> RotateCaPlan:
     settings = Settings.model_construct(node_command_timeout_minutes=70)
     nothing = cast(Any, None)  # it has no business with the cloud, and is given none
-    return RotateCaPlan(Context(settings, database, nothing, nothing, sealer))
+    return RotateCaPlan(StepContext(settings, database, nothing, nothing, sealer))
 
 
 async def begin(database: Database, sealer: Sealer, *, masters: int = 3, workers: int = 12) -> str:

@@ -13,14 +13,14 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, ClusterTemplate, Node, NodeCommand, Nodegroup, Operation
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
-from shared.operations.commands import retry_operation
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
+from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
-from shared.runtime.settings import Settings
-from shared.steps.context import Context
+from shared.settings import Settings
+from shared.steps.context import StepContext
 from tests.support.rows import make_cluster
 
 OLD, NEW = "v1.34.2", "v1.35.0"
@@ -31,7 +31,7 @@ def plan(database: Database) -> UpgradePlan:
     settings = Settings.model_construct(node_command_timeout_minutes=70)
     # An upgrade has no business with the cloud, and is given none.
     nothing = cast(Any, None)
-    return UpgradePlan(Context(settings, database, nothing, nothing, nothing))
+    return UpgradePlan(StepContext(settings, database, nothing, nothing, nothing))
 
 
 async def begin(database: Database, *, masters: int = 3, workers: int = 4, batch: int | None = 2) -> str:

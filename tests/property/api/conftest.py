@@ -19,7 +19,7 @@ from services.api.deps import make_deps
 from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
-from shared.runtime.settings import Settings
+from shared.settings import Settings
 from tests.support.memory_cloud import MemoryClouds
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.api.accept import prefers_json, quality, takes_json
-from services.api.routing_errors import allowed_methods, is_magnums, not_here, refused_by_name
+from services.api.wire.accept import prefers_json, quality, takes_json
+from services.api.wire.routing_errors import allowed_methods, is_magnums, not_here, refused_by_name
 
 TYPES = st.sampled_from(
     ["*/*", "application/*", "application/json", "text/html", "text/plain", "application/problem+json"]

@@ -9,14 +9,14 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from services.api.fields import Field
-from services.api.usecases.cluster_fields import FIELDS as CLUSTER
-from services.api.usecases.federations import FIELDS as FEDERATION
-from services.api.usecases.nodegroup_fields import FIELDS as NODEGROUP
-from services.api.usecases.quotas import FIELDS as QUOTA
-from services.api.usecases.resize_cluster import FIELDS as RESIZE
-from services.api.usecases.template_fields import FIELDS as TEMPLATE
-from services.api.usecases.upgrade_cluster import FIELDS as UPGRADE
+from services.api.clusters.fields import FIELDS as CLUSTER
+from services.api.clusters.resize import FIELDS as RESIZE
+from services.api.clusters.upgrade import FIELDS as UPGRADE
+from services.api.federations.manage import FIELDS as FEDERATION
+from services.api.nodegroups.fields import FIELDS as NODEGROUP
+from services.api.quotas.manage import FIELDS as QUOTA
+from services.api.templates.fields import FIELDS as TEMPLATE
+from services.api.wire.fields import Field
 from shared.db.engine import Database
 
 SOUND_TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.api.errors import ApiError
-from services.api.patch import Change, Rules, literal, read_patch
-from services.api.usecases.template_fields import COLUMNS
-from services.api.usecases.template_patch import RULES, changed_template, may_change_referenced
+from services.api.templates.fields import COLUMNS
+from services.api.templates.patch import RULES, changed_template, may_change_referenced
+from services.api.wire.errors import ApiError
+from services.api.wire.patch import Change, Rules, literal, read_patch
 
 TEMPLATE: dict[str, Any] = dict.fromkeys(COLUMNS) | {
     "name": "t",

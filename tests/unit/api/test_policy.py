@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.api import policy as module
-from services.api.context import Context
-from services.api.errors import ApiError
+from services.api.context import RequestContext
 from services.api.policy import RULES, Policy
+from services.api.wire.errors import ApiError
 
 
-def caller(*roles: str, user: str = "u1", project: str = "p1") -> Context:
-    return Context("req-1", user, user, project, roles, "token", "admin" in roles, (1, 14))
+def caller(*roles: str, user: str = "u1", project: str = "p1") -> RequestContext:
+    return RequestContext("req-1", user, user, project, roles, "token", "admin" in roles, (1, 14))
 
 
 READERS = [rule for rule, default in RULES.items() if "reader" in default]

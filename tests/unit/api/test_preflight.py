@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.api.preflight import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
+from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
 from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subnet
 
 SMALL = Flavor("f1", "small", vcpus=2, ram=2048, disk=20)

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from services.api import microversion
-from services.api.errors import ApiError
-from services.api.fields import Field, boolean, integer, labels, parse_body, string
-from services.api.identifiers import as_uuid
 from services.api.middleware.paths import canonical
-from services.api.translation import translated
+from services.api.wire import microversion
+from services.api.wire.errors import ApiError
+from services.api.wire.fields import Field, boolean, integer, labels, parse_body, string
+from services.api.wire.identifiers import as_uuid
+from services.api.wire.translation import translated
 from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from services.api.command_watch import CHANNEL, CommandWatch
+from services.api.nodes.command_watch import CHANNEL, CommandWatch
 from services.api.wakeups import Wakeups, happens
 
 

@@ -13,7 +13,7 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from typing import Any, ClassVar
 
-from sandbox.openstack.heat.resources.base import Context, Properties, ResourceFailed, ResourceType, named
+from sandbox.openstack.heat.resources.resource import Context, Properties, ResourceFailed, ResourceType, named
 from sandbox.openstack.store import new_id
 from sandbox.openstack.wire import ApiError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.openstack.heat.resources.base import Context, Properties, ResourceType, named, renamed
+from sandbox.openstack.heat.resources.resource import Context, Properties, ResourceType, named, renamed
 from sandbox.openstack.neutron.state import NeutronState, missing
 from sandbox.openstack.store import Collection, Row, public
 from sandbox.openstack.wire import ApiError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.openstack.heat.resources.base import Context, Properties, ResourceType, named, renamed
+from sandbox.openstack.heat.resources.resource import Context, Properties, ResourceType, named, renamed
 from sandbox.openstack.neutron.state import missing
 from sandbox.openstack.store import public
 

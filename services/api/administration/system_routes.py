@@ -1,0 +1,96 @@
+"""Version discovery, health and metrics: everything that needs no token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.api.deps import deps_of
+from services.api.wire import microversion
+from services.api.wire.accept import accept_of, prefers_json
+from services.api.wire.bodies import check_query
+from services.api.wire.rendering import base_url, empty_response, json_response
+from shared.runtime.health import Check, run_checks
+
+router = APIRouter(tags=["system"])
+
+_RESOURCES = {
+    "clustertemplates": "clustertemplates/",
+    "clusters": "clusters/",
+    "quotas": "quotas/",
+    "certificates": "certificates/",
+    "mservices": "mservices/",
+    "stats": "stats/",
+    "federations": "federations/",
+    "nodegroups": "clusters/{cluster_id}/nodegroups",
+    "credentials": "credentials/",
+}
+
+
+@router.get("/")
+async def root(request: Request) -> Response:
+    check_query(request, ())
+    version = {
+        "id": "v1",
+        "links": [{"href": f"{base_url(request)}/v1/", "rel": "self"}],
+        "status": "CURRENT",
+        "max_version": microversion.text(microversion.MAX),
+        "min_version": microversion.text(microversion.MIN),
+    }
+    description = "Magnum is an OpenStack project which aims to provide container cluster management."
+    return json_response({"name": "OpenStack Magnum API", "description": description, "versions": [version]})
+
+
+@router.get("/v1")
+async def v1(request: Request) -> Response:
+    check_query(request, ())
+    base = base_url(request)
+    docs = "http://docs.openstack.org/developer/magnum/dev/api-spec-v1.html"
+    body: dict[str, Any] = {
+        "id": "v1",
+        "media_types": [{"base": "application/json", "type": "application/vnd.openstack.magnum.v1+json"}],
+        "links": [
+            {"href": f"{base}/v1/", "rel": "self"},
+            {"href": docs, "rel": "describedby", "type": "text/html"},
+        ],
+    }
+    for name, path in _RESOURCES.items():
+        body[name] = [{"href": f"{base}/v1/{path}", "rel": "self"}, {"href": f"{base}/{path}", "rel": "bookmark"}]
+    return json_response(body)
+
+
+@router.get("/healthcheck")
+async def healthcheck(request: Request) -> Response:
+    """As OpenStack's load balancers ask, in the words of oslo.middleware; says that the process answers."""
+    if prefers_json(accept_of(request.scope)):
+        return json_response({"detailed": False, "reasons": ["OK"]})
+    return Response("OK", headers={"Content-Type": "text/plain; charset=UTF-8"})
+
+
+@router.head("/healthcheck", status_code=204)
+async def healthcheck_head() -> Response:
+    return empty_response()
+
+
+@router.get("/livez")
+async def live() -> Response:
+    return Response("ok", media_type="text/plain")
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> Response:
+    """200 when everything the API needs answers, else 503; each part with its own word."""
+    deps = deps_of(request)
+    checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
+    if deps.bus is not None:
+        checks["bus"] = deps.bus.check
+    parts = await run_checks(checks)
+    good = not deps.closing and all(state == "ok" for state in parts.values())
+    return json_response({"ready": good, "draining": deps.closing, "parts": parts}, 200 if good else 503)
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,77 @@
+"""Reading a cluster's CA certificates and signing requests with them.
+
+Rule: only the certificate of an authority is ever answered, never its key. Which authority: the one named by
+`ca_cert_type`, or the one the cluster's API is served with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.api.clusters.queries import one_cluster
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.reader import Row
+from services.api.wire.errors import ApiError, bad_request, conflict
+from shared.drivers.base import Secret, SecretKind
+from shared.drivers.driver import Driver
+from shared.drivers.registry import get_driver
+from shared.pki.cluster_secrets import as_key_material, load_cluster_secret
+from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_request
+
+CA_TYPES = ("kubernetes", "etcd", "front_proxy", "front-proxy")
+_MAIN = "kubernetes"
+
+
+async def ca_certificate(deps: Deps, context: RequestContext, ident: str, ca_type: str | None) -> tuple[Row, str]:
+    """The cluster, and the PEM of one of its authorities."""
+    cluster = await one_cluster(deps.reader, context.scope_project, ident)
+    deps.policy.check(context, "certificate:get", project_id=cluster["project_id"], user_id=cluster["user_id"])
+    secret = await _authority(deps, cluster, ca_type)
+    assert secret.certificate is not None
+    return cluster, secret.certificate
+
+
+async def sign(deps: Deps, context: RequestContext, ident: str, csr: str, ca_type: str | None) -> tuple[Row, str]:
+    """The cluster, and the certificate made from the request.
+
+    Raises:
+        ApiError: 400 for an unknown cluster (the body's fault here) or a request we do not take.
+    """
+    try:
+        cluster = await one_cluster(deps.reader, context.scope_project, ident)
+    except ApiError as error:
+        raise bad_request(error.detail) if error.status == 404 else error from None
+    deps.policy.check(context, "certificate:create", project_id=cluster["project_id"], user_id=cluster["user_id"])
+    secret = await _authority(deps, cluster, ca_type)
+    try:
+        pem = await asyncio.to_thread(sign_request, csr, as_key_material(secret), now=deps.clock())
+    except InvalidRequest:
+        raise bad_request(f"Received invalid csr {csr[:200]}.") from None
+    except ForbiddenExtension as error:
+        raise bad_request(str(error)) from None
+    return cluster, pem
+
+
+async def _authority(deps: Deps, cluster: Row, ca_type: str | None) -> Secret:
+    name = authority_name(get_driver(cluster["driver"]), ca_type)
+    async with deps.db.transaction() as session:
+        secret = await load_cluster_secret(session, deps.sealer, cluster["uuid"], name)
+    if secret is None:
+        raise conflict(f"The certificates of cluster {cluster['name']} are not available yet.")
+    return secret
+
+
+def authority_name(driver: Driver, ca_type: str | None) -> str:
+    """The driver's secret that is meant.
+
+    Raises:
+        ApiError: 400 when the driver has no such authority.
+    """
+    authorities = [name for name, kind in driver.secrets.items() if kind is SecretKind.CA]
+    name = (ca_type or _MAIN).replace("-", "_")
+    if ca_type is None and _MAIN not in authorities and authorities:
+        return authorities[0]
+    if name not in authorities:
+        raise bad_request(f"The driver {driver.name} has no CA of type {(ca_type or name)[:100]}.")
+    return name

@@ -1,0 +1,57 @@
+"""Asking for new certificates or credentials of a cluster.
+
+Rule: the request side only; the keys are made and brought to the nodes by the operation.
+"""
+
+from __future__ import annotations
+
+from services.api.clusters.operable import require_operation, start
+from services.api.clusters.queries import one_cluster
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.reader import Row
+from services.api.templates.queries import one_template
+from services.api.wire.errors import bad_request, not_found
+from shared.domain.states import OperationKind
+from shared.operations.locks import lock_cluster
+
+# As Magnum has it, and after an update that failed: that must not block the next one.
+_ACCEPTED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED"})
+
+
+async def rotate_ca(deps: Deps, context: RequestContext, ident: str) -> str:
+    """Accept a rotation of the cluster's certificate authorities; the cluster's uuid.
+
+    Raises:
+        ApiError: 400 without TLS, while another operation is live, or where the driver cannot.
+    """
+    found = await one_cluster(deps.reader, context.scope_project, ident)
+    owner = {"project_id": found["project_id"], "user_id": found["user_id"]}
+    deps.policy.check(context, "certificate:rotate_ca", **owner)
+    template = await one_template(deps.reader, None, found["cluster_template_id"])
+    if template["tls_disabled"]:
+        raise bad_request("Rotating the CA certificate on a non-TLS cluster is not supported")
+    if found["status"] not in _ACCEPTED:
+        raise bad_request(f'Updating a cluster when status is "{found["status"]}" is not supported.')
+    return await _start(deps, context, found, OperationKind.ROTATE_CA)
+
+
+async def rotate_credentials(deps: Deps, context: RequestContext, ident: str) -> str:
+    """Accept a rotation of what the cluster's add-ons speak to OpenStack with; the cluster's uuid.
+
+    As in Magnum only a member of the cluster's own project may; being an administrator is not enough.
+    """
+    deps.policy.check(context, "credential:rotate")
+    found = await one_cluster(deps.reader, context.project_id, ident)
+    return await _start(deps, context, found, OperationKind.ROTATE_CREDENTIALS)
+
+
+async def _start(deps: Deps, context: RequestContext, found: Row, kind: OperationKind) -> str:
+    uuid: str = found["uuid"]
+    require_operation(found, kind)
+    async with deps.db.transaction() as session:
+        cluster = await lock_cluster(session, uuid)
+        if cluster is None:
+            raise not_found("Cluster", uuid)
+        await start(session, deps, context, cluster, kind)
+    return uuid

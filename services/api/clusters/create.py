@@ -1,0 +1,177 @@
+"""`POST /v1/clusters`: from a body to rows, an operation and an event.
+
+Rule: everything that can be refused is refused before the transaction, which makes no call to anybody; when it
+commits, the cluster's status is CREATE_IN_PROGRESS and the work is Postgres's to lose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.api.clusters.deadlines import deadline
+from services.api.clusters.fields import FIELDS, complete
+from services.api.clusters.quota import check_quota_early, take_quota
+from services.api.clusters.rows import cluster_row, nodegroup_rows, specs
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.preflight.fetch import fetch
+from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
+from services.api.quotas.exceeded import note_exceeded_quotas
+from services.api.reader import Row
+from services.api.templates.queries import one_template
+from services.api.wire.errors import ApiError, bad_request, not_found
+from services.api.wire.fields import parse_body
+from services.api.wire.idempotency import Key, remember
+from services.api.wire.microversion import ZERO_NODES
+from services.api.wire.names import random_name
+from shared.domain.ids import new_id
+from shared.domain.states import OperationKind
+from shared.drivers.base import ClusterSpec
+from shared.drivers.driver import Driver
+from shared.drivers.registry import find_driver, supported_types
+from shared.operations.nodes import plan_nodes
+from shared.operations.start import start_operation
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A request that was understood and checked; `problems` is empty when it may be accepted."""
+
+    spec: ClusterSpec | None  # None where there are problems
+    values: dict[str, Any]
+    template: Row
+    driver: Driver
+    found: Found
+    needed: dict[str, int]
+    problems: list[Problem]
+
+
+async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> Prepared:
+    """Read, complete and check a request, in Magnum's order.
+
+    Raises:
+        ApiError: the first thing Magnum would refuse; problems with the cloud are collected instead.
+    """
+    if body.get("cluster_template_id", True) in (None, ""):
+        # Magnum looks for a template called None, or nothing; only one that is not mentioned is a missing field.
+        raise _no_template(context, not_found("ClusterTemplate", str(body["cluster_template_id"])))
+    given = parse_body(body, FIELDS, "cluster")
+    if given.get("node_count") == 0 and context.version < ZERO_NODES:
+        raise bad_request("Resizing a nodegroup to zero is not supported in the provided microversion.")
+    template = await _template(deps, context, given["cluster_template_id"])
+    values = complete(given, template)
+    values["name"] = values["name"] or random_name("cluster")
+    _check_shape(deps, values)
+    deps.policy.check(context, "cluster:create")
+    if not context.project_id:
+        raise bad_request("A cluster belongs to a project: use a token that is scoped to one.")
+    await check_quota_early(deps, context)
+    if template["hidden"] and not context.all_projects:
+        raise ApiError(403, "Not authorized.")
+
+    wanted = _wanted(values, template)
+    found = await fetch(deps.clouds.for_token(context.token, context.project_id), wanted)
+    problems = judge(wanted, found)
+    driver = _driver(template, found)
+    spec: ClusterSpec | None = None
+    if not problems:
+        spec, groups = specs(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
+        problems = [Problem(400, text) for text in driver.problems(spec, groups)]
+        # A driver cannot count with labels it has just called wrong.
+        needed = demand(wanted, found, {} if problems else driver.needs(spec, groups))
+    else:
+        needed = demand(wanted, found, {})
+    problems += judge_quotas(needed, found.quotas)
+    return Prepared(spec, values, template, driver, found, needed, problems)
+
+
+async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: Key | None) -> dict[str, str]:
+    """Store the cluster, its nodegroups and nodes, and queue the create, in one transaction.
+
+    Raises:
+        ApiError: 403 when another request took the last place of the project's quota.
+    """
+    if prepared.problems:
+        await note_exceeded_quotas(deps, context.project_id, prepared.needed, prepared.found.quotas)
+        raise refusal(prepared.problems)
+    settings = deps.settings
+    assert prepared.spec is not None
+    answer = {"uuid": prepared.spec.uuid}
+    async with deps.db.transaction() as session:
+        await take_quota(session, deps, context.project_id)
+        cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
+        session.add(cluster)
+        await session.flush()
+        groups = nodegroup_rows(cluster, prepared.values, prepared.found)
+        session.add_all(groups)
+        await session.flush()
+        for group in groups:
+            await plan_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
+        await start_operation(
+            session,
+            cluster=cluster,
+            kind=OperationKind.CREATE,
+            user_id=context.user_id,
+            request_id=context.request_id,
+            params={"node_count": prepared.values["node_count"], "master_count": prepared.values["master_count"]},
+            timeout=deadline(settings, cluster, OperationKind.CREATE),
+        )
+        await remember(session, key, 202, answer)
+    return answer
+
+
+async def _template(deps: Deps, context: RequestContext, ident: str) -> Row:
+    try:
+        return await one_template(deps.reader, context.scope_project, ident)
+    except ApiError as error:
+        raise (_no_template(context, error) if error.status == 404 else error) from None
+
+
+def _no_template(context: RequestContext, error: ApiError) -> ApiError:
+    """Before 1.10 a template that does not exist was the body's fault, not the URL's."""
+    return bad_request(error.detail) if context.version < ZERO_NODES else error
+
+
+def _check_shape(deps: Deps, values: dict[str, Any]) -> None:
+    masters: int = values["master_count"]
+    if masters % 2 == 0:
+        raise bad_request(f"master nodegroup size of {masters} is invalid, size cannot be an even number.")
+    if masters > 1 and not values["master_lb_enabled"]:
+        raise bad_request("master_count must be 1 when master_lb_enabled is False")
+    highest = deps.settings.max_nodes_per_cluster
+    if masters + values["node_count"] > highest:
+        raise bad_request(f"A cluster may have at most {highest} nodes.")
+
+
+def _wanted(values: dict[str, Any], template: Row) -> Wanted:
+    return Wanted(
+        image=template["image_id"],
+        flavor=values["flavor_id"],
+        master_flavor=values["master_flavor_id"],
+        keypair=values["keypair"],
+        external_network=template["external_network_id"],
+        needs_external_network=values["floating_ip_enabled"] or not values["fixed_network"],
+        fixed_network=values["fixed_network"] or None,
+        fixed_subnet=values["fixed_subnet"] or None,
+        master_count=values["master_count"],
+        node_count=values["node_count"],
+        boot_volume_size=values["labels"].get("boot_volume_size", "0"),
+    )
+
+
+def _driver(template: Row, found: Found) -> Driver:
+    distro = (found.image.os_distro if found.image else None) or template["cluster_distro"] or ""
+    return require_driver(template["coe"], distro, template["server_type"])
+
+
+def require_driver(coe: str, distro: str, server_type: str) -> Driver:
+    """The driver of a cluster type, or Magnum's 400."""
+    driver = find_driver(coe, distro, server_type)
+    if driver is None:
+        supported = ", ".join(f"({', '.join(each)})" for each in supported_types())
+        raise bad_request(
+            f"Cluster type ({server_type}, {distro}, {coe}) is not supported by any loaded cluster driver. "
+            f"Loaded drivers support: {supported}."
+        )
+    return driver

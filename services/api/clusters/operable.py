@@ -1,0 +1,92 @@
+"""Whether an operation can be asked of a cluster at all, and the one way of starting it.
+
+Rule: what the driver cannot do and what the cluster is not ready for is refused here, for every kind alike; that only
+one operation of a cluster is live is Postgres's to hold, and said here in Magnum's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.clusters.deadlines import deadline
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.reader import Row
+from services.api.wire.errors import bad_request
+from shared.db.models import Cluster
+from shared.domain.errors import Conflict
+from shared.domain.states import OperationKind
+from shared.drivers.driver import Driver
+from shared.drivers.registry import get_driver
+from shared.operations.start import start_operation
+
+_BEING_CREATED = "CREATE_IN_PROGRESS"
+_NOT_CREATED = "CREATE_FAILED"
+# What makes nodes come and go can also finish what a create has left undone.
+_FINISHING = frozenset(
+    {
+        OperationKind.RESIZE,
+        OperationKind.NODEGROUP_CREATE,
+        OperationKind.NODEGROUP_UPDATE,
+        OperationKind.NODEGROUP_DELETE,
+    }
+)
+
+
+def require_operation(found: Row, kind: OperationKind) -> Driver:
+    """The cluster's driver, when it can do `kind` to this cluster.
+
+    Raises:
+        ApiError: 400 that tells what to do instead, where there is something.
+    """
+    driver = get_driver(found["driver"])
+    if kind not in driver.operations:
+        raise bad_request(f"{kind.value.replace('_', ' ').capitalize()} is not supported by driver {driver.name}.")
+    if found["status"] != _BEING_CREATED and not _can_go_on(found, kind):
+        raise bad_request(
+            f"Cluster {found['name']} was never created completely: retry its create operation, or delete it."
+        )
+    return driver
+
+
+def _can_go_on(found: Row, kind: OperationKind) -> bool:
+    """Whether there is something to work on: what all nodes share and, where the create failed, a master to join.
+
+    A master that is still on its way counts, as in the scaler's own wait: another node's failure ended the create.
+    """
+    if not found["base_outputs"]:
+        return False
+    return found["status"] != _NOT_CREATED or (kind in _FINISHING and found["has_master"])
+
+
+async def start(
+    session: AsyncSession,
+    deps: Deps,
+    context: RequestContext,
+    cluster: Cluster,
+    kind: OperationKind,
+    *,
+    params: Mapping[str, Any] | None = None,
+    nodegroup_ids: Sequence[str] | None = None,
+) -> None:
+    """Queue an operation in the caller's transaction, with the cluster's own deadline.
+
+    Raises:
+        ApiError: 400 when another one is live.
+    """
+    try:
+        await start_operation(
+            session,
+            cluster=cluster,
+            kind=kind,
+            user_id=context.user_id,
+            request_id=context.request_id,
+            params=params,
+            timeout=deadline(deps.settings, cluster, kind),
+            nodegroup_ids=nodegroup_ids,
+        )
+    except Conflict as error:
+        raise bad_request(str(error)) from None

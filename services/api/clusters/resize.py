@@ -1,0 +1,142 @@
+"""Another number of nodes: `actions/resize`, and `PATCH /node_count`.
+
+Rule: refusals in Magnum's order and words, then the growth is held against the cloud, then one transaction. Whatever
+the cluster is doing, a resize is taken: `shared.operations.resize` decides whether it begins, joins or waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.clusters.deadlines import deadline
+from services.api.clusters.growth import check_growth
+from services.api.clusters.operable import require_operation
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.nodegroups.queries import default_worker, nodes_of_nodegroup, one_nodegroup
+from services.api.reader import Reader, Row
+from services.api.wire.errors import bad_request, not_found
+from services.api.wire.fields import Field, integer, string, strings_or_null
+from services.api.wire.microversion import ZERO_NODES
+from shared.db.models import Cluster, Nodegroup
+from shared.domain.errors import Conflict
+from shared.domain.states import OperationKind
+from shared.operations.cluster_state import load_cluster
+from shared.operations.locks import lock_cluster
+from shared.operations.resize import request_resize
+
+FIELDS = [
+    Field("node_count", integer(lowest=0), {"type": "integer", "minimum": 0}, mandatory=True),
+    Field("nodes_to_remove", strings_or_null, {"type": ["array", "null"], "items": {"type": "string"}}),
+    Field("nodegroup", string(), {"type": ["string", "null"], "minLength": 1}),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """A resize that was checked and may be accepted."""
+
+    nodegroup_id: str
+    node_count: int
+    remove: tuple[str, ...] = ()
+
+
+async def resize_cluster(deps: Deps, context: RequestContext, found: Row, body: Mapping[str, Any]) -> None:
+    """Accept `actions/resize`; `body` was parsed with FIELDS."""
+    deps.policy.check(context, "cluster:resize", project_id=found["project_id"], user_id=found["user_id"])
+    name = body.get("nodegroup")
+    group = await (
+        one_nodegroup(deps.reader, found["uuid"], name) if name else default_worker(deps.reader, found["uuid"])
+    )
+    asked = await check_resize(deps, context, found, group, body["node_count"], body.get("nodes_to_remove", ()))
+    async with deps.db.transaction() as session:
+        cluster = await lock_cluster(session, found["uuid"])
+        if cluster is None:
+            raise not_found("Cluster", found["uuid"])
+        await start_resize(session, deps, context, cluster, asked, {})
+
+
+def refuse_zero(context: RequestContext, node_count: int) -> None:
+    """400 for no nodes at all before the version that has them."""
+    if node_count == 0 and context.version < ZERO_NODES:
+        raise bad_request("Resizing a nodegroup to zero is not supported in the provided microversion.")
+
+
+async def check_resize(
+    deps: Deps, context: RequestContext, found: Row, group: Row, node_count: int, remove: Sequence[str]
+) -> Resize:
+    """Refuse what cannot be, before anything is written.
+
+    Args:
+        remove: server ids, node uuids, names or indexes.
+
+    Raises:
+        ApiError: 400 for a count out of bounds, a nodegroup of masters, a cluster that was never built, unknown nodes
+            or what `check_growth` says.
+    """
+    lowest, highest = group["min_node_count"], group["max_node_count"]
+    if group["role"] == "master":
+        raise bad_request("Resizing the master nodegroup is not supported by this driver.")
+    if node_count < lowest or (highest and node_count > highest):
+        raise bad_request(
+            f"Resizing {group['name']} outside the allowed range: min_node_count = {lowest}, max_node_count = {highest}"
+        )
+    require_operation(found, OperationKind.RESIZE)
+    leaving = await _nodes_named(deps.reader, group, remove)
+    if node_count > group["node_count"]:
+        cluster = await load_cluster(deps.db, found["uuid"])
+        await check_growth(deps, context, cluster, replace(cluster.nodegroups[group["uuid"]], node_count=node_count))
+    return Resize(group["uuid"], node_count, leaving)
+
+
+async def start_resize(
+    session: AsyncSession,
+    deps: Deps,
+    context: RequestContext,
+    cluster: Cluster,
+    asked: Resize,
+    params: Mapping[str, Any],
+) -> None:
+    """Write a checked resize in the caller's transaction, in which the cluster is locked."""
+    nodegroup = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == asked.nodegroup_id))
+    if nodegroup is None:
+        raise not_found("Nodegroup", asked.nodegroup_id)
+    try:
+        await request_resize(
+            session,
+            cluster=cluster,
+            nodegroup=nodegroup,
+            node_count=asked.node_count,
+            remove=asked.remove,
+            user_id=context.user_id,
+            request_id=context.request_id,
+            timeout=deadline(deps.settings, cluster, OperationKind.RESIZE),
+            params=params,
+        )
+    except Conflict as error:
+        raise bad_request(str(error)) from None
+
+
+async def _nodes_named(reader: Reader, group: Row, names: Sequence[str]) -> tuple[str, ...]:
+    """The uuids of a nodegroup's nodes by whatever names a caller knows them.
+
+    Raises:
+        ApiError: 400 that tells every name that is nobody's.
+    """
+    if not names:
+        return ()
+    known: dict[str, str] = {}
+    for node in await nodes_of_nodegroup(reader, group["uuid"]):
+        aliases = (str(node["index"]), node["name"], node["uuid"], node["server_id"])
+        known |= {alias: node["uuid"] for alias in aliases if alias}
+    # Clients that read a server's id from the machine itself get it in capitals.
+    wanted = {name: known.get(name) or known.get(name.lower()) for name in names}
+    unknown = [ascii(name)[1:-1][:100] for name, node in wanted.items() if node is None]
+    if unknown:
+        raise bad_request(f"Nodegroup {group['name']} has no nodes {', '.join(unknown[:20])}.")
+    return tuple(sorted({node for node in wanted.values() if node is not None}))

@@ -1,0 +1,136 @@
+"""From a checked request to the rows of a cluster, and to the specs a driver reads.
+
+Rule: names the user gave stay in the visible columns; what was resolved to ids goes into `clusters.spec`, so that a
+thing renamed or a template changed later changes nothing about this cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.api.context import RequestContext
+from services.api.preflight.judge import Found
+from services.api.reader import Row
+from shared.db.models import Cluster, Nodegroup
+from shared.domain.ids import new_id
+from shared.drivers.base import ClusterSpec, NodegroupSpec
+from shared.drivers.driver import Driver
+from shared.operations.specs import stored
+
+DEFAULT_MASTER = "default-master"
+DEFAULT_WORKER = "default-worker"
+_BEFORE_START = "CREATE_IN_PROGRESS"
+
+
+def cluster_spec(
+    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
+) -> ClusterSpec:
+    """The resolved snapshot.
+
+    Args:
+        found: has everything that was asked for.
+        manifests: the operator's, by network driver.
+    """
+    servers = template["dns_nameserver"] or ""
+    return ClusterSpec(
+        uuid=uuid,
+        name=values["name"],
+        project_id=project_id,
+        coe=template["coe"],
+        os_distro=(found.image.os_distro if found.image else None) or template["cluster_distro"],
+        server_type=template["server_type"],
+        labels=values["labels"],
+        external_network_id=found.external_network.id if found.external_network else None,
+        fixed_network_id=found.fixed_network.id if found.fixed_network else None,
+        fixed_subnet_id=found.fixed_subnet.id if found.fixed_subnet else None,
+        fixed_subnet_cidr=found.fixed_subnet.cidr if found.fixed_subnet else None,
+        dns_nameservers=[server.strip() for server in servers.split(",") if server.strip()],
+        network_driver=template["network_driver"],
+        volume_driver=template["volume_driver"],
+        apiserver_port=template["apiserver_port"] or 6443,
+        floating_ip_enabled=values["floating_ip_enabled"],
+        master_lb_enabled=values["master_lb_enabled"],
+        load_balancer=found.load_balancer,
+        ssh_public_key=found.keypair.public_key if found.keypair else None,
+        http_proxy=template["http_proxy"],
+        https_proxy=template["https_proxy"],
+        no_proxy=template["no_proxy"],
+        insecure_registry=template["insecure_registry"],
+        cni_manifest_url=manifests.get(values["labels"].get("network_driver") or template["network_driver"] or ""),
+    )
+
+
+def specs(
+    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
+) -> tuple[ClusterSpec, list[NodegroupSpec]]:
+    """What a driver judges before anything is stored."""
+    assert found.image is not None
+    groups = [
+        NodegroupSpec(
+            uuid="",
+            name=name,
+            role=role,
+            flavor_id=flavor,
+            image_id=found.image.id,
+            node_count=count,
+            labels=values["labels"],
+            docker_volume_size=values["docker_volume_size"],
+        )
+        for name, role, count, flavor in _groups(values)
+    ]
+    return cluster_spec(uuid, project_id, values, template, found, manifests), groups
+
+
+def cluster_row(
+    context: RequestContext, spec: ClusterSpec, values: dict[str, Any], template: Row, driver: Driver
+) -> Cluster:
+    """The cluster's row; `start_operation` sets its status again, with its event."""
+    columns = {name: value for name, value in values.items() if name not in ("node_count", "master_count")}
+    return Cluster(
+        uuid=spec.uuid,
+        project_id=context.project_id,
+        user_id=context.user_id,
+        cluster_template_id=template["uuid"],
+        driver=driver.name,
+        coe=template["coe"],
+        ssh_public_key=spec.ssh_public_key,
+        spec=stored(spec),
+        status=_BEFORE_START,
+        health_status_reason={},
+        base_outputs={},
+        **columns,
+    )
+
+
+def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found) -> list[Nodegroup]:
+    """The two default nodegroups, masters first, as Magnum numbers them."""
+    assert found.image is not None
+    return [
+        Nodegroup(
+            uuid=new_id(),
+            cluster_id=cluster.uuid,
+            project_id=cluster.project_id,
+            name=name,
+            role=role,
+            is_default=True,
+            flavor_id=flavor,
+            image_id=found.image.id,
+            docker_volume_size=cluster.docker_volume_size,
+            labels=dict(cluster.labels),
+            node_count=count,
+            min_node_count=1 if role == "master" else 0,
+            node_labels={},
+            node_taints=[],
+            status=_BEFORE_START,
+        )
+        for name, role, count, flavor in _groups(values)
+    ]
+
+
+def _groups(values: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+    master_flavor = values["master_flavor_id"] or values["flavor_id"]
+    return [
+        (DEFAULT_MASTER, "master", values["master_count"], master_flavor),
+        (DEFAULT_WORKER, "worker", values["node_count"], values["flavor_id"]),
+    ]

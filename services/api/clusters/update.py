@@ -1,0 +1,82 @@
+"""`PATCH /v1/clusters/{id}`.
+
+Rule: every change of one patch is checked before any of them is written, and all are written in one transaction. A
+name, a label or somebody's word on the health needs no work and is there at once; a node count is a resize.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import func, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.clusters.patch import Asked, asked_for
+from services.api.clusters.resize import Resize, check_resize, refuse_zero, start_resize
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.nodegroups.queries import default_worker
+from services.api.reader import Row
+from services.api.wire.errors import bad_request, not_found
+from services.api.wire.patch import Change
+from shared.db.models import Cluster, Nodegroup
+from shared.domain.states import OperationKind
+from shared.drivers.base import ClusterSpec
+from shared.drivers.registry import get_driver
+from shared.operations.locks import lock_cluster
+
+
+async def update_cluster(
+    deps: Deps, context: RequestContext, found: Row, changes: list[Change], *, rollback: bool | None
+) -> None:
+    """Apply a patch to a cluster the caller may see.
+
+    Args:
+        rollback: as asked for; kept with the operation, and nothing is ever rolled back by itself. None: not asked.
+    """
+    if context.all_projects:
+        deps.policy.check(context, "cluster:update_all_projects")
+    deps.policy.check(context, "cluster:update", project_id=found["project_id"], user_id=found["user_id"])
+    # Magnum asks this rule about the caller, not about the cluster: every member passes.
+    deps.policy.check(context, "cluster:update_health_status")
+    asked = asked_for(found, changes)
+    if "labels" in asked.columns:
+        _check_labels(found, asked.columns["labels"])
+    resize: Resize | None = None
+    if asked.node_count is not None:
+        refuse_zero(context, asked.node_count)
+        group = await default_worker(deps.reader, found["uuid"])
+        resize = await check_resize(deps, context, found, group, asked.node_count, ())
+    if not asked.columns and resize is None:
+        return
+    async with deps.db.transaction() as session:
+        cluster = await lock_cluster(session, found["uuid"])
+        if cluster is None:
+            raise not_found("Cluster", found["uuid"])
+        await _write(session, cluster, asked)
+        if resize is not None:
+            params = {} if rollback is None else {"rollback": rollback}
+            await start_resize(session, deps, context, cluster, resize, params)
+
+
+def _check_labels(found: Row, labels: dict[str, str]) -> None:
+    driver = get_driver(found["driver"])
+    if OperationKind.RESIZE not in driver.operations:
+        raise bad_request(f"Labels take effect on new nodes only, and driver {driver.name} makes none.")
+    problems = driver.label_change_problems(ClusterSpec(**found["spec"], labels=found["labels"]), labels)
+    if problems:
+        raise bad_request(" ".join(problems))
+
+
+async def _write(session: AsyncSession, cluster: Cluster, asked: Asked) -> None:
+    """Columns of the cluster; labels are its default nodegroups' as well, which began as copies of them."""
+    if not asked.columns:
+        return
+    for name, value in asked.columns.items():
+        setattr(cluster, name, value)
+    cluster.updated_at = func.now()
+    if "labels" in asked.columns:
+        await session.execute(
+            update(Nodegroup)
+            .where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.is_default)
+            .values(labels=asked.columns["labels"], updated_at=func.now())
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,95 @@
+"""`actions/upgrade`: to another template's versions.
+
+Rule: refusals in Magnum's order and words. Better than Magnum in one thing: after an update that failed an upgrade is
+taken, because it may be what mends the cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.api.clusters.operable import require_operation, start
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.nodegroups.queries import default_nodegroups, one_nodegroup
+from services.api.reader import Row
+from services.api.templates.queries import one_template
+from services.api.wire.errors import ApiError, bad_request, conflict, not_found
+from services.api.wire.fields import Field, integer, string
+from shared.db.models import Cluster
+from shared.domain.states import OperationKind
+from shared.drivers.base import ClusterSpec
+from shared.drivers.registry import find_driver
+from shared.operations.locks import lock_cluster
+
+FIELDS = [
+    Field("cluster_template", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
+    Field("max_batch_size", integer(lowest=1), {"type": ["integer", "null"], "minimum": 1}),
+    Field("nodegroup", string(), {"type": ["string", "null"], "minLength": 1}),
+]
+_ACCEPTED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED"})
+
+
+async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body: Mapping[str, Any]) -> None:
+    """Accept an upgrade; `body` was parsed with FIELDS."""
+    if context.all_projects:
+        deps.policy.check(context, "cluster:upgrade_all_projects")
+    deps.policy.check(context, "cluster:upgrade", project_id=found["project_id"], user_id=found["user_id"])
+    template = await one_template(deps.reader, context.scope_project, body["cluster_template"])
+    concerned = await _nodegroups(deps, context, found, template, body.get("nodegroup"))
+    if found["status"] not in _ACCEPTED:
+        raise _wrong_status(found["status"])
+    driver = require_operation(found, OperationKind.UPGRADE)
+    taken_by = find_driver(template["coe"], template["cluster_distro"] or "", template["server_type"])
+    if taken_by is None or taken_by.name != driver.name:
+        raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {driver.name}.")
+    spec = ClusterSpec(**found["spec"], labels=found["labels"])
+    if problems := driver.upgrade_problems(spec, template["labels"]):
+        raise bad_request(" ".join(problems))
+    async with deps.db.transaction() as session:
+        cluster = await lock_cluster(session, found["uuid"])
+        if cluster is None:
+            raise not_found("Cluster", found["uuid"])
+        _check_again(cluster)
+        await start(
+            session,
+            deps,
+            context,
+            cluster,
+            OperationKind.UPGRADE,
+            params={
+                "cluster_template_id": template["uuid"],
+                "max_batch_size": body.get("max_batch_size") or 1,
+                "nodegroup": body.get("nodegroup"),
+            },
+            nodegroup_ids=concerned,
+        )
+
+
+async def _nodegroups(deps: Deps, context: RequestContext, found: Row, template: Row, ident: str | None) -> list[str]:
+    """The uuids of those that are upgraded: the default ones go together."""
+    defaults = await default_nodegroups(deps.reader, found["uuid"])
+    if ident is None:
+        return defaults
+    group = await one_nodegroup(deps.reader, found["uuid"], ident)
+    if group["is_default"]:
+        return defaults
+    if template["uuid"] != found["cluster_template_id"]:
+        own = await one_template(deps.reader, None, found["cluster_template_id"])
+        raise _not_valid(f"Nodegroup {group['name']} can be upgraded only to match cluster's template ({own['name']}).")
+    return [group["uuid"]]
+
+
+def _check_again(cluster: Cluster) -> None:
+    """What may have changed since it was read."""
+    if cluster.status not in _ACCEPTED:
+        raise _wrong_status(cluster.status)
+
+
+def _wrong_status(status: str) -> ApiError:
+    return bad_request(f'Upgrading a cluster when status is "{status}" is not supported.')
+
+
+def _not_valid(reason: str) -> ApiError:
+    return conflict(f"Cluster Template is not valid for upgrade: {reason}")

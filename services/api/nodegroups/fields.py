@@ -1,0 +1,153 @@
+"""What a nodegroup may be made of: the body of a POST, and the rules that hold for a POST and a PATCH alike.
+
+Rule: Magnum's words and order; the 409s here are its own for a value that does not fit another one. Restricted names
+of labels are the kubelet's: it would refuse to start with them, and the node would never join.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.api.wire.errors import ApiError, bad_request, conflict, invalid_field
+from services.api.wire.fields import Field, Misread, anything, boolean, integer, labels, one_of, storable, string
+from services.api.wire.identifiers import uuid_text
+from shared.domain.states import CLUSTER_STATUSES
+
+EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_TAINT = ("key", "value", "effect")
+_ALLOWED_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
+_ALLOWED_LABELS = (
+    "beta.kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type",
+    "beta.kubernetes.io/os",
+    "failure-domain.beta.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "kubernetes.io/arch",
+    "kubernetes.io/hostname",
+    "kubernetes.io/os",
+    "node.kubernetes.io/instance-type",
+    "node.kubernetes.io/windows-build",
+    "topology.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+)
+_MOST = 100
+_TEXT = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
+_COUNT = {"type": ["integer", "null"], "minimum": 0}
+_TAINTS = {
+    "type": ["array", "null"],
+    "items": {
+        "type": "object",
+        "required": ["key", "effect"],
+        "properties": {"key": {"type": "string"}, "value": {"type": "string"}, "effect": {"enum": list(EFFECTS)}},
+    },
+}
+
+
+def node_labels(name: str, value: Any) -> dict[str, str]:
+    """A flat mapping of texts."""
+    if not isinstance(value, Mapping):
+        raise Misread(name, value, f"Value not a valid dict: {str(value)[:100]}")
+    for key, item in value.items():
+        if not isinstance(item, str) or not storable(item) or not storable(str(key)) or len(str(key)) > 317:
+            raise invalid_field(name, ascii(value), f"Wrong type. Expected '<class 'str'>', got '{type(item)}'")
+    return {str(key): item for key, item in value.items()}
+
+
+def node_taints(name: str, value: Any) -> list[dict[str, str]]:
+    """A list of flat mappings of texts; what they must hold is `check_nodegroup`'s."""
+    if not isinstance(value, list) or len(value) > _MOST:
+        raise Misread(name, value, f"Value not a valid list: {str(value)[:100]}")
+    return [node_labels(name, item) for item in value]
+
+
+FIELDS = [
+    Field("name", string(), {**_TEXT, "type": "string"}, mandatory=True),
+    Field("node_count", integer(), _COUNT),
+    Field("min_node_count", integer(), _COUNT),
+    Field("max_node_count", integer(), _COUNT),
+    Field("role", string(), _TEXT),
+    Field("flavor_id", string(), _TEXT),
+    Field("image_id", string(), _TEXT),
+    Field("labels", labels, {"type": ["object", "null"]}),
+    Field("merge_labels", boolean, {"type": ["boolean", "null"]}),
+    Field("docker_volume_size", integer(lowest=1), {"type": ["integer", "null"], "minimum": 1}),
+    Field("node_labels", node_labels, {"type": ["object", "null"], "additionalProperties": {"type": "string"}}),
+    Field("node_taints", node_taints, _TAINTS),
+    *(Field(name, uuid_text, ignored=True) for name in ("uuid", "cluster_id")),
+    Field("id", integer(lowest=-(2**31)), ignored=True),
+    Field("is_default", boolean, ignored=True),
+    Field("status", one_of(*CLUSTER_STATUSES), ignored=True),
+    *(Field(name, anything, ignored=True) for name in ("status_reason", "version")),
+    *(Field(name, labels, ignored=True) for name in ("labels_overridden", "labels_added", "labels_skipped")),
+    *(Field(name, anything, {}, read_only=True) for name in ("project_id", "stack_id", "node_addresses", "links")),
+    *(Field(name, anything, {}, read_only=True) for name in ("created_at", "updated_at")),
+]
+
+
+def check_nodegroup(values: Mapping[str, Any]) -> None:
+    """Whether a nodegroup's values fit each other.
+
+    Args:
+        values: name, role, node_count, min_node_count, max_node_count, node_labels, node_taints.
+
+    Raises:
+        ApiError: 409 in Magnum's words.
+    """
+    _check_counts(values)
+    for attribute in ("node_labels", "node_taints"):
+        if values["role"] == "master" and values[attribute]:
+            raise _invalid(values, attribute, f"{attribute} may not be set on master nodegroups")
+    for key in values["node_labels"]:
+        if _restricted(key):
+            raise _invalid(
+                values,
+                "node_labels",
+                f"node label '{key[:100]}' is in a restricted Kubernetes namespace; the kubelet will refuse to start. "
+                "Labels in the kubernetes.io/ and k8s.io/ namespaces must use one of the allowed prefixes "
+                f"({', '.join(_ALLOWED_PREFIXES)}) or be one of the allowed labels ({', '.join(_ALLOWED_LABELS)}).",
+            )
+    for index, taint in enumerate(values["node_taints"]):
+        if why := _taint_problem(taint):
+            raise _invalid(values, "node_taints", f"node_taints[{index}]{why}")
+
+
+def _check_counts(values: Mapping[str, Any]) -> None:
+    count, lowest, highest = values["node_count"], values["min_node_count"], values["max_node_count"]
+    if highest and highest < lowest:
+        expected = f"min_node_count ({lowest}) should be less or equal to max_node_count ({highest})"
+        raise _invalid(values, "max_node_count", expected)
+    if highest and count > highest:
+        expected = f"node_count ({count}) should be less or equal to max_node_count ({highest})"
+        raise _invalid(values, "max_node_count", expected)
+    if lowest > count:
+        expected = f"min_node_count ({lowest}) should be less or equal to node_count ({count})"
+        raise _invalid(values, "min_node_count", expected)
+
+
+def _restricted(key: str) -> bool:
+    prefix, slash, _ = key.partition("/")
+    if not slash or prefix in _ALLOWED_PREFIXES or key in _ALLOWED_LABELS:
+        return False
+    return f".{prefix}".endswith((".kubernetes.io", ".k8s.io"))
+
+
+def _taint_problem(taint: Mapping[str, str]) -> str:
+    unknown = sorted(set(taint) - set(_TAINT))
+    if unknown:
+        return f" contains unrecognised field(s) {', '.join(unknown)}; allowed fields are {', '.join(_TAINT)}"
+    if not taint.get("key"):
+        return ".key is required"
+    if taint.get("effect") not in EFFECTS:
+        return f".effect must be one of {', '.join(EFFECTS)}"
+    return ""
+
+
+def _invalid(values: Mapping[str, Any], attribute: str, why: str) -> ApiError:
+    return conflict(f"{attribute} for {values['name']} is invalid ({why}).")
+
+
+def refuse_masters(role: str) -> None:
+    """The control plane has one nodegroup; a second could not join it."""
+    if role == "master":
+        raise bad_request("Creating master nodegroups is currently not supported.")

@@ -1,0 +1,178 @@
+"""Making, changing and deleting nodegroups.
+
+Rule: the request writes the nodegroup's row and the operation; which nodes come and go is the scaler's. All of a
+nodegroup's statuses flip in the transaction that accepts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.clusters.growth import check_growth
+from services.api.clusters.operable import require_operation, start
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.nodegroups.fields import check_nodegroup, refuse_masters
+from services.api.nodegroups.patch import changed_nodegroup
+from services.api.nodegroups.queries import one_nodegroup
+from services.api.reader import Row
+from services.api.templates.queries import one_template
+from services.api.wire.errors import ApiError, bad_request, conflict, not_found
+from services.api.wire.patch import Change
+from shared.db.models import Cluster, Nodegroup
+from shared.domain.ids import new_id
+from shared.domain.states import OperationKind
+from shared.drivers.base import NodegroupSpec
+from shared.operations.cluster_state import load_cluster
+from shared.operations.locks import lock_cluster
+
+_DEFAULTS: dict[str, Any] = {
+    "node_count": 1,
+    "min_node_count": 0,
+    "max_node_count": None,
+    "role": "worker",
+    "docker_volume_size": None,
+    "node_labels": {},
+    "node_taints": [],
+}
+
+
+async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, given: Mapping[str, Any]) -> Row:
+    """Store a nodegroup and queue its creation; `given` was parsed with nodegroup_fields.FIELDS. The row as it is now.
+
+    Raises:
+        ApiError: 409 before the cluster has an address, for a name it has already or values that do not fit; 400 for
+            masters, and for what `check_growth` says.
+    """
+    if not found["api_address"]:
+        raise conflict("Cluster API address is not available yet")
+    values = {name: given.get(name, default) for name, default in _DEFAULTS.items()} | {"name": given["name"]}
+    if await _is_taken(deps, found, values["name"]):
+        raise _exists(values["name"], found)
+    check_nodegroup(values)
+    refuse_masters(values["role"])
+    require_operation(found, OperationKind.NODEGROUP_CREATE)
+    values |= await _inherited(deps, found, given)
+    state = await load_cluster(deps.db, found["uuid"])
+    wanted = NodegroupSpec(uuid="", **{name: values[name] for name in _OF_SPEC})
+    values["image_id"] = await check_growth(deps, context, state, wanted)
+    async with deps.db.transaction() as session:
+        cluster = await _locked(session, found)
+        taken = select(Nodegroup.uuid).where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.name == values["name"])
+        if await session.scalar(taken):
+            raise _exists(values["name"], found)
+        row = Nodegroup(
+            uuid=new_id(),
+            cluster_id=cluster.uuid,
+            project_id=cluster.project_id,
+            is_default=False,
+            status="CREATE_IN_PROGRESS",
+            **values,
+        )
+        session.add(row)
+        await session.flush()
+        await start(
+            session,
+            deps,
+            context,
+            cluster,
+            OperationKind.NODEGROUP_CREATE,
+            params={"nodegroup": row.name, "node_count": row.node_count},
+            nodegroup_ids=[row.uuid],
+        )
+    return await one_nodegroup(deps.reader, found["uuid"], row.uuid)
+
+
+async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, group: Row, changes: list[Change]) -> Row:
+    """Apply a patch and queue what brings it to the nodes; the row as it is now.
+
+    An operation begins even where nothing differs: clients wait for the status to come back. An empty patch is none.
+    """
+    new = changed_nodegroup(group, changes)
+    if not changes:
+        return group
+    require_operation(found, OperationKind.NODEGROUP_UPDATE)
+    before = {name: group[name] for name in ("node_labels", "node_taints")}
+    async with deps.db.transaction() as session:
+        cluster = await _locked(session, found)
+        row = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == group["uuid"]))
+        if row is None:
+            raise not_found("Nodegroup", group["name"])
+        for name, value in new.items():
+            setattr(row, name, value)
+        await session.flush()
+        await start(
+            session,
+            deps,
+            context,
+            cluster,
+            OperationKind.NODEGROUP_UPDATE,
+            params={"nodegroup": row.name, "before": before},
+            nodegroup_ids=[row.uuid],
+        )
+    return await one_nodegroup(deps.reader, found["uuid"], group["uuid"])
+
+
+async def delete_nodegroup(deps: Deps, context: RequestContext, found: Row, group: Row) -> None:
+    """Queue the deletion of a nodegroup and its nodes.
+
+    Raises:
+        ApiError: 400 for a default nodegroup, or while another operation is live.
+    """
+    if group["is_default"]:
+        raise bad_request("Deleting a default nodegroup is not supported.")
+    require_operation(found, OperationKind.NODEGROUP_DELETE)
+    async with deps.db.transaction() as session:
+        await start(
+            session,
+            deps,
+            context,
+            await _locked(session, found),
+            OperationKind.NODEGROUP_DELETE,
+            params={"nodegroup": group["name"]},
+            nodegroup_ids=[group["uuid"]],
+        )
+
+
+_OF_SPEC = (
+    *("name", "role", "flavor_id", "image_id", "node_count", "labels"),
+    *("docker_volume_size", "node_labels", "node_taints"),
+)
+
+
+async def _inherited(deps: Deps, found: Row, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Flavor, image and labels: the caller's, or the cluster's and its template's."""
+    template = await one_template(deps.reader, None, found["cluster_template_id"])
+    labels = given.get("labels")
+    if labels is None:
+        labels = dict(found["labels"])
+    elif given.get("merge_labels"):
+        labels = {**found["labels"], **labels}
+    return {
+        "flavor_id": given.get("flavor_id") or found["flavor_id"],
+        "image_id": given.get("image_id") or template["image_id"],
+        "labels": labels,
+    }
+
+
+async def _is_taken(deps: Deps, found: Row, name: str) -> bool:
+    try:
+        await one_nodegroup(deps.reader, found["uuid"], name)
+    except ApiError:
+        return False
+    return True
+
+
+def _exists(name: str, found: Row) -> ApiError:
+    return conflict(f"A node group with name {name} already exists in the cluster {found['name']}.")
+
+
+async def _locked(session: AsyncSession, found: Row) -> Cluster:
+    cluster = await lock_cluster(session, found["uuid"])
+    if cluster is None:
+        raise not_found("Cluster", found["uuid"])
+    return cluster

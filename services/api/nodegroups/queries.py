@@ -1,0 +1,63 @@
+"""The SQL of nodegroups and of what their nodes can be called by."""
+
+from __future__ import annotations
+
+from services.api.lookup import check_marker, one_named
+from services.api.reader import Reader, Row
+from services.api.wire.errors import not_found
+from services.api.wire.paging import Page
+
+_NODEGROUP = """
+SELECT n.*, c.labels AS parent_labels, (
+  SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index), '{}') FROM nodes
+  WHERE nodegroup_id = n.uuid AND coalesce(floating_ip, ip_address) IS NOT NULL) AS node_addresses
+FROM nodegroups n JOIN clusters c ON c.uuid = n.cluster_id
+"""
+
+
+async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str | None) -> list[Row]:
+    await check_marker(reader, "nodegroups WHERE cluster_id = $1", "Nodegroup", page, cluster_id)
+    after, order = page.sql("n", 2, "nodegroups")
+    sql = (
+        f"{_NODEGROUP} WHERE n.cluster_id = $1 AND ({after}) AND ($4::text IS NULL OR n.role = $4) "
+        f"ORDER BY {order} LIMIT $3"
+    )
+    return await reader.rows(sql, cluster_id, page.marker, page.limit, role)
+
+
+async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
+    """A nodegroup by uuid, name or, as Magnum has it, number."""
+    if ident.isascii() and ident.isdigit() and len(ident) < 19:
+        row = await reader.row(f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.id = $2", cluster_id, int(ident))
+        if row is not None:
+            return row
+    return await one_named(
+        reader,
+        f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.",
+        cluster_id,
+        ident,
+        "Nodegroup",
+        "nodegroups",
+        "nodegroup",
+    )
+
+
+async def default_worker(reader: Reader, cluster_id: str) -> Row:
+    """The nodegroup a request means that names none."""
+    sql = f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.is_default AND n.role <> 'master' ORDER BY n.id LIMIT 1"
+    row = await reader.row(sql, cluster_id)
+    if row is None:
+        raise not_found("Nodegroup", "default-worker")
+    return row
+
+
+async def default_nodegroups(reader: Reader, cluster_id: str) -> list[str]:
+    """The uuids of the nodegroups a cluster was created with."""
+    sql = "SELECT uuid FROM nodegroups WHERE cluster_id = $1 AND is_default ORDER BY id"
+    return [row["uuid"] for row in await reader.rows(sql, cluster_id)]
+
+
+async def nodes_of_nodegroup(reader: Reader, nodegroup_id: str) -> list[Row]:
+    """What its nodes can be called by, without those that are already going."""
+    sql = "SELECT uuid, name, index, server_id FROM nodes WHERE nodegroup_id = $1 AND state <> 'removing'"
+    return await reader.rows(sql, nodegroup_id)

@@ -1,0 +1,126 @@
+"""/v1/nodes/{id}: what nodes' agents speak. docs/agent-protocol.md is its description."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_address
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from services.api.deps import Deps, deps_of
+from services.api.nodes import agent, agent_commands
+from services.api.wire.bodies import check_query, read_object
+from services.api.wire.errors import ApiError, invalid_field
+from services.api.wire.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
+from services.api.wire.rendering import empty_response, json_response
+from shared.drivers.agent import bundle
+from shared.drivers.base import NotYet
+from shared.operations.reports import REPORT_KINDS
+
+router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
+TOKEN_HEADER = "X-Jeroboam-Token"  # noqa: S105 - a header's name
+MAX_WAIT = 60
+_PEM = "application/x-pem-file"
+_MAX_DATA = 16384
+
+
+def _addresses(name: str, value: Any) -> list[str]:
+    found = strings(name, value)
+    try:
+        return [str(ip_address(address)) for address in found[:16]]
+    except ValueError:
+        raise invalid_field(name, value, "Value should be a list of IP addresses") from None
+
+
+def _data(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False)
+        if len(text) <= _MAX_DATA and storable(text) and "\\u0000" not in text:
+            return value
+    raise invalid_field(name, "...", "Value should be a small object")
+
+
+REPORT_FIELDS = [
+    Field("kind", one_of(*REPORT_KINDS), {"enum": list(REPORT_KINDS)}, mandatory=True),
+    Field("addresses", _addresses, {"type": "array", "items": {"type": "string"}}),
+    Field("data", _data, {"type": "object"}),
+    Field("reason", string(shortest=0, longest=8192), {"type": "string"}),
+]
+CSR_FIELDS = [Field("csr", string(longest=65536), {"type": "string"}, mandatory=True)]
+RESULT_FIELDS = [
+    Field("ok", boolean, {"type": "boolean"}, mandatory=True),
+    Field("output", string(shortest=0, longest=1_000_000), {"type": "string"}),
+]
+
+
+@router.post("/credential")
+async def exchange(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    token = request.headers.get(TOKEN_HEADER, "")
+    return json_response({"credential": await agent.exchange_token(deps_of(request), node_id, token)})
+
+
+@router.get("/bootstrap")
+async def bootstrap(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    found = await agent.bootstrap(deps, node)
+    if isinstance(found, NotYet):
+        raise ApiError(425, f"Not yet: {found.reason}", headers={"Retry-After": str(found.retry_after)})
+    script, revision = found
+    if bundle.MEDIA_TYPE in request.headers.get("accept", ""):
+        return Response(bundle.render(script, revision), media_type=bundle.MEDIA_TYPE)
+    return json_response(
+        {"script": script.script, "files": [dict(file) for file in script.files], "revision": revision}
+    )
+
+
+@router.post("/reports", status_code=204)
+async def report(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request, "report"), REPORT_FIELDS, "report")
+    await agent.report(deps, node, body["kind"], body)
+    return empty_response()
+
+
+@router.post("/csr")
+async def csr(request: Request, node_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request, "csr"), CSR_FIELDS, "csr")
+    certificate, ca = await agent.sign_csr(deps, node, body["csr"])
+    if _PEM in request.headers.get("accept", ""):
+        return Response(certificate, media_type=_PEM)
+    return json_response({"certificate": certificate, "ca": ca})
+
+
+@router.get("/commands")
+async def commands(request: Request, node_id: str) -> Response:
+    check_query(request, ("wait",))
+    deps, node = await _authenticated(request, node_id)
+    seconds = integer()("wait", request.query_params.get("wait", "0"))
+    found = await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))
+    if "text/plain" in request.headers.get("accept", ""):
+        return Response(bundle.render_commands(found), media_type="text/plain")
+    return json_response({"commands": found})
+
+
+@router.post("/commands/{command_id}/result", status_code=204)
+async def result(request: Request, node_id: str, command_id: str) -> Response:
+    check_query(request, ())
+    deps, node = await _authenticated(request, node_id)
+    body = parse_body(await read_object(request, "result"), RESULT_FIELDS, "result")
+    if not storable(command_id):
+        raise ApiError(404, "Command could not be found.")
+    await agent_commands.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))
+    return empty_response()
+
+
+async def _authenticated(request: Request, node_id: str) -> tuple[Deps, str]:
+    deps = deps_of(request)
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        credential = ""
+    return deps, await agent.authenticate(deps, node_id, credential)

@@ -1,0 +1,65 @@
+"""JSON Schemas of query arguments: what each list can be sorted by, which values an argument takes.
+
+Rule: what is said here is what is taken: a value that fits is never refused as such, one that does not is a 400.
+Names come from the tables and enumerations themselves, so they cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from services.api.certificates.authorities import CA_TYPES
+from services.api.clusters import routes as clusters
+from services.api.clusters.client_config import MAX_HOURS
+from services.api.federations import routes as federations
+from services.api.nodegroups import routes as nodegroups
+from services.api.quotas import routes as quotas
+from services.api.templates import routes as templates
+from services.api.wire.fields import BOOLEAN_WORDS
+from shared.domain.states import NodeState, OperationState
+
+Schema = dict[str, Any]
+
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_BOOLEAN: Schema = {"enum": [*BOOLEAN_WORDS, "True", "False"]}
+
+_BY_NAME: dict[str, Schema] = {
+    "limit": {"type": "integer", "minimum": 1},
+    "marker": {"type": "string", "pattern": f"^({_UUID})?$"},  # empty: the first page
+    "sort_dir": {"enum": ["asc", "desc"]},
+    "wait": {"type": "integer", "minimum": 0},
+    "hours": {"type": "integer", "minimum": 1, "maximum": MAX_HOURS},
+    "after": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
+    "cluster": {"type": "string", "pattern": f"^{_UUID}$"},
+    "ca_cert_type": {"enum": list(CA_TYPES)},
+    "rollback": _BOOLEAN,
+    "dry_run": _BOOLEAN,
+    "all_tenants": _BOOLEAN,
+}
+
+
+def _sorted_by(columns: Collection[str]) -> Schema:
+    """An empty key sorts by the default one."""
+    return {"enum": ["", *sorted(columns)]}
+
+
+# (last part of the path, argument) -> schema, where the name alone does not say it.
+_BY_PLACE: dict[tuple[str, str], Schema] = {
+    ("clusters", "sort_key"): _sorted_by(clusters.COLUMNS),
+    ("clustertemplates", "sort_key"): _sorted_by(templates.COLUMNS),
+    ("federations", "sort_key"): _sorted_by(federations.COLUMNS),
+    ("nodegroups", "sort_key"): _sorted_by(nodegroups.COLUMNS),
+    ("quotas", "sort_key"): _sorted_by(quotas.COLUMNS),
+    ("quotas", "marker"): {"type": "string", "pattern": "^([0-9]{1,18})?$"},
+    ("operations", "state"): {"enum": [state.value for state in OperationState]},
+    ("nodes", "state"): {"enum": [state.value for state in NodeState]},
+    ("stats", "type"): {"enum": ["cluster"]},
+    ("events", "type"): {"enum": ["*", "cluster.*", "cluster.create.completed.v1", "node.joined.v1"]},
+}
+
+
+def query_schema(path: str, name: str) -> Schema:
+    """What argument `name` of a route takes; any text where nothing is said."""
+    place = path.removesuffix("/detail").removesuffix("/stream").rpartition("/")[2]
+    return _BY_PLACE.get((place, name)) or _BY_NAME.get(name) or {"type": "string"}

@@ -1,0 +1,89 @@
+"""Operations, nodes and events as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from services.api.reader import Row
+from services.api.wire.rendering import links
+from shared.events.reader import LoggedEvent
+
+OPERATION = (
+    "uuid",
+    "cluster_id",
+    "cluster_name",
+    "project_id",
+    "user_id",
+    "kind",
+    "state",
+    "params",
+    "nodegroup_ids",
+    "revision",
+    "step",
+    "step_reason",
+    "done",
+    "total",
+    "attempts",
+    "reason",
+    "cancel_requested",
+    "request_id",
+)
+OPERATION_TIMES = ("created_at", "started_at", "finished_at", "deadline_at", "next_attempt_at")
+NODE = (
+    "uuid",
+    "cluster_id",
+    "nodegroup",
+    "nodegroup_id",
+    "name",
+    "role",
+    "index",
+    "shard",
+    "state",
+    "reason",
+    "server_id",
+    "ip_address",
+    "floating_ip",
+    "version",
+    "health",
+)
+NODE_TIMES = ("created_at", "announced_at", "joined_at", "last_report_at", "updated_at")
+
+
+def operation(row: Row, base: str) -> dict[str, Any]:
+    view = {name: row[name] for name in OPERATION}
+    view |= {name: _time(row[name]) for name in OPERATION_TIMES}
+    return view | {"links": links(base, "operations", row["uuid"])}
+
+
+def operation_step(row: Row) -> dict[str, Any]:
+    return {"name": row["name"], "started_at": _time(row["started_at"]), "finished_at": _time(row["finished_at"])}
+
+
+def node(row: Row, base: str) -> dict[str, Any]:
+    view = {name: row[name] for name in NODE}
+    view |= {name: _time(row[name]) for name in NODE_TIMES}
+    return view | {"links": links(base, "clusters", row["cluster_id"], "nodes", row["uuid"])}
+
+
+def event(logged: LoggedEvent, prefix: str) -> dict[str, Any]:
+    """A CloudEvent in structured JSON, with its place in the log as `cursor`."""
+    return {
+        "specversion": "1.0",
+        "id": logged.id,
+        "source": "/jeroboam",
+        "type": prefix + logged.type,
+        "subject": logged.subject,
+        "time": logged.time.isoformat(),
+        "projectid": logged.project_id,
+        "clusterid": logged.cluster_id,
+        "operationid": logged.operation_id,
+        "sequence": None if logged.sequence is None else str(logged.sequence),
+        "datacontenttype": "application/json",
+        "data": logged.data,
+        "cursor": str(logged.cursor),
+    }
+
+
+def _time(value: datetime | None) -> str | None:
+    return value.isoformat() if value else None

@@ -1,0 +1,155 @@
+"""Everything the cloud would refuse, found before anything is made.
+
+Rule: `judge` is a pure function from what was asked for and what the cloud said, and it lists all that is wrong at
+once. Magnum's sentences are kept for what Magnum checks; quotas are ours. Asking the cloud is `preflight_fetch`'s.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.api.wire.errors import ApiError
+from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subnet
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a cluster asks of the cloud; names or ids, as the user gave them. None: not asked for."""
+
+    image: str
+    flavor: str | None
+    master_flavor: str | None
+    keypair: str | None
+    external_network: str | None
+    needs_external_network: bool
+    fixed_network: str | None
+    fixed_subnet: str | None
+    master_count: int
+    node_count: int
+    boot_volume_size: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the cloud has of it. None: not there (or not asked for)."""
+
+    image: Image | None = None
+    flavors: Mapping[str, Flavor | None] = field(default_factory=dict)
+    keypair: Keypair | None = None
+    external_networks: Sequence[Network] = ()
+    external_network: Network | None = None
+    fixed_network: Network | None = None
+    fixed_subnet: Subnet | None = None
+    quotas: Mapping[str, QuotaLine] = field(default_factory=dict)
+    load_balancer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    status: int
+    text: str
+
+
+def judge(wanted: Wanted, found: Found) -> list[Problem]:
+    """All that is wrong with the things named; quotas are `judge_quotas`'."""
+    return [
+        *flavor_problems((wanted.flavor, wanted.master_flavor or wanted.flavor), found, wanted.boot_volume_size),
+        *image_problems(wanted.image, found),
+        *_network_problems(wanted, found),
+        *_keypair_problems(wanted, found),
+    ]
+
+
+def flavor_problems(names: Sequence[str | None], found: Found, boot_volume_size: str) -> list[Problem]:
+    """What is wrong with flavors that nodes are to have; `boot_volume_size` is the label's text."""
+    problems = []
+    for name in dict.fromkeys(names):
+        flavor = found.flavors.get(name) if name else None
+        if flavor is None:
+            problems.append(Problem(400, f"Unable to find flavor {name}."))
+        elif flavor.disk == 0 and boot_volume_size in ("", "0"):
+            text = "Flavor with zero root volume size is not supported when boot_volume_size is zero."
+            problems.append(Problem(400, text))
+    return problems
+
+
+def image_problems(name: str, found: Found) -> list[Problem]:
+    """What is wrong with the image that nodes are to have."""
+    if found.image is None:
+        return [Problem(400, f"Image {name} could not be found.")]
+    if found.image.os_distro is None:
+        return [Problem(400, f"Image {name} doesn't contain os_distro field.")]
+    if found.image.status.lower() != "active":
+        return [Problem(400, f"Image {name} is not active but {found.image.status}.")]
+    return []
+
+
+def _network_problems(wanted: Wanted, found: Found) -> list[Problem]:
+    problems = []
+    if wanted.external_network is not None and found.external_network is None:
+        problems.append(Problem(400, f"Unable to find external network {wanted.external_network}."))
+    elif wanted.needs_external_network and found.external_network is None:
+        number = len(found.external_networks)
+        which = "there is none" if number == 0 else f"there are {number}, name one in the cluster template"
+        problems.append(Problem(400, f"An external network is needed: {which}."))
+    if wanted.fixed_network is not None and found.fixed_network is None:
+        problems.append(Problem(400, f"Unable to find fixed network {wanted.fixed_network}."))
+    if wanted.fixed_subnet is not None and found.fixed_subnet is None:
+        problems.append(Problem(400, f"Unable to find fixed subnet {wanted.fixed_subnet}."))
+    both = found.fixed_network is not None and found.fixed_subnet is not None
+    if both and found.fixed_subnet.network_id != found.fixed_network.id:  # type: ignore[union-attr]
+        text = f"Fixed subnet {wanted.fixed_subnet} does not belong to fixed network {wanted.fixed_network}."
+        problems.append(Problem(400, text))
+    elif found.fixed_network is not None and found.fixed_subnet is None and wanted.fixed_subnet is None:
+        problems.append(Problem(400, f"Fixed network {wanted.fixed_network} has no subnet."))
+    return problems
+
+
+def _keypair_problems(wanted: Wanted, found: Found) -> list[Problem]:
+    if wanted.keypair is not None and found.keypair is None:
+        return [Problem(404, f"Unable to find keypair {wanted.keypair}.")]
+    return []
+
+
+def demand(wanted: Wanted, found: Found, driver_needs: Mapping[str, int]) -> dict[str, int]:
+    """What the whole cluster takes of each quota."""
+    groups = ((wanted.master_count, wanted.master_flavor or wanted.flavor), (wanted.node_count, wanted.flavor))
+    return demand_of(groups, found, driver_needs)
+
+
+def demand_of(
+    groups: Sequence[tuple[int, str | None]], found: Found, driver_needs: Mapping[str, int]
+) -> dict[str, int]:
+    """What nodes, given as (number, flavor), and the driver's own needs take of each quota."""
+    total: Counter[str] = Counter(driver_needs)
+    for count, name in groups:
+        flavor = found.flavors.get(name) if name else None
+        total["instances"] += count
+        total["port"] += count
+        if flavor is not None:
+            total["cores"] += count * flavor.vcpus
+            total["ram"] += count * flavor.ram
+    return {resource: number for resource, number in total.items() if number > 0}
+
+
+def judge_quotas(needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]) -> list[Problem]:
+    """Every quota that is too small for what is needed; quotas the cloud does not report are not judged."""
+    return [
+        Problem(
+            403,
+            f"Quota exceeded for {resource}: {number} needed, {quotas[resource].used} of "
+            f"{quotas[resource].limit} in use.",
+        )
+        for resource, number in sorted(needed.items())
+        if resource in quotas and quotas[resource].short_of(number)
+    ]
+
+
+def refusal(problems: Sequence[Problem]) -> ApiError:
+    """One error for all problems: their common status, or 400 when they differ."""
+    statuses = {problem.status for problem in problems}
+    status = statuses.pop() if len(statuses) == 1 else 400
+    text = " ".join(problem.text for problem in problems)
+    return ApiError(status, f"Resource limit exceeded: {text}" if status == 403 else text)

@@ -1,0 +1,109 @@
+"""What a `POST /v1/clustertemplates` may hold, with Magnum's defaults."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+from services.api.wire.errors import bad_request, invalid_field
+from services.api.wire.fields import Field, anything, boolean, integer, labels, one_of, string
+from shared.drivers.registry import drivers
+
+_TEXT = {"type": ["string", "null"], "maxLength": 255}
+_SWITCH = {"type": ["boolean", "null"]}
+_SIZE = {"type": ["integer", "null"], "minimum": 1}
+
+NETWORK_DRIVERS = ("flannel", "calico", "cilium")
+DEFAULT_NETWORK_DRIVER = "flannel"
+_READ_ONLY = ("links", "project_id", "user_id", "created_at", "updated_at")
+
+
+def _coe(name: str, value: Any) -> str:
+    known = sorted({driver.coe for driver in drivers().values()})
+    if value not in known:
+        raise invalid_field(name, value, f"Value should be one of: {', '.join(known)}")
+    return str(value)
+
+
+def _addresses(name: str, value: Any) -> str:
+    servers: str = string(shortest=0)(name, value)
+    try:
+        for server in servers.split(","):
+            ip_address(server.strip())
+    except ValueError:
+        text = f"Expected a single dns address or comma separated dns list, but received {servers[:200]}."
+        raise bad_request(text) from None
+    return servers
+
+
+FIELDS = [
+    Field("uuid", string(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"), _TEXT),
+    Field("name", string(), _TEXT),
+    Field("coe", _coe, {"type": ["string", "null"]}),
+    Field("image_id", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
+    Field("flavor_id", string(), _TEXT),
+    Field("master_flavor_id", string(), _TEXT),
+    Field("dns_nameserver", _addresses, _TEXT),
+    Field("keypair_id", string(), _TEXT),
+    Field("external_network_id", string(), _TEXT),
+    Field("fixed_network", string(), _TEXT),
+    Field("fixed_subnet", string(), _TEXT),
+    Field("network_driver", string(), _TEXT),
+    Field("apiserver_port", integer(lowest=1024, highest=65535), {"type": ["integer", "null"]}),
+    Field("docker_volume_size", integer(lowest=1), _SIZE),
+    Field("docker_storage_driver", string(), _TEXT),
+    Field("cluster_distro", string(), _TEXT),
+    Field("http_proxy", string(), _TEXT),
+    Field("https_proxy", string(), _TEXT),
+    Field("no_proxy", string(), _TEXT),
+    Field("volume_driver", string(), _TEXT),
+    Field("registry_enabled", boolean, _SWITCH),
+    Field("labels", labels, {"type": ["object", "null"]}),
+    Field("tls_disabled", boolean, _SWITCH),
+    Field("public", boolean, _SWITCH),
+    Field("server_type", one_of("vm", "bm"), {"enum": ["vm", "bm", None]}),
+    Field("insecure_registry", string(), _TEXT),
+    Field("master_lb_enabled", boolean, _SWITCH),
+    Field("floating_ip_enabled", boolean, _SWITCH),
+    Field("hidden", boolean, _SWITCH),
+    Field("tags", string(shortest=0), _TEXT),
+    Field("driver", string(), _TEXT),
+    *(Field(name, anything, {}, read_only=True) for name in _READ_ONLY),
+]
+
+DEFAULTS: dict[str, Any] = {
+    "labels": {},
+    "registry_enabled": False,
+    "tls_disabled": False,
+    "public": False,
+    "hidden": False,
+    "server_type": "vm",
+    "master_lb_enabled": False,
+    "floating_ip_enabled": True,
+}
+# Columns a template row has beside these defaults; absent ones are null.
+COLUMNS = tuple(field.name for field in FIELDS if not field.read_only)
+
+
+def check_values(values: dict[str, Any]) -> None:
+    """What Magnum checks of a whole template without asking the cloud, on POST and on PATCH.
+
+    Raises:
+        ApiError: 400 in Magnum's words.
+    """
+    if not values.get("coe"):
+        raise bad_request("Requested COE type Unset is not supported.")
+    driver = values.get("network_driver") or DEFAULT_NETWORK_DRIVER
+    values["network_driver"] = driver
+    if driver not in NETWORK_DRIVERS:
+        supported = "/".join((*NETWORK_DRIVERS, "unspecified"))
+        raise bad_request(f"Network driver type {driver} is not supported, expecting a {supported} network driver.")
+    volume_driver = values.get("volume_driver")
+    if volume_driver and volume_driver != "cinder":
+        text = f"Volume driver type {volume_driver} is not supported, expecting a cinder/unspecified volume driver."
+        raise bad_request(text)
+    size = values.get("docker_volume_size")
+    if values.get("docker_storage_driver") == "devicemapper" and (size is None or size < 3):
+        raise bad_request(
+            f"docker volume size {size} GB is not valid, expecting minimum value 3GB for devicemapper storage driver."
+        )

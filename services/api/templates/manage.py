@@ -1,0 +1,176 @@
+"""Writing cluster templates.
+
+Rule: Magnum's order of checks: the body itself, the driver for its image, policy, then what the cloud has. A template
+that clusters refer to can only be renamed, tagged or (un)published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.api.clusters.create import require_driver
+from services.api.context import RequestContext
+from services.api.deps import Deps
+from services.api.preflight.judge import Problem, refusal
+from services.api.reader import Row
+from services.api.templates.fields import COLUMNS, DEFAULTS, FIELDS, check_values
+from services.api.templates.patch import changed_template, may_change_referenced
+from services.api.templates.views import full
+from services.api.wire.errors import ApiError, bad_request, conflict, not_found
+from services.api.wire.fields import parse_body
+from services.api.wire.idempotency import Key, remember
+from services.api.wire.names import random_name
+from services.api.wire.patch import Change
+from shared.cloud.contract import Cloud
+from shared.cloud.types import Image
+from shared.db.models import Cluster, ClusterTemplate
+from shared.domain.ids import new_id
+
+_PUBLISH_DENIED = "Not authorized to set public or hidden flag for cluster template."
+
+
+async def create_template(
+    deps: Deps, context: RequestContext, body: dict[str, Any], key: Key | None, base: str
+) -> tuple[dict[str, Any], str]:
+    """Check and store a template.
+
+    Returns:
+        Its full view, and its URL.
+    """
+    values: dict[str, Any] = dict.fromkeys(COLUMNS) | DEFAULTS
+    values |= parse_body(body, FIELDS, "cluster_template")
+    check_values(values)
+    cloud = deps.clouds.for_token(context.token, context.project_id)
+    image = await _image(cloud, values["image_id"])
+    values["cluster_distro"] = image.os_distro
+    driver = require_driver(values["coe"], image.os_distro or "", values["server_type"]).name
+    if values["driver"] not in (None, driver):
+        raise bad_request(f"Cluster driver ({values['driver']}) not supported.")
+    values["driver"] = driver
+    deps.policy.check(context, "clustertemplate:create")
+    if not context.project_id:
+        raise bad_request("A cluster template belongs to a project: use a token that is scoped to one.")
+    await _check_resources(cloud, values)
+    if (values["public"] or values["hidden"]) and not deps.policy.allows(context, "clustertemplate:publish"):
+        raise ApiError(403, _PUBLISH_DENIED)
+    values["uuid"] = (values["uuid"] or new_id()).lower()
+    values["name"] = values["name"] or random_name("template")
+    row = ClusterTemplate(**values, project_id=context.project_id, user_id=context.user_id, updated_at=None)
+    url = f"{base}/v1/clustertemplates/{row.uuid}"
+    async with deps.db.transaction() as session:
+        if await session.scalar(select(ClusterTemplate.id).where(ClusterTemplate.uuid == row.uuid)):
+            raise conflict(f"A ClusterTemplate with UUID {row.uuid} already exists.")
+        session.add(row)
+        await session.flush()
+        await session.refresh(row)
+        view = full(as_row(row), base)
+        await remember(session, key, 201, view, {"Location": url})
+    return view, url
+
+
+async def update_template(
+    deps: Deps, context: RequestContext, found: Row, changes: list[Change], base: str
+) -> dict[str, Any]:
+    """Apply a patch to a template the caller may see; returns its full view."""
+    new = changed_template(dict(found), changes)
+    new["name"] = new["name"] or random_name("template")
+    check_values(new)
+    deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
+    if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(
+        context, "clustertemplate:publish"
+    ):
+        raise ApiError(403, _PUBLISH_DENIED)
+    changed = {name: new[name] for name in COLUMNS if new[name] != found[name]}
+    if not may_change_referenced(changed):
+        async with deps.db.transaction() as session:
+            if await _is_referenced(session, found["uuid"]):
+                raise _referenced(found["uuid"])
+    cloud = deps.clouds.for_token(context.token, context.project_id)
+    if "image_id" in changed:
+        image = await _image(cloud, new["image_id"])
+        changed["cluster_distro"] = image.os_distro
+    if changed.keys() & {"image_id", "coe", "server_type", "cluster_distro"}:
+        distro = changed.get("cluster_distro", new["cluster_distro"]) or ""
+        changed["driver"] = require_driver(new["coe"], distro, new["server_type"]).name
+    await _check_resources(cloud, {name: changed.get(name) for name in _RESOURCES})
+    async with deps.db.transaction() as session:
+        row = await _locked(session, found["uuid"])
+        if not may_change_referenced(changed) and await _is_referenced(session, row.uuid):
+            raise _referenced(row.uuid)
+        for name, value in changed.items():
+            setattr(row, name, value)
+        row.updated_at = await session.scalar(select(func.now()))
+        await session.flush()
+        return full(as_row(row), base)
+
+
+async def delete_template(deps: Deps, context: RequestContext, found: Row) -> None:
+    deps.policy.check(context, "clustertemplate:delete", project_id=found["project_id"])
+    async with deps.db.transaction() as session:
+        row = await _locked(session, found["uuid"])
+        if await _is_referenced(session, row.uuid):
+            raise _referenced(row.uuid)
+        await session.delete(row)
+
+
+async def _locked(session: AsyncSession, uuid: str) -> ClusterTemplate:
+    query = select(ClusterTemplate).where(ClusterTemplate.uuid == uuid).with_for_update()
+    row = await session.scalar(query)
+    if row is None:
+        raise not_found("ClusterTemplate", uuid)
+    return row
+
+
+async def _is_referenced(session: AsyncSession, uuid: str) -> bool:
+    number = await session.scalar(select(func.count()).select_from(Cluster).where(Cluster.cluster_template_id == uuid))
+    return bool(number)
+
+
+def _referenced(uuid: str) -> ApiError:
+    return bad_request(f"ClusterTemplate {uuid} is referenced by one or multiple clusters.")
+
+
+async def _image(cloud: Cloud, name: str) -> Image:
+    image = await cloud.find_image(name)
+    if image is None:
+        raise bad_request(f"Image {name} could not be found.")
+    if image.os_distro is None:
+        raise bad_request(f"Image {name} doesn't contain os_distro field.")
+    return image
+
+
+_RESOURCES = ("flavor_id", "master_flavor_id", "external_network_id", "fixed_network", "fixed_subnet")
+
+
+async def _check_resources(cloud: Cloud, values: dict[str, Any]) -> None:
+    """Refuse names the cloud does not have; what is null is not asked for."""
+    names = [values[name] for name in _RESOURCES]
+    flavor, master_flavor, external, network, subnet = names
+    answers = await asyncio.gather(
+        cloud.find_flavor(flavor) if flavor else _nothing(),
+        cloud.find_flavor(master_flavor) if master_flavor else _nothing(),
+        cloud.find_network(external, external=True) if external else _nothing(),
+        cloud.find_network(network) if network else _nothing(),
+        cloud.find_subnet(subnet) if subnet else _nothing(),
+    )
+    kinds = ("flavor", "flavor", "external network", "fixed network", "fixed subnet")
+    missing = [
+        Problem(400, f"Unable to find {kind} {name}.")
+        for kind, name, answer in zip(kinds, names, answers, strict=True)
+        if name and answer is None
+    ]
+    if missing:
+        raise refusal(list(dict.fromkeys(missing)))
+
+
+async def _nothing() -> None:
+    return None
+
+
+def as_row(row: ClusterTemplate) -> Row:
+    """An ORM row in the form views read."""
+    return {column.name: getattr(row, column.name) for column in ClusterTemplate.__table__.columns}

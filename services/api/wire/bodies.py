@@ -1,0 +1,106 @@
+"""Reading request bodies.
+
+Rule: nothing is read beyond the limit, nothing is believed before it is parsed, and every malformed byte string ends
+as a 4xx. Numbers that are no JSON (NaN, Infinity) and nesting that would exhaust the stack are refused like any other
+syntax error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any, NoReturn
+
+from starlette.requests import ClientDisconnect, Request
+
+from services.api.wire.errors import ApiError, bad_request, missing_argument
+
+MAX_BODY = 1024 * 1024
+_PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
+_NOT_JSON = "Request is not in valid JSON format"
+
+
+async def read_json(request: Request, *, patch: bool = False) -> Any:
+    """The parsed body; None for null and for nothing at all.
+
+    Args:
+        patch: the media types of patches are accepted beside `application/json`.
+
+    Raises:
+        ApiError: 413 too large, 415 another media type, 400 no JSON.
+    """
+    raw = await read_body(request)
+    return _parsed(request, raw, patch=patch) if raw else None
+
+
+def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
+    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media and media != "application/json" and not (patch and media in _PATCH_TYPES):
+        raise ApiError(415, f"Unknown mimetype: {request.headers['content-type'][:100]}")
+    try:
+        return json.loads(raw, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise bad_request(_NOT_JSON) from None
+
+
+async def read_object(request: Request, argument: str) -> dict[str, Any]:
+    """The parsed body, which must be a JSON object.
+
+    Args:
+        argument: Magnum's name of it, for the refusal when there is none.
+    """
+    body = await read_json(request)
+    if body is None:
+        raise missing_argument(argument)
+    if not isinstance(body, dict):
+        raise bad_request(_NOT_JSON)
+    return body
+
+
+async def read_nothing(request: Request) -> None:
+    """For requests that have no body; clients send an empty one, or an empty object."""
+    raw = await read_body(request)
+    if not raw.strip():
+        return
+    body = _parsed(request, raw)
+    if not isinstance(body, dict):
+        raise bad_request("Request must be a JSON dict")
+    if body:
+        raise _unknown(body)
+
+
+async def read_body(request: Request) -> bytes:
+    """The raw body, at most `MAX_BODY` bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > MAX_BODY):
+        raise _too_large()
+    received = bytearray()
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > MAX_BODY:
+                raise _too_large()
+    except ClientDisconnect:
+        raise bad_request("The request ended before its body did") from None
+    return bytes(received)
+
+
+def check_query(request: Request, allowed: Collection[str]) -> None:
+    """400 when the query holds an argument the route does not know, as Magnum answers."""
+    given = request.query_params.multi_items()
+    if unknown := {name for name, _ in given if name not in allowed}:
+        raise _unknown(unknown)
+    if len(given) > len(request.query_params):
+        raise bad_request("Each argument can be given once")
+
+
+def _unknown(names: Iterable[str]) -> ApiError:
+    return bad_request(f'Unknown argument: "{", ".join(sorted(names))[:200]}"')
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"The request body is larger than {MAX_BODY} bytes")
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise ValueError

@@ -1,0 +1,212 @@
+"""JSON patch as Magnum takes it, and plain objects as openstacksdk sends them.
+
+Rule: one reader and one way of applying for every resource; a resource brings its `Rules` and decides about the
+attributes that came out different. Dictionaries and lists travel as strings holding a Python or JSON literal, because
+Magnum's own schema allows only strings and integers.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonpatch
+from starlette.requests import Request
+
+from services.api.reader import Row
+from services.api.wire.bodies import read_json
+from services.api.wire.errors import ApiError, bad_request, invalid_field, missing_argument
+from services.api.wire.fields import storable
+
+# Magnum's pattern, and the dots that names of labels have.
+PATH_PATTERN = r"(/[\w.-]+)+"
+_PATH = re.compile(PATH_PATTERN + r"\Z")
+OPERATIONS = ("remove", "add", "replace")
+_LONGEST_LITERAL = 65536
+ID_MOVED = {"op": "move", "from": "/uuid", "path": "/id"}
+_INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "project_id", "user_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a patch of one kind of resource may touch at all.
+
+    Args:
+        internal: attributes nobody sets, beside those that every resource has.
+        mandatory: attributes that may not be removed.
+        literals: attributes that are dictionaries or lists.
+    """
+
+    internal: frozenset[str] = frozenset()
+    mandatory: frozenset[str] = frozenset()
+    literals: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change. `key` is set for a path inside an attribute, e.g. `/labels/<key>`."""
+
+    op: str
+    attribute: str
+    key: str | None
+    value: Any
+
+    @property
+    def path(self) -> str:
+        return f"/{self.attribute}" + (f"/{self.key}" if self.key else "")
+
+    def item(self) -> dict[str, Any]:
+        """As it stood in the patch document."""
+        item = {"path": self.path, "op": self.op}
+        return item if self.value is None else item | {"value": self.value}
+
+
+async def read_for(
+    request: Request, rules: Rules, find: Callable[[], Awaitable[Row]], *, optional: bool = False
+) -> tuple[Row, list[Change]]:
+    """The resource that a request patches, and the changes asked for.
+
+    Args:
+        find: looks the resource up; called after the body was read, which is Magnum's order.
+        optional: Magnum's function does without a body, so that none at all is found out after the resource.
+
+    Raises:
+        ApiError: 400 for a malformed patch, then whatever `find` raises.
+    """
+    body = await read_json(request, patch=True)
+    if body is None:
+        if optional:
+            await find()
+        raise missing_argument("patch")
+    changes = read_patch(body, rules)
+    try:
+        return await find(), changes
+    except ApiError as error:
+        # An object is a patch only of what is there: Magnum takes none, and its tests send one to a random uuid.
+        if error.status == 404 and isinstance(body, dict):
+            raise _no_list(body) from None
+        raise
+
+
+def read_patch(body: Any, rules: Rules) -> list[Change]:
+    """The changes of a patch document.
+
+    Args:
+        body: a list of JSON-patch operations, or an object that is merged (each attribute replaced, null removed).
+
+    Raises:
+        ApiError: 400 when an operation is malformed or touches what it may not.
+    """
+    if isinstance(body, dict):
+        # openstacksdk adds the id it was called with.
+        changes = [_merged(str(name), value) for name, value in body.items() if name != "id"]
+        if not changes:
+            raise _no_list(body)
+    elif isinstance(body, list):
+        changes = [_change(item) for item in _known_by_id(body)]
+    else:
+        raise _no_list(body)
+    for change in changes:
+        _check(change, rules)
+    return changes
+
+
+def _known_by_id(items: list[Any]) -> list[Any]:
+    """What openstacksdk means when given an id only: it knows no values, so it moves the id and adds the rest."""
+    if ID_MOVED not in items:
+        return items
+    rest = [item for item in items if item != ID_MOVED]
+    return [{**item, "op": "replace"} if isinstance(item, dict) and item.get("op") == "add" else item for item in rest]
+
+
+def apply_changes(document: Mapping[str, Any], changes: list[Change], rules: Rules) -> dict[str, Any]:
+    """The document after the changes; what was removed is absent, and `document` is not touched.
+
+    Raises:
+        ApiError: 400 for an attribute that is not there, or that is added although it is.
+    """
+    for change in changes:
+        if change.op == "add" and change.key is None:
+            if change.attribute not in document:
+                raise bad_request(f"Adding a new attribute {change.path} to the root of the resource is not allowed.")
+            if document[change.attribute] not in (None, {}, []):
+                text = f"The attribute {change.path} has existed, please use 'replace' operation instead."
+                raise bad_request(text)
+    items = [change.item() for change in changes]
+    for item, change in zip(items, changes, strict=True):
+        if change.op != "remove" and change.key is None and change.attribute in rules.literals:
+            item["value"] = literal(change.value, items)
+    try:
+        patched: dict[str, Any] = jsonpatch.apply_patch(dict(document), items)
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, KeyError, TypeError, ValueError) as error:
+        raise _not_applied(items, error) from None
+    return patched
+
+
+def literal(value: Any, items: list[dict[str, Any]]) -> Any:
+    """A dictionary or list that may have been sent as the text of a literal; `items` are what a refusal shows."""
+    if not isinstance(value, str):
+        return value
+    problem: object = "the literal is too long"
+    if len(value) <= _LONGEST_LITERAL:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            pass
+        try:
+            return ast.literal_eval(value)
+        except SyntaxError as error:
+            problem = error
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            problem = "malformed node or string"  # Python's own sentence goes on with an address in memory
+    raise _not_applied(items, problem)
+
+
+def _no_list(body: Any) -> ApiError:
+    return invalid_field("patch", body, f"Value not a valid list: {str(body)[:200]}")
+
+
+def _merged(name: str, value: Any) -> Change:
+    if "/" in name or not _PATH.match(f"/{name}") or not storable(name):
+        raise bad_request(f"Unknown attribute for argument patch: {ascii(name)[:100]}")
+    return Change("remove" if value is None else "replace", name, None, value)
+
+
+def _change(item: Any) -> Change:
+    if not isinstance(item, dict):
+        raise invalid_field("patch", item, "Each operation must be an object with op, path and value")
+    for name in item:
+        if name not in ("op", "path", "value"):
+            raise bad_request(f"Unknown attribute for argument patch: {ascii(name)[1:-1][:100]}")
+    for name in ("path", "op"):
+        if item.get(name) is None:
+            raise invalid_field(name, None, "Mandatory field missing.")
+    op, path, value = item["op"], item["path"], item.get("value")
+    if not isinstance(path, str):
+        raise invalid_field("path", path, "Value should be string")
+    if not storable(path) or not _PATH.match(path):
+        raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
+    if op not in OPERATIONS:
+        raise invalid_field("op", op, f"Value should be one of: {', '.join(OPERATIONS)}")
+    if isinstance(value, dict | list | float):
+        wrong = f"Wrong type. Expected '(<class 'str'>, <class 'int'>)', got '{type(value)}'"
+        raise invalid_field("value", value, wrong)
+    attribute, _, key = path[1:].partition("/")
+    return Change(str(op), attribute, key or None, value)
+
+
+def _check(change: Change, rules: Rules) -> None:
+    if change.key is None and (change.attribute in _INTERNAL or change.attribute in rules.internal):
+        raise bad_request(f"'{change.path}' is an internal attribute and can not be updated")
+    if change.key is None and change.attribute in rules.mandatory and change.op == "remove":
+        raise bad_request(f"'{change.path}' is a mandatory attribute and can not be removed")
+    if change.op != "remove" and change.value is None:
+        raise bad_request("'add' and 'replace' operations needs value")
+
+
+def _not_applied(items: list[dict[str, Any]], reason: object) -> ApiError:
+    return bad_request(f"Couldn't apply patch '{str(items)[:2000]}'. Reason: {str(reason)[:500]}")

@@ -1,0 +1,85 @@
+"""How answers and refusals look on the wire.
+
+Rule: one function makes every JSON answer and one every refusal, so the format cannot drift between routes. Text is
+written as ASCII escapes: whatever bytes a caller sent can be echoed without breaking the encoding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from services.api.wire.accept import JSON, PROBLEM, accept_of, prefers_json
+from services.api.wire.errors import ApiError
+
+UNVERSIONED = "jeroboam.unversioned"
+
+
+def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Any JSON answer."""
+    return Response(json.dumps(data), status_code=status, headers=headers, media_type=JSON)
+
+
+def empty_response(status: int = 204) -> Response:
+    return Response(status_code=status)
+
+
+def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> Response:
+    """A refusal in Magnum's format, or as `application/problem+json` where the caller asks for that.
+
+    Args:
+        scope: the ASGI scope, for its Accept header.
+        routing: the URL, method or version is at fault. Magnum gives these no code, words only to those who ask for
+            JSON by name, and says nothing of versions in the headers.
+    """
+    accept = accept_of(scope)
+    code, title, detail = "client" if error.status < 500 else "server", error.detail.split(".", 1)[0], error.detail
+    if routing:
+        scope[UNVERSIONED] = True
+        code, title = "", HTTPStatus(error.status).phrase
+    if PROBLEM in accept.lower():
+        problem = {"type": "about:blank", "title": title, "status": error.status, "detail": detail}
+        return Response(json.dumps(problem), status_code=error.status, headers=error.headers, media_type=PROBLEM)
+    if routing and not prefers_json(accept):
+        title = detail = ""
+    body: dict[str, Any] = {
+        "request_id": "",
+        "code": code,
+        "status": error.status,
+        "title": title,
+        "detail": detail,
+        "links": [],
+    }
+    return json_response({"errors": [body]}, error.status, error.headers)
+
+
+def unauthorized_response(auth_url: str) -> Response:
+    """As keystonemiddleware answers, which is what clients of any OpenStack service know.
+
+    Args:
+        auth_url: Keystone's address, for the `WWW-Authenticate` header.
+    """
+    message = "The request you have made requires authentication."
+    challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
+    return json_response({"error": {"code": 401, "title": "Unauthorized", "message": message}}, 401, challenge)
+
+
+def base_url(request: Request) -> str:
+    """Scheme and host as the caller wrote them: links must work from where the caller stands."""
+    host = request.headers.get("host", "")
+    if not host or not all(character.isalnum() or character in ".-:[]_" for character in host):
+        server = request.scope.get("server") or ("localhost", 80)
+        host = f"{server[0]}:{server[1]}"
+    return f"{request.scope['scheme']}://{host}"
+
+
+def links(base: str, *path: str) -> list[dict[str, str]]:
+    """Magnum's pair of links: `self` under /v1 and `bookmark` without it."""
+    tail = "/".join(path)
+    return [{"href": f"{base}/v1/{tail}", "rel": "self"}, {"href": f"{base}/{tail}", "rel": "bookmark"}]

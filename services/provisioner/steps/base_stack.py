@@ -1,0 +1,82 @@
+"""Secrets, the add-ons' credential and the base stack: what every node needs to exist before it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import update
+
+from shared.cloud.names import base_stack
+from shared.db.models import Cluster
+from shared.domain.errors import PermanentError
+from shared.drivers.base import SecretKind
+from shared.operations.node_tokens import SEED_SECRET
+from shared.operations.plan import Done, OperationView, Wait
+from shared.pki.cluster_secrets import ensure_cluster_secrets
+from shared.steps.context import StepContext
+from shared.steps.credentials import first_name, make_credential
+from shared.steps.stacks import drive_stack, poll_delay, send_stack
+
+
+async def ensure_base_stack_sent(context: StepContext, operation: OperationView) -> Done | Wait:
+    """Heat has the base stack before anything else is done: it builds while we make keys.
+
+    Nothing is looked up first. A name that is taken is our own stack of an earlier attempt, and is found as such.
+    """
+    state = await context.cluster(operation)
+    template = state.driver.base_stack(state.spec, list(state.nodegroups.values()))
+    await send_stack(context, operation, base_stack(operation.cluster_id), template)
+    return Done()
+
+
+async def ensure_secrets(context: StepContext, operation: OperationView) -> Done | Wait:
+    """The cluster's authorities, keys and tokens, as its driver declares them."""
+    state = await context.cluster(operation)
+    await ensure_cluster_secrets(
+        context.database,
+        context.sealer,
+        cluster_id=operation.cluster_id,
+        cluster_name=operation.cluster_name,
+        kinds={**state.driver.secrets, SEED_SECRET: SecretKind.BOOTSTRAP_TOKEN},
+    )
+    return Done()
+
+
+async def ensure_credential(context: StepContext, operation: OperationView) -> Done | Wait:
+    """A restricted application credential for the add-ons that talk to OpenStack."""
+    await make_credential(context, operation, first_name(operation))
+    return Done()
+
+
+async def ensure_base_stack(context: StepContext, operation: OperationView) -> Done | Wait:
+    """Network, security groups, the API's address: Heat's `jeroboam-<uuid>-base`."""
+    state = await context.cluster(operation)
+    name = base_stack(operation.cluster_id)
+    found = (await context.stacks.by_name(operation.project_id)).get(name)
+    stack = await drive_stack(
+        context,
+        operation,
+        name,
+        found,
+        lambda: state.driver.base_stack(state.spec, list(state.nodegroups.values())),
+    )
+    if stack is None or stack.in_progress:
+        return Wait("base stack is being built", poll_delay(operation), 0, len(state.nodes))
+    if stack.failed:
+        raise PermanentError(f"base stack: {stack.status_reason}")
+    full = await context.cloud(operation).find_stack(stack.id)
+    if full is None:
+        return Wait("base stack was replaced while we looked", poll_delay(operation))
+    await _record_base(context, operation, full.id, dict(full.outputs), state.driver.api_url(state.spec, full.outputs))
+    return Done({"stack_id": full.id})
+
+
+async def _record_base(
+    context: StepContext, operation: OperationView, stack_id: str, outputs: dict[str, Any], api_url: str
+) -> None:
+    async with context.database.transaction() as session:
+        await session.execute(
+            update(Cluster)
+            .where(Cluster.uuid == operation.cluster_id)
+            .values(stack_id=stack_id, base_outputs=outputs, api_address=api_url)
+        )
