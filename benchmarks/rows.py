@@ -10,10 +10,10 @@ VALUES (gen_random_uuid()::text, 'k8s', $1, 'u', 'kubernetes', 'ubuntu-24.04',
         '{"kube_tag": "v1.34.1", "network_driver": "calico"}', 'm1.small', 'm1.small') RETURNING uuid
 """
 _CLUSTERS = """
-INSERT INTO clusters (uuid, name, project_id, user_id, cluster_template_id, driver, coe, keypair, labels, flavor_id,
-    master_flavor_id, create_timeout, floating_ip_enabled, master_lb_enabled, spec, status, health_status,
+INSERT INTO clusters (uuid, name, project_id, user_id, cluster_template_id, driver, engine, coe, keypair, labels,
+    flavor_id, master_flavor_id, create_timeout, floating_ip_enabled, master_lb_enabled, spec, status, health_status,
     api_address, coe_version, stack_id)
-SELECT gen_random_uuid()::text, 'cluster-' || n, $1, 'u', $2, 'kubernetes-ubuntu', 'kubernetes', 'mykey',
+SELECT gen_random_uuid()::text, 'cluster-' || n, $1, 'u', $2, 'kubernetes-ubuntu', 'kubernetes', 'kubernetes', 'mykey',
     '{"kube_tag": "v1.34.1", "network_driver": "calico"}', 'm1.small', 'm1.small', 60, false, false, '{}',
     'CREATE_COMPLETE', 'HEALTHY', 'https://10.0.0.5:6443', 'v1.34.1', gen_random_uuid()::text
 FROM generate_series(1, $3::int) n

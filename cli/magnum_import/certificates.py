@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cli.magnum_import.source import SourceRow
+from jeroboam.driver import Secret
 from shared.domain.errors import JeroboamError
-from shared.drivers.base import Secret
 from shared.pki.authority import private_pem
 
 # Our name of each authority -> the column of Magnum's that says where it is.

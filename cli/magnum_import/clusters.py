@@ -16,10 +16,10 @@ from cli.magnum_import.merge import KEPT, differing, merge
 from cli.magnum_import.report import Outcome
 from cli.magnum_import.rows import Values, node_values, nodegroup_values
 from cli.magnum_import.source import SourceRow
+from jeroboam.driver import Secret
 from shared.db.models import Cluster, ClusterSecret, Node, Nodegroup, Operation
 from shared.domain.states import OperationKind, OperationState
-from shared.drivers.base import Secret
-from shared.drivers.imported import IMPORTED
+from shared.drivers.magnum_imported import IMPORTED
 from shared.events.catalog import ClusterImported
 from shared.events.log import emit
 from shared.operations.locks import lock_cluster

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from cli.magnum_import.source import SourceRow
-from shared.drivers.registry import drivers, find_driver
+from shared.drivers.registry import driver_names, find_driver
 
 # Magnum copies Heat's words; these are the ones we have no word of our own for.
 _STATUSES: Mapping[str, str] = {
@@ -49,7 +49,7 @@ def judge_template(template: SourceRow) -> Judgement:
     if find_driver(template["coe"] or "", distro, server_type) is None:
         kind = f"({server_type}, {distro or 'no distribution'}, {template['coe']})"
         notes.append(f"no driver here makes clusters of {kind}: give it an image of a distribution that one takes")
-    if template["driver"] and template["driver"] not in drivers():
+    if template["driver"] and template["driver"] not in driver_names():
         notes.append(f"its driver {template['driver']} is not installed here and is forgotten")
     return Judgement(tuple(refusals), tuple(notes))
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from cli.magnum_import.judge import status_here
 from cli.magnum_import.source import SourceRow
+from jeroboam.driver import ClusterSpec
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
-from shared.drivers.base import ClusterSpec
-from shared.drivers.imported import IMPORTED
-from shared.drivers.registry import drivers
+from shared.drivers.magnum_imported import IMPORTED
+from shared.drivers.registry import driver_names
 from shared.operations.nodes import node_name
 from shared.operations.specs import stored
 
@@ -54,7 +54,7 @@ def template_values(template: SourceRow) -> Values:
         "floating_ip_enabled": template["floating_ip_enabled"] is None or bool(template["floating_ip_enabled"]),
         "labels": _labels(template),
         "server_type": template["server_type"] or "vm",
-        "driver": template["driver"] if template["driver"] in drivers() else None,
+        "driver": template["driver"] if template["driver"] in driver_names() else None,
     }
 
 
@@ -71,6 +71,7 @@ def cluster_values(cluster: SourceRow, template: SourceRow) -> Values:
         **{name: cluster[name] for name in _CLUSTER_SAME},
         "cluster_template_id": template.uuid,
         "driver": IMPORTED,
+        "engine": IMPORTED,
         "coe": template["coe"],
         "labels": _labels(cluster),
         "floating_ip_enabled": floating is None or bool(floating),
@@ -95,9 +96,9 @@ def _spec(values: Values, template: SourceRow) -> ClusterSpec:
         fixed_network_id=values["fixed_network"],
         fixed_subnet_id=values["fixed_subnet"],
         dns_nameservers=[server.strip() for server in servers if server.strip()],
-        network_driver=template["network_driver"] or "flannel",
+        network_driver=template["network_driver"],
         volume_driver=template["volume_driver"],
-        apiserver_port=template["apiserver_port"] or 6443,
+        apiserver_port=template["apiserver_port"],
         floating_ip_enabled=values["floating_ip_enabled"],
         master_lb_enabled=values["master_lb_enabled"],
         http_proxy=template["http_proxy"],

@@ -11,8 +11,7 @@ from services.provisioner.steps import base_stack as base
 from services.provisioner.steps import teardown
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
-from shared.drivers.registry import get_driver
-from shared.operations.specs import cluster_spec
+from shared.operations.cluster_state import record_versions
 from shared.steps import join, shards
 from shared.steps.context import StepContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
@@ -36,9 +35,7 @@ class CreatePlan:
         )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        driver = get_driver(cluster.driver)
-        cluster.coe_version = driver.coe_version(cluster_spec(cluster))
-        cluster.container_version = driver.container_version(cluster_spec(cluster))
+        record_versions(cluster)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from jeroboam.driver import NodeSpec
 from shared.domain.states import NodeState
-from shared.drivers.base import NodeSpec
 
 _MISSED_LEAST = {NodeState.FAILED: 0, NodeState.PLANNED: 0, NodeState.CREATING: 1, NodeState.ANNOUNCED: 1}
 _MISSED_MOST = 2
@@ -26,7 +26,7 @@ def leaving(nodes: Sequence[NodeSpec], count: int, asked: Collection[str]) -> li
     """
     present = [node for node in nodes if node.state != NodeState.REMOVING]
     chosen = sorted((node for node in present if node.uuid in asked), key=lambda node: node.index)
-    others = sorted((node for node in present if node.uuid not in asked and node.role != "master"), key=_order)
+    others = sorted((node for node in present if node.uuid not in asked and not node.is_master), key=_order)
     surplus = len(present) - len(chosen) - count
     return chosen + others[: max(0, surplus)]
 

@@ -12,12 +12,12 @@ from typing import ClassVar
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import MASTER
 from services.scaler.steps import choice, drain, gone, labels, shards
 from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState, OperationKind, Outcome, nodegroup_status
-from shared.drivers.registry import get_driver
+from shared.operations.cluster_state import record_versions
 from shared.operations.plan import Step
-from shared.operations.specs import cluster_spec
 from shared.steps import join
 from shared.steps.context import StepContext, StepOfContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
@@ -51,13 +51,11 @@ class _NodesPlan:
 async def _finish_create(session: AsyncSession, cluster: Cluster) -> None:
     """A create that failed and went on as this operation ends here: its nodegroups without a missing node are whole."""
     working = select(Node.uuid).where(
-        Node.cluster_id == cluster.uuid, Node.role == "master", Node.state == NodeState.JOINED
+        Node.cluster_id == cluster.uuid, Node.role == MASTER, Node.state == NodeState.JOINED
     )
     if await session.scalar(working.limit(1)) is None:
         return
-    driver = get_driver(cluster.driver)
-    cluster.coe_version = driver.coe_version(cluster_spec(cluster))
-    cluster.container_version = driver.container_version(cluster_spec(cluster))
+    record_versions(cluster)
     missing = select(Node.nodegroup_id).where(Node.cluster_id == cluster.uuid, Node.state != NodeState.JOINED)
     await session.execute(
         update(Nodegroup)

@@ -81,7 +81,8 @@ class Cluster(Base):
     cluster_template_id: Mapped[str] = mapped_column(
         ForeignKey("cluster_templates.uuid", ondelete="RESTRICT"), index=True
     )
-    driver: Mapped[str]
+    driver: Mapped[str]  # as Magnum's API shows it: that of the default nodegroups when the cluster was created
+    engine: Mapped[str]
     coe: Mapped[str]
     keypair: Mapped[str | None]
     ssh_public_key: Mapped[str | None]
@@ -128,6 +129,8 @@ class Nodegroup(Base):
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     flavor_id: Mapped[str | None]
     image_id: Mapped[str | None]
+    operating_system: Mapped[str | None]  # names of drivers; null where Magnum created the nodes
+    hardware: Mapped[str | None]
     docker_volume_size: Mapped[int | None]
     labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     node_count: Mapped[int]
@@ -201,6 +204,18 @@ class NodeCommand(Base):
     output: Mapped[str | None]
 
     __table_args__ = (CheckConstraint("(finished_at IS NULL) = (ok IS NULL)", name="finished_has_a_result"),)
+
+
+class NodeFact(Base):
+    """A named output of a node (`jeroboam.driver.Fact`). `value` is sealed where the engine declares it secret."""
+
+    __tablename__ = "node_facts"
+
+    node_id: Mapped[str] = mapped_column(ForeignKey("nodes.uuid", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[bytes] = mapped_column(LargeBinary)
+    sealed: Mapped[bool]
+    updated_at: Mapped[Created]
 
 
 class ClusterSecret(Base):

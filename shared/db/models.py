@@ -1,7 +1,7 @@
 """All tables, in one place for Alembic and for `from shared.db import models`."""
 
 from shared.db.bus_models import BusMessage, BusQueue
-from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, Nodegroup
+from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, NodeFact, Nodegroup
 from shared.db.declarative import Base
 from shared.db.federation_models import Federation, FederationMember
 from shared.db.work_models import (
@@ -28,6 +28,7 @@ __all__ = [
     "IdempotencyKey",
     "Node",
     "NodeCommand",
+    "NodeFact",
     "Nodegroup",
     "Operation",
     "OperationStep",

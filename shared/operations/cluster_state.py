@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import ClusterSpec, Engine, NodegroupSpec, NodeSpec
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound
-from shared.drivers.base import ClusterSpec, NodegroupSpec, NodeSpec
 from shared.drivers.driver import Driver
-from shared.drivers.registry import get_driver
+from shared.drivers.registry import get_driver, get_engine
 from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
 
 
@@ -23,11 +23,15 @@ class ClusterState:
     """`nodes` are ordered by nodegroup and index; `create_timeout` in minutes."""
 
     spec: ClusterSpec
-    driver: Driver
+    engine: Engine
     nodegroups: Mapping[str, NodegroupSpec]
     nodes: tuple[NodeSpec, ...]
     base_outputs: Mapping[str, Any]
     create_timeout: int | None
+
+    def driver(self, group: NodegroupSpec) -> Driver:
+        """The driver of one of its nodegroups. Raises NotFound."""
+        return get_driver(self.engine.name, group.operating_system, group.hardware)
 
     def shards(self) -> dict[tuple[str, int], list[NodeSpec]]:
         """(nodegroup uuid, shard number) -> its nodes."""
@@ -48,7 +52,7 @@ async def read_cluster(session: AsyncSession, cluster_id: str) -> ClusterState:
     )
     return ClusterState(
         spec=cluster_spec(cluster),
-        driver=get_driver(cluster.driver),
+        engine=get_engine(cluster.engine),
         nodegroups={group.uuid: nodegroup_spec(group) for group in groups},
         nodes=tuple(node_spec(node) for node in nodes),
         base_outputs=cluster.base_outputs,
@@ -60,3 +64,10 @@ async def load_cluster(database: Database, cluster_id: str) -> ClusterState:
     """`read_cluster` in a transaction of its own."""
     async with database.transaction() as session:
         return await read_cluster(session, cluster_id)
+
+
+def record_versions(cluster: Cluster) -> None:
+    """Write what the cluster runs into its row, once its nodes have joined."""
+    engine, spec = get_engine(cluster.engine), cluster_spec(cluster)
+    cluster.coe_version = engine.version(spec)
+    cluster.container_version = engine.container_version(spec)

@@ -1,12 +1,15 @@
-"""From rows to the plain values a driver reads."""
+"""From rows to the plain values a driver reads, and back."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
+from jeroboam.driver import ClusterSpec, NodegroupSpec, NodeSpec
 from shared.db.models import Cluster, Node, Nodegroup
-from shared.drivers.base import ClusterSpec, NodegroupSpec, NodeSpec
+
+_FIELDS = frozenset(field.name for field in fields(ClusterSpec))
 
 
 def stored(spec: ClusterSpec) -> dict[str, Any]:
@@ -16,8 +19,13 @@ def stored(spec: ClusterSpec) -> dict[str, Any]:
     return values
 
 
+def read_spec(values: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:
+    """A cluster's spec from the columns `spec` and `labels`; what another version stored besides is ignored."""
+    return ClusterSpec(**{name: value for name, value in values.items() if name in _FIELDS}, labels=labels)
+
+
 def cluster_spec(row: Cluster) -> ClusterSpec:
-    return ClusterSpec(**row.spec, labels=row.labels)
+    return read_spec(row.spec, row.labels)
 
 
 def nodegroup_spec(row: Nodegroup) -> NodegroupSpec:
@@ -34,6 +42,8 @@ def nodegroup_spec(row: Nodegroup) -> NodegroupSpec:
         docker_volume_size=row.docker_volume_size,
         node_labels=row.node_labels,
         node_taints=row.node_taints,
+        operating_system=row.operating_system or "",
+        hardware=row.hardware or "",
     )
 
 

@@ -16,10 +16,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import Secret, SecretKind
 from shared.db.engine import Database
 from shared.db.models import ClusterSecret
 from shared.domain.clock import utc_now
-from shared.drivers.base import Secret, SecretKind
 from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.sealing import Sealer
 

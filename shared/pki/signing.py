@@ -63,9 +63,20 @@ def sign_request(csr_pem: str, authority: KeyMaterial, *, now: datetime, lifetim
 
 
 def sign_node_request(
-    csr_pem: str, authority: KeyMaterial, *, node_name: str, addresses: Sequence[str], now: datetime
+    csr_pem: str,
+    authority: KeyMaterial,
+    *,
+    common_name: str,
+    organizations: Sequence[str],
+    node_name: str,
+    addresses: Sequence[str],
+    now: datetime,
 ) -> str:
-    """Sign a node's request as `CN=system:node:<name>, O=system:nodes`, for its own name and addresses only.
+    """Sign a node's request for the subject its engine says, and for the node's own name and addresses only.
+
+    Args:
+        common_name: X.509 allows 64 characters; longer ones are cut.
+        node_name: becomes a DNS name of the certificate.
 
     Raises:
         InvalidRequest: not a CSR, a bad signature, or a weak key.
@@ -73,8 +84,8 @@ def sign_node_request(
     csr = _read(csr_pem)
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node_name}"[:64]),
+            *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
         ]
     )
     names: list[x509.GeneralName] = [x509.DNSName(node_name)]

@@ -45,7 +45,7 @@ async def store_credential(context: StepContext, operation: OperationView, store
 async def make_credential(context: StepContext, operation: OperationView, name: str) -> None:
     """The cluster has a credential of that name in use; one it had before is marked to go."""
     state = await context.cluster(operation)
-    roles = state.driver.credential_roles(state.spec)
+    roles = state.engine.credential_roles(state.spec)
     stored = await read_credential(context, operation)
     if not roles or ("id" in stored and stored["name"] == name):
         return

@@ -12,19 +12,20 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import NodegroupSpec, NodeSpec
 from shared.cloud.types import Stack
 from shared.db.models import Node
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
-from shared.drivers.base import NodegroupSpec, NodeSpec, Template
 from shared.operations.cluster_state import ClusterState
 from shared.operations.locks import lock_cluster
 from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
 from shared.operations.plan import OperationView
 from shared.operations.reports import move_node
 from shared.pki.cluster_secrets import load_cluster_secret
+from shared.stacks.hot import Template
+from shared.stacks.shard_template import node_index
 from shared.steps.context import StepContext
-from shared.steps.shard_template import node_index
 
 
 async def node_tokens(context: StepContext, operation: OperationView, nodes: Sequence[NodeSpec]) -> dict[str, str]:
@@ -44,15 +45,15 @@ def render(
     tokens: Mapping[str, str],
 ) -> Template:
     """The driver's template of a shard with these nodes."""
-    settings = context.settings
+    settings, driver = context.settings, state.driver(group)
     ca_pem = settings.public_ca_file.read_text() if settings.public_ca_file else None
     user_data = {
-        node.uuid: state.driver.user_data(
-            state.spec, group, node, api_url=settings.public_url, ca_pem=ca_pem, token=tokens[node.uuid]
+        node.uuid: driver.user_data(
+            state.spec, node, api_url=settings.public_url, ca_pem=ca_pem, token=tokens[node.uuid]
         )
         for node in nodes
     }
-    return state.driver.shard_stack(state.spec, group, nodes, user_data, state.base_outputs)
+    return driver.shard_stack(state.spec, group, nodes, user_data, state.base_outputs)
 
 
 async def built(context: StepContext, operation: OperationView) -> frozenset[str]:

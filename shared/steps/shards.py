@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
+from jeroboam.driver import NodegroupSpec, NodeSpec
 from shared.cloud.names import shard_stack
 from shared.cloud.types import Stack
 from shared.db.models import Nodegroup
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.domain.states import NodeState
-from shared.drivers.base import NodegroupSpec, NodeSpec
 from shared.operations.cluster_state import ClusterState
 from shared.operations.plan import Done, OperationView, Wait
+from shared.stacks.shard_template import EMPTY, edited, node_indexes
 from shared.steps import shard_nodes
 from shared.steps.context import StepContext
-from shared.steps.shard_template import EMPTY, edited, node_indexes
 from shared.steps.stacks import change_stack, poll_delay, send_stack
 from shared.telemetry import crashpoints
 

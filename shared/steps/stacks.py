@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 
 from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import Stack
-from shared.drivers.base import Template
 from shared.operations.plan import OperationView
+from shared.stacks.hot import Template
 from shared.steps.context import StepContext
 from shared.telemetry import crashpoints
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import Case, make_case
 from shared.drivers.agent import bundle
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
 from tests.kubeadm.images import REGISTRY, make_images
 from tests.kubeadm.machines import PROGRAMS, SIGNER_PORT, Machine, Wire
 from tests.support.ca_phases import secrets_in
-from tests.support.driver_cases import Case, make_case
+from tests.support.kubernetes import driver, engine
 
 HERE = Path(__file__).parent
 
@@ -52,7 +52,7 @@ class Pair:
         (self.directory / "signer.key").write_text(authority.secret)
         first = machine is self.master
         case = self.case if first else self.case.joined(0)
-        found = driver.bootstrap(replace(case.context(case.nodes[0 if first else 1], cloud=False), secrets=secrets))
+        found = engine.bootstrap(replace(case.context(case.nodes[0 if first else 1], cloud=False), secrets=secrets))
         assert isinstance(found, Bootstrap)
         script = machine.run_directory / "bootstrap"
         script.write_text(bundle.render(found, DEFAULT_VERSION))

@@ -6,8 +6,7 @@ import json
 import subprocess
 from datetime import UTC, datetime, timedelta
 
-from shared.pki.client import make_client_certificate
-from shared.pki.cluster_secrets import as_key_material
+from jeroboam.driver import make_client_certificate
 from tests.kubeadm.conftest import Pair
 from tests.kubeadm.images import REGISTRY
 from tests.support.ca_phases import secrets_in
@@ -46,10 +45,10 @@ def run_command(pair: Pair, name: str, given: str) -> subprocess.CompletedProces
 def asked_by(pair: Pair, client: str, trusting: str) -> str:
     """What an administrator of one phase's authority is answered who trusts another's: a status, 000 for no TLS."""
     made = make_client_certificate(
-        as_key_material(secrets_in(pair.case, client)["kubernetes"]),
+        secrets_in(pair.case, client)["kubernetes"],
         user="admin", groups=["system:masters"], now=datetime.now(UTC), lifetime=timedelta(hours=1),
     )  # fmt: skip
-    files = {"client.crt": made.public, "client.key": made.private}
+    files = {"client.crt": made.certificate or "", "client.key": made.secret}
     files["ca.crt"] = secrets_in(pair.case, trusting)["kubernetes"].certificate or ""
     for name, text in files.items():
         (pair.directory / name).write_text(text)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 
-from shared.drivers.base import Secret
+from jeroboam.driver import Secret
+from jeroboam.testing.cases import Case
 from shared.pki.authority import KeyMaterial, make_authority
-from tests.support.driver_cases import Case
 
 FILES = {"kubernetes": "ca", "etcd": "etcd/ca", "front_proxy": "front-proxy-ca"}
 PHASES = ("before", "trust", "sign", "forget")

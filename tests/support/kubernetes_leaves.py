@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from jeroboam.driver import Secret, make_client_certificate
 from shared.pki.authority import KeyMaterial
-from shared.pki.client import make_client_certificate
 from shared.pki.signing import sign_node_request
 
 LEAVES = {
@@ -31,9 +31,11 @@ def authority(directory: Path, name: str) -> KeyMaterial:
 
 
 def leaf(signer: KeyMaterial, name: str) -> KeyMaterial:
-    return make_client_certificate(
-        signer, user=name, groups=["test"], now=datetime.now(UTC), lifetime=timedelta(days=1)
+    now, lifetime = datetime.now(UTC), timedelta(days=1)
+    made = make_client_certificate(
+        Secret(signer.public, signer.private), user=name, groups=["test"], now=now, lifetime=lifetime
     )
+    return KeyMaterial(made.certificate or "", made.secret)
 
 
 def first(bundle: str) -> str:
@@ -96,7 +98,13 @@ def sign(root: Path, arguments: Sequence[str]) -> None:
     given = dict(itertools.pairwise(arguments))
     csr = json.loads(Path(given["--data-binary"].removeprefix("@")).read_text())["csr"]
     made = sign_node_request(
-        csr, authority(root.parent, "signer"), node_name="k8s-node", addresses=[], now=datetime.now(UTC)
+        csr,
+        authority(root.parent, "signer"),
+        common_name="system:node:k8s-node",
+        organizations=["system:nodes"],
+        node_name="k8s-node",
+        addresses=[],
+        now=datetime.now(UTC),
     )
     Path(given["--output"]).write_text(made)
 

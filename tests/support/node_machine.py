@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from jeroboam.driver import Bootstrap
 from shared.drivers.agent import bundle
-from shared.drivers.base import Bootstrap
 
 PROGRAMS = (
     "swapoff modprobe sysctl systemctl kubeadm kubectl kubelet containerd keepalived apt-get apt-mark ip lsblk blkid "

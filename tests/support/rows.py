@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import ClusterSpec
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup
 from shared.domain.ids import new_id
-from shared.drivers.base import ClusterSpec
 from shared.operations.specs import stored
 
 
@@ -35,6 +35,7 @@ async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: 
         user_id="u1",
         cluster_template_id=template.uuid,
         driver="kubernetes-ubuntu",
+        engine="kubernetes",
         coe="kubernetes",
         labels={},
         floating_ip_enabled=True,
@@ -55,6 +56,8 @@ async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: 
             is_default=True,
             flavor_id="m1",
             image_id="ubuntu",
+            operating_system="ubuntu",
+            hardware="vm",
             node_count=nodes,
             status="CREATE_COMPLETE",
         )

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.cloud.types import Stack, StackResource
 from shared.domain.errors import NotFound
-from shared.steps.shard_template import node_index
+from shared.stacks.shard_template import node_index
 
 Template = dict[str, Any]
 

@@ -71,7 +71,9 @@ async def finish(deps: Deps, cluster: str, status: str = "CREATE_COMPLETE") -> N
     """What a service would have done by now: the live operation ended well, keys and an address are there."""
     driver = find_driver("kubernetes", "ubuntu", "vm")
     assert driver is not None
-    await ensure_cluster_secrets(deps.db, deps.sealer, cluster_id=cluster, cluster_name="c1", kinds=driver.secrets)
+    await ensure_cluster_secrets(
+        deps.db, deps.sealer, cluster_id=cluster, cluster_name="c1", kinds=driver.engine.secrets
+    )
     async with deps.db.transaction() as session:
         live = (Operation.cluster_id == cluster, Operation.state.in_(LIVE))
         ended = {"state": OperationState.SUCCEEDED, "finished_at": func.now(), "lease_token": None, "lease_until": None}

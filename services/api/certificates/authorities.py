@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import asyncio
 
+from jeroboam.driver import Engine, Secret
 from services.api.clusters.queries import one_cluster
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.reader import Row
 from services.api.wire.errors import ApiError, bad_request, conflict
-from shared.drivers.base import Secret, SecretKind
-from shared.drivers.driver import Driver
-from shared.drivers.registry import get_driver
+from shared.drivers.registry import get_engine
 from shared.pki.cluster_secrets import as_key_material, load_cluster_secret
 from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_request
 
+# Magnum's values of `ca_cert_type`; each engine says which of them it has.
 CA_TYPES = ("kubernetes", "etcd", "front_proxy", "front-proxy")
-_MAIN = "kubernetes"
 
 
 async def ca_certificate(deps: Deps, context: RequestContext, ident: str, ca_type: str | None) -> tuple[Row, str]:
@@ -54,7 +53,7 @@ async def sign(deps: Deps, context: RequestContext, ident: str, csr: str, ca_typ
 
 
 async def _authority(deps: Deps, cluster: Row, ca_type: str | None) -> Secret:
-    name = authority_name(get_driver(cluster["driver"]), ca_type)
+    name = authority_name(get_engine(cluster["engine"]), ca_type, cluster["driver"])
     async with deps.db.transaction() as session:
         secret = await load_cluster_secret(session, deps.sealer, cluster["uuid"], name)
     if secret is None:
@@ -62,16 +61,16 @@ async def _authority(deps: Deps, cluster: Row, ca_type: str | None) -> Secret:
     return secret
 
 
-def authority_name(driver: Driver, ca_type: str | None) -> str:
-    """The driver's secret that is meant.
+def authority_name(engine: Engine, ca_type: str | None, driver: str) -> str:
+    """The secret that is meant.
+
+    Args:
+        driver: its name, for the error.
 
     Raises:
-        ApiError: 400 when the driver has no such authority.
+        ApiError: 400 when the engine has no such authority.
     """
-    authorities = [name for name, kind in driver.secrets.items() if kind is SecretKind.CA]
-    name = (ca_type or _MAIN).replace("-", "_")
-    if ca_type is None and _MAIN not in authorities and authorities:
-        return authorities[0]
-    if name not in authorities:
-        raise bad_request(f"The driver {driver.name} has no CA of type {(ca_type or name)[:100]}.")
-    return name
+    found = next(iter(engine.authorities.values()), None) if ca_type is None else engine.authorities.get(ca_type)
+    if found is None:
+        raise bad_request(f"The driver {driver} has no CA of type {(ca_type or 'default')[:100]}.")
+    return found

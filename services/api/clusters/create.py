@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from jeroboam.driver import ClusterSpec
+from jeroboam.driver.labels import boots_from_volume
 from services.api.clusters.deadlines import deadline
 from services.api.clusters.fields import FIELDS, complete
 from services.api.clusters.quota import check_quota_early, take_quota
-from services.api.clusters.rows import cluster_row, nodegroup_rows, specs
+from services.api.clusters.rows import cluster_row, cluster_spec, nodegroup_rows, nodegroup_specs
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.fetch import fetch
@@ -27,9 +29,9 @@ from services.api.wire.microversion import ZERO_NODES
 from services.api.wire.names import random_name
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.drivers.base import ClusterSpec
+from shared.drivers import checks
 from shared.drivers.driver import Driver
-from shared.drivers.registry import find_driver, supported_types
+from shared.drivers.registry import find_driver, find_engine, supported_types
 from shared.operations.nodes import plan_nodes
 from shared.operations.start import start_operation
 
@@ -62,7 +64,7 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     template = await _template(deps, context, given["cluster_template_id"])
     values = complete(given, template)
     values["name"] = values["name"] or random_name("cluster")
-    _check_shape(deps, values)
+    _check_shape(deps, values, template)
     deps.policy.check(context, "cluster:create")
     if not context.project_id:
         raise bad_request("A cluster belongs to a project: use a token that is scoped to one.")
@@ -76,10 +78,11 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     driver = _driver(template, found)
     spec: ClusterSpec | None = None
     if not problems:
-        spec, groups = specs(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
-        problems = [Problem(400, text) for text in driver.problems(spec, groups)]
-        # A driver cannot count with labels it has just called wrong.
-        needed = demand(wanted, found, {} if problems else driver.needs(spec, groups))
+        spec = cluster_spec(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
+        groups = nodegroup_specs(values, found, driver)
+        problems = [Problem(400, text) for text in checks.problems(driver.engine, spec, groups)]
+        # Nothing can be counted with labels that are wrong.
+        needed = demand(wanted, found, {} if problems else checks.needs(driver.engine, spec, groups))
     else:
         needed = demand(wanted, found, {})
     problems += judge_quotas(needed, found.quotas)
@@ -103,7 +106,7 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
         cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
         session.add(cluster)
         await session.flush()
-        groups = nodegroup_rows(cluster, prepared.values, prepared.found)
+        groups = nodegroup_rows(cluster, prepared.values, prepared.found, prepared.driver)
         session.add_all(groups)
         await session.flush()
         for group in groups:
@@ -133,10 +136,11 @@ def _no_template(context: RequestContext, error: ApiError) -> ApiError:
     return bad_request(error.detail) if context.version < ZERO_NODES else error
 
 
-def _check_shape(deps: Deps, values: dict[str, Any]) -> None:
+def _check_shape(deps: Deps, values: dict[str, Any], template: Row) -> None:
     masters: int = values["master_count"]
-    if masters % 2 == 0:
-        raise bad_request(f"master nodegroup size of {masters} is invalid, size cannot be an even number.")
+    engine = find_engine(template["coe"])
+    if engine is not None and (problem := engine.master_count_problem(masters)) is not None:
+        raise bad_request(problem)
     if masters > 1 and not values["master_lb_enabled"]:
         raise bad_request("master_count must be 1 when master_lb_enabled is False")
     highest = deps.settings.max_nodes_per_cluster
@@ -156,7 +160,7 @@ def _wanted(values: dict[str, Any], template: Row) -> Wanted:
         fixed_subnet=values["fixed_subnet"] or None,
         master_count=values["master_count"],
         node_count=values["node_count"],
-        boot_volume_size=values["labels"].get("boot_volume_size", "0"),
+        boots_from_volume=boots_from_volume(values["labels"]),
     )
 
 

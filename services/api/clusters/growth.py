@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from jeroboam.driver import NodegroupSpec
+from jeroboam.driver.labels import boots_from_volume
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.fetch import fetch_growth
@@ -23,7 +25,7 @@ from services.api.preflight.judge import (
 )
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.wire.errors import bad_request
-from shared.drivers.base import NodegroupSpec
+from shared.drivers import checks
 from shared.operations.cluster_state import ClusterState
 
 
@@ -45,14 +47,15 @@ async def check_growth(deps: Deps, context: RequestContext, cluster: ClusterStat
     highest = deps.settings.max_nodes_per_cluster
     if sum(group.node_count for group in after) > highest:
         raise bad_request(f"A cluster may have at most {highest} nodes.")
-    known = cluster.driver.problems(cluster.spec, before)
-    problems = [Problem(400, text) for text in cluster.driver.problems(cluster.spec, after) if text not in known]
+    known = checks.problems(cluster.engine, cluster.spec, before)
+    found_now = checks.problems(cluster.engine, cluster.spec, after)
+    problems = [Problem(400, text) for text in found_now if text not in known]
     image = grown.image_id
     # Quotas and names are the caller's project's; an administrator elsewhere could only ask about the wrong ones.
     if context.project_id == cluster.spec.project_id:
         cloud = deps.clouds.for_token(context.token, context.project_id)
         found = await fetch_growth(cloud, grown.flavor_id, grown.image_id)
-        problems += flavor_problems([grown.flavor_id], found, _boot_volume_size(cluster, grown))
+        problems += flavor_problems([grown.flavor_id], found, boots_from_volume(grown.labels, cluster.spec.labels))
         problems += image_problems(grown.image_id, found)
         needed = {} if problems else _added(cluster, before, after, grown.node_count - old.node_count, grown, found)
         await note_exceeded_quotas(deps, context.project_id, needed, found.quotas)
@@ -71,11 +74,6 @@ def _added(
     grown: NodegroupSpec,
     found: Found,
 ) -> dict[str, int]:
-    needs = Counter(cluster.driver.needs(cluster.spec, after))
-    needs.subtract(cluster.driver.needs(cluster.spec, before))
+    needs = Counter(checks.needs(cluster.engine, cluster.spec, after))
+    needs.subtract(checks.needs(cluster.engine, cluster.spec, before))
     return demand_of([(number, grown.flavor_id)], found, needs)
-
-
-def _boot_volume_size(cluster: ClusterState, grown: NodegroupSpec) -> str:
-    label = "boot_volume_size"
-    return str(grown.labels.get(label, cluster.spec.labels.get(label, "0")))

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import Engine
 from services.api.clusters.deadlines import deadline
 from services.api.context import RequestContext
 from services.api.deps import Deps
@@ -19,8 +20,7 @@ from services.api.wire.errors import bad_request
 from shared.db.models import Cluster
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
-from shared.drivers.driver import Driver
-from shared.drivers.registry import get_driver
+from shared.drivers.registry import get_engine
 from shared.operations.start import start_operation
 
 _BEING_CREATED = "CREATE_IN_PROGRESS"
@@ -36,20 +36,21 @@ _FINISHING = frozenset(
 )
 
 
-def require_operation(found: Row, kind: OperationKind) -> Driver:
-    """The cluster's driver, when it can do `kind` to this cluster.
+def require_operation(found: Row, kind: OperationKind) -> Engine:
+    """The cluster's engine, when it can do `kind` to this cluster.
 
     Raises:
         ApiError: 400 that tells what to do instead, where there is something.
     """
-    driver = get_driver(found["driver"])
-    if kind not in driver.operations:
-        raise bad_request(f"{kind.value.replace('_', ' ').capitalize()} is not supported by driver {driver.name}.")
+    engine = get_engine(found["engine"])
+    if kind.value not in engine.capabilities:
+        text = f"{kind.value.replace('_', ' ').capitalize()} is not supported by driver {found['driver']}."
+        raise bad_request(text)
     if found["status"] != _BEING_CREATED and not _can_go_on(found, kind):
         raise bad_request(
             f"Cluster {found['name']} was never created completely: retry its create operation, or delete it."
         )
-    return driver
+    return engine
 
 
 def _can_go_on(found: Row, kind: OperationKind) -> bool:

@@ -6,14 +6,14 @@ import math
 from typing import Any
 
 from services.api.clusters.create import Prepared
-from services.api.clusters.rows import DEFAULT_MASTER, DEFAULT_WORKER
+from services.api.clusters.rows import default_nodegroups
 from services.api.deps import Deps
 
 
-def plan(deps: Deps, prepared: Prepared) -> dict[str, Any]:
-    """The plan: stacks, nodes, quota lines and problems. Nothing is stored."""
+def preview(deps: Deps, prepared: Prepared) -> dict[str, Any]:
+    """What would be created: stacks, nodes, quota lines and problems. Nothing is stored."""
     per_stack = deps.settings.nodes_per_stack
-    counts = {DEFAULT_MASTER: prepared.values["master_count"], DEFAULT_WORKER: prepared.values["node_count"]}
+    counts = {group.name: group.node_count for group in default_nodegroups(prepared.values, prepared.driver)}
     stacks = [{"kind": "base", "nodegroup": None, "nodes": 0}]
     for name, count in counts.items():
         stacks += [

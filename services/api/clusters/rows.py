@@ -6,20 +6,18 @@ thing renamed or a template changed later changes nothing about this cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jeroboam.driver import ClusterSpec, DefaultNodegroup, NodegroupSpec, Sizes
 from services.api.context import RequestContext
 from services.api.preflight.judge import Found
 from services.api.reader import Row
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.ids import new_id
-from shared.drivers.base import ClusterSpec, NodegroupSpec
 from shared.drivers.driver import Driver
 from shared.operations.specs import stored
 
-DEFAULT_MASTER = "default-master"
-DEFAULT_WORKER = "default-worker"
 _BEFORE_START = "CREATE_IN_PROGRESS"
 
 
@@ -48,7 +46,7 @@ def cluster_spec(
         dns_nameservers=[server.strip() for server in servers.split(",") if server.strip()],
         network_driver=template["network_driver"],
         volume_driver=template["volume_driver"],
-        apiserver_port=template["apiserver_port"] or 6443,
+        apiserver_port=template["apiserver_port"],
         floating_ip_enabled=values["floating_ip_enabled"],
         master_lb_enabled=values["master_lb_enabled"],
         load_balancer=found.load_balancer,
@@ -61,25 +59,24 @@ def cluster_spec(
     )
 
 
-def specs(
-    uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
-) -> tuple[ClusterSpec, list[NodegroupSpec]]:
-    """What a driver judges before anything is stored."""
+def nodegroup_specs(values: dict[str, Any], found: Found, driver: Driver) -> list[NodegroupSpec]:
+    """The default nodegroups as a driver checks them before anything is stored."""
     assert found.image is not None
-    groups = [
+    return [
         NodegroupSpec(
             uuid="",
-            name=name,
-            role=role,
-            flavor_id=flavor,
+            name=group.name,
+            role=group.role,
+            flavor_id=group.flavor_id,
             image_id=found.image.id,
-            node_count=count,
+            node_count=group.node_count,
             labels=values["labels"],
             docker_volume_size=values["docker_volume_size"],
+            operating_system=driver.operating_system.name,
+            hardware=driver.hardware.name,
         )
-        for name, role, count, flavor in _groups(values)
+        for group in default_nodegroups(values, driver)
     ]
-    return cluster_spec(uuid, project_id, values, template, found, manifests), groups
 
 
 def cluster_row(
@@ -93,6 +90,7 @@ def cluster_row(
         user_id=context.user_id,
         cluster_template_id=template["uuid"],
         driver=driver.name,
+        engine=driver.engine.name,
         coe=template["coe"],
         ssh_public_key=spec.ssh_public_key,
         spec=stored(spec),
@@ -103,34 +101,40 @@ def cluster_row(
     )
 
 
-def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found) -> list[Nodegroup]:
-    """The two default nodegroups, masters first, as Magnum numbers them."""
+def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found, driver: Driver) -> list[Nodegroup]:
+    """The default nodegroups, in the order in which they are numbered."""
     assert found.image is not None
     return [
         Nodegroup(
             uuid=new_id(),
             cluster_id=cluster.uuid,
             project_id=cluster.project_id,
-            name=name,
-            role=role,
+            name=group.name,
+            role=group.role,
             is_default=True,
-            flavor_id=flavor,
+            flavor_id=group.flavor_id,
             image_id=found.image.id,
+            operating_system=driver.operating_system.name,
+            hardware=driver.hardware.name,
             docker_volume_size=cluster.docker_volume_size,
             labels=dict(cluster.labels),
-            node_count=count,
-            min_node_count=1 if role == "master" else 0,
+            node_count=group.node_count,
+            min_node_count=group.min_node_count,
             node_labels={},
             node_taints=[],
             status=_BEFORE_START,
         )
-        for name, role, count, flavor in _groups(values)
+        for group in default_nodegroups(values, driver)
     ]
 
 
-def _groups(values: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    master_flavor = values["master_flavor_id"] or values["flavor_id"]
-    return [
-        (DEFAULT_MASTER, "master", values["master_count"], master_flavor),
-        (DEFAULT_WORKER, "worker", values["node_count"], values["flavor_id"]),
-    ]
+def default_nodegroups(values: dict[str, Any], driver: Driver) -> Sequence[DefaultNodegroup]:
+    """What the engine starts a cluster of these sizes with."""
+    return driver.engine.default_nodegroups(
+        Sizes(
+            values["master_count"],
+            values["node_count"],
+            values["flavor_id"],
+            values["master_flavor_id"] or values["flavor_id"],
+        )
+    )

@@ -19,9 +19,9 @@ from services.api.wire.errors import bad_request, not_found
 from services.api.wire.patch import Change
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.states import OperationKind
-from shared.drivers.base import ClusterSpec
-from shared.drivers.registry import get_driver
+from shared.drivers.registry import get_engine
 from shared.operations.locks import lock_cluster
+from shared.operations.specs import read_spec
 
 
 async def update_cluster(
@@ -58,10 +58,10 @@ async def update_cluster(
 
 
 def _check_labels(found: Row, labels: dict[str, str]) -> None:
-    driver = get_driver(found["driver"])
-    if OperationKind.RESIZE not in driver.operations:
-        raise bad_request(f"Labels take effect on new nodes only, and driver {driver.name} makes none.")
-    problems = driver.label_change_problems(ClusterSpec(**found["spec"], labels=found["labels"]), labels)
+    engine = get_engine(found["engine"])
+    if OperationKind.RESIZE.value not in engine.capabilities:
+        raise bad_request(f"Labels take effect on new nodes only, and driver {found['driver']} makes none.")
+    problems = engine.label_change_problems(read_spec(found["spec"], found["labels"]), labels)
     if problems:
         raise bad_request(" ".join(problems))
 

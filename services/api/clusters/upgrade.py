@@ -19,9 +19,9 @@ from services.api.wire.errors import ApiError, bad_request, conflict, not_found
 from services.api.wire.fields import Field, integer, string
 from shared.db.models import Cluster
 from shared.domain.states import OperationKind
-from shared.drivers.base import ClusterSpec
 from shared.drivers.registry import find_driver
 from shared.operations.locks import lock_cluster
+from shared.operations.specs import read_spec
 
 FIELDS = [
     Field("cluster_template", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
@@ -40,12 +40,13 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
     concerned = await _nodegroups(deps, context, found, template, body.get("nodegroup"))
     if found["status"] not in _ACCEPTED:
         raise _wrong_status(found["status"])
-    driver = require_operation(found, OperationKind.UPGRADE)
+    engine = require_operation(found, OperationKind.UPGRADE)
     taken_by = find_driver(template["coe"], template["cluster_distro"] or "", template["server_type"])
-    if taken_by is None or taken_by.name != driver.name:
-        raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {driver.name}.")
-    spec = ClusterSpec(**found["spec"], labels=found["labels"])
-    if problems := driver.upgrade_problems(spec, template["labels"]):
+    if taken_by is None or taken_by.name != found["driver"]:
+        raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {found['driver']}.")
+    if taken_by.operating_system.replaces_machines:
+        raise _not_valid(f"Machines of {taken_by.operating_system.name} are not upgraded in place.")
+    if problems := engine.upgrade_problems(read_spec(found["spec"], found["labels"]), template["labels"]):
         raise bad_request(" ".join(problems))
     async with deps.db.transaction() as session:
         cluster = await lock_cluster(session, found["uuid"])

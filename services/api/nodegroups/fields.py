@@ -1,7 +1,6 @@
 """What a nodegroup may be made of: the body of a POST, and the rules that hold for a POST and a PATCH alike.
 
-Rule: Magnum's words and order; the 409s here are its own for a value that does not fit another one. Restricted names
-of labels are the kubelet's: it would refuse to start with them, and the node would never join.
+Rule: Magnum's words and order; the 409s here are its own for a value that does not fit another one.
 """
 
 from __future__ import annotations
@@ -9,28 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jeroboam.driver import MASTER, Engine
 from services.api.wire.errors import ApiError, bad_request, conflict, invalid_field
 from services.api.wire.fields import Field, Misread, anything, boolean, integer, labels, one_of, storable, string
 from services.api.wire.identifiers import uuid_text
 from shared.domain.states import CLUSTER_STATUSES
 
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-_TAINT = ("key", "value", "effect")
-_ALLOWED_PREFIXES = ("kubelet.kubernetes.io", "node.kubernetes.io")
-_ALLOWED_LABELS = (
-    "beta.kubernetes.io/arch",
-    "beta.kubernetes.io/instance-type",
-    "beta.kubernetes.io/os",
-    "failure-domain.beta.kubernetes.io/region",
-    "failure-domain.beta.kubernetes.io/zone",
-    "kubernetes.io/arch",
-    "kubernetes.io/hostname",
-    "kubernetes.io/os",
-    "node.kubernetes.io/instance-type",
-    "node.kubernetes.io/windows-build",
-    "topology.kubernetes.io/region",
-    "topology.kubernetes.io/zone",
-)
 _MOST = 100
 _TEXT = {"type": ["string", "null"], "minLength": 1, "maxLength": 255}
 _COUNT = {"type": ["integer", "null"], "minimum": 0}
@@ -39,7 +22,7 @@ _TAINTS = {
     "items": {
         "type": "object",
         "required": ["key", "effect"],
-        "properties": {"key": {"type": "string"}, "value": {"type": "string"}, "effect": {"enum": list(EFFECTS)}},
+        "properties": {"key": {"type": "string"}, "value": {"type": "string"}, "effect": {"type": "string"}},
     },
 }
 
@@ -85,31 +68,22 @@ FIELDS = [
 ]
 
 
-def check_nodegroup(values: Mapping[str, Any]) -> None:
+def check_nodegroup(values: Mapping[str, Any], engine: Engine) -> None:
     """Whether a nodegroup's values fit each other.
 
     Args:
         values: name, role, node_count, min_node_count, max_node_count, node_labels, node_taints.
+        engine: the cluster's; it knows which labels and taints a node can have.
 
     Raises:
         ApiError: 409 in Magnum's words.
     """
     _check_counts(values)
     for attribute in ("node_labels", "node_taints"):
-        if values["role"] == "master" and values[attribute]:
+        if values["role"] == MASTER and values[attribute]:
             raise _invalid(values, attribute, f"{attribute} may not be set on master nodegroups")
-    for key in values["node_labels"]:
-        if _restricted(key):
-            raise _invalid(
-                values,
-                "node_labels",
-                f"node label '{key[:100]}' is in a restricted Kubernetes namespace; the kubelet will refuse to start. "
-                "Labels in the kubernetes.io/ and k8s.io/ namespaces must use one of the allowed prefixes "
-                f"({', '.join(_ALLOWED_PREFIXES)}) or be one of the allowed labels ({', '.join(_ALLOWED_LABELS)}).",
-            )
-    for index, taint in enumerate(values["node_taints"]):
-        if why := _taint_problem(taint):
-            raise _invalid(values, "node_taints", f"node_taints[{index}]{why}")
+    for problem in engine.node_label_problems(values["node_labels"], values["node_taints"]):
+        raise _invalid(values, problem.field, problem.text)
 
 
 def _check_counts(values: Mapping[str, Any]) -> None:
@@ -125,29 +99,11 @@ def _check_counts(values: Mapping[str, Any]) -> None:
         raise _invalid(values, "min_node_count", expected)
 
 
-def _restricted(key: str) -> bool:
-    prefix, slash, _ = key.partition("/")
-    if not slash or prefix in _ALLOWED_PREFIXES or key in _ALLOWED_LABELS:
-        return False
-    return f".{prefix}".endswith((".kubernetes.io", ".k8s.io"))
-
-
-def _taint_problem(taint: Mapping[str, str]) -> str:
-    unknown = sorted(set(taint) - set(_TAINT))
-    if unknown:
-        return f" contains unrecognised field(s) {', '.join(unknown)}; allowed fields are {', '.join(_TAINT)}"
-    if not taint.get("key"):
-        return ".key is required"
-    if taint.get("effect") not in EFFECTS:
-        return f".effect must be one of {', '.join(EFFECTS)}"
-    return ""
-
-
 def _invalid(values: Mapping[str, Any], attribute: str, why: str) -> ApiError:
     return conflict(f"{attribute} for {values['name']} is invalid ({why}).")
 
 
 def refuse_masters(role: str) -> None:
     """The control plane has one nodegroup; a second could not join it."""
-    if role == "master":
+    if role == MASTER:
         raise bad_request("Creating master nodegroups is currently not supported.")

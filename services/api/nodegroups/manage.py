@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import NodegroupSpec
 from services.api.clusters.growth import check_growth
 from services.api.clusters.operable import require_operation, start
 from services.api.context import RequestContext
@@ -26,7 +27,7 @@ from services.api.wire.patch import Change
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.drivers.base import NodegroupSpec
+from shared.drivers.registry import get_engine
 from shared.operations.cluster_state import load_cluster
 from shared.operations.locks import lock_cluster
 
@@ -53,7 +54,7 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
     values = {name: given.get(name, default) for name, default in _DEFAULTS.items()} | {"name": given["name"]}
     if await _is_taken(deps, found, values["name"]):
         raise _exists(values["name"], found)
-    check_nodegroup(values)
+    check_nodegroup(values, get_engine(found["engine"]))
     refuse_masters(values["role"])
     require_operation(found, OperationKind.NODEGROUP_CREATE)
     values |= await _inherited(deps, found, given)
@@ -92,7 +93,7 @@ async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
 
     An operation begins even where nothing differs: clients wait for the status to come back. An empty patch is none.
     """
-    new = changed_nodegroup(group, changes)
+    new = changed_nodegroup(group, changes, get_engine(found["engine"]))
     if not changes:
         return group
     require_operation(found, OperationKind.NODEGROUP_UPDATE)

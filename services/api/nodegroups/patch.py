@@ -1,9 +1,10 @@
-"""What a patch of a nodegroup comes to: its bounds, and what Kubernetes knows of its nodes."""
+"""What a patch of a nodegroup comes to: its bounds, and its nodes' labels and taints."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from jeroboam.driver import Engine
 from services.api.clusters.views import NODEGROUP_FULL
 from services.api.nodegroups.fields import check_nodegroup, node_labels, node_taints
 from services.api.reader import Row
@@ -23,7 +24,7 @@ RULES = Rules(
 )
 
 
-def changed_nodegroup(row: Row, changes: list[Change]) -> dict[str, Any]:
+def changed_nodegroup(row: Row, changes: list[Change], engine: Engine) -> dict[str, Any]:
     """The four columns that a patch may change, as they are after it.
 
     Raises:
@@ -35,5 +36,5 @@ def changed_nodegroup(row: Row, changes: list[Change]) -> dict[str, Any]:
     for name, parse in _PARSERS.items():
         value = patched.get(name)
         new[name] = _REMOVED[name] if value is None else parse(name, value)
-    check_nodegroup({**{name: row[name] for name in ("name", "role", "node_count")}, **new})
+    check_nodegroup({**{name: row[name] for name in ("name", "role", "node_count")}, **new}, engine)
     return new

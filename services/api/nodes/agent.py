@@ -17,16 +17,17 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import MASTER, Bootstrap, BootstrapContext, NotYet, Secret
 from services.api.deps import Deps
 from services.api.wire.errors import ApiError, bad_request, conflict, not_found
 from services.api.wire.identifiers import as_uuid
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.states import NodeState
-from shared.drivers.base import Bootstrap, BootstrapContext, NotYet, Secret, SecretKind
-from shared.drivers.registry import get_driver
+from shared.drivers.registry import get_engine, get_operating_system
 from shared.operations.locks import lock_cluster
 from shared.operations.node_tokens import hash_token
 from shared.operations.reports import record_report
+from shared.operations.requests import make_due
 from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
 from shared.pki.cluster_secrets import (
     CLOUD_CREDENTIAL,
@@ -34,9 +35,8 @@ from shared.pki.cluster_secrets import (
     load_cluster_secret,
     load_cluster_secrets,
 )
+from shared.pki.node_facts import load_facts, store_facts
 from shared.pki.signing import InvalidRequest, sign_node_request
-
-_MASTER = "master"
 
 
 def _is(token: str, stored_hash: str | None) -> bool:
@@ -94,25 +94,27 @@ async def bootstrap(deps: Deps, node_id: str) -> tuple[Bootstrap, str] | NotYet:
         # What a node needs to know of others are the masters; the rest would be read a thousand times over.
         masters_and_self = await session.scalars(
             select(Node)
-            .where(Node.cluster_id == cluster.uuid, or_(Node.role == _MASTER, Node.uuid == node.uuid))
+            .where(Node.cluster_id == cluster.uuid, or_(Node.role == MASTER, Node.uuid == node.uuid))
             .order_by(Node.nodegroup_id, Node.index)
         )
         opened = await load_cluster_secrets(session, deps.sealer, cluster.uuid)
-        driver = get_driver(cluster.driver)
-        if driver.secrets.keys() - opened.keys():
-            return NotYet("the cluster's keys are not made yet")
-        found = driver.bootstrap(
+        engine = get_engine(cluster.engine)
+        if engine.secrets.keys() - opened.keys():
+            return NotYet("the cluster's keys have not been generated yet")
+        found = engine.bootstrap(
             BootstrapContext(
                 cluster=cluster_spec(cluster),
                 nodegroup=nodegroup_spec(nodegroup),
                 node=node_spec(node),
                 nodes=[node_spec(each) for each in masters_and_self],
                 base_outputs=cluster.base_outputs,
-                secrets={name: opened[name] for name in driver.secrets},
+                secrets={name: opened[name] for name in engine.secrets},
+                facts=await load_facts(session, deps.sealer, cluster.uuid) if engine.facts else {},
                 cloud_config=_cloud_config(deps, opened.get(CLOUD_CREDENTIAL)),
+                packages=get_operating_system(nodegroup.operating_system or "").packages,
             )
         )
-        return found if isinstance(found, NotYet) else (found, driver.coe_version(cluster_spec(cluster)))
+        return found if isinstance(found, NotYet) else (found, engine.version(cluster_spec(cluster)))
 
 
 def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:
@@ -154,6 +156,23 @@ async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> N
         )
 
 
+async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:
+    """Store facts that a node reports, and let the cluster's waiting operation look again.
+
+    Raises:
+        ApiError: 400 for a fact that the cluster's engine does not declare, 409 while the node is being removed.
+    """
+    async with deps.db.transaction() as session:
+        node, _, cluster = await _node(session, node_id)
+        if node.state == NodeState.REMOVING:
+            raise conflict(f"Node {node.name} is being removed.")
+        declared = get_engine(cluster.engine).facts
+        if unknown := sorted(facts.keys() - declared.keys()):
+            raise bad_request(f"Nodes of {cluster.coe} clusters have no fact {unknown[0]}.")
+        await store_facts(session, deps.sealer, node_id, facts, declared)
+        await make_due(session, cluster.uuid)
+
+
 async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
     """A certificate for the node's own name and addresses, and its CA.
 
@@ -162,9 +181,10 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
     """
     async with deps.db.transaction() as session:
         node, _, cluster = await _node(session, node_id)
-        driver = get_driver(cluster.driver)
-        name = next((name for name, kind in driver.secrets.items() if kind is SecretKind.CA), None)
-        authority = await load_cluster_secret(session, deps.sealer, cluster.uuid, name) if name else None
+        wanted = get_engine(cluster.engine).node_certificate(cluster_spec(cluster), node_spec(node))
+        if wanted is None:
+            raise bad_request(f"Nodes of {cluster.coe} clusters have no certificates.")
+        authority = await load_cluster_secret(session, deps.sealer, cluster.uuid, wanted.authority)
         addresses = [address for address in (node.ip_address, node.floating_ip) if address]
         node_name = node.name
     if authority is None or authority.certificate is None:
@@ -174,6 +194,8 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
             sign_node_request,
             csr,
             as_key_material(authority),
+            common_name=wanted.common_name,
+            organizations=wanted.organizations,
             node_name=node_name,
             addresses=addresses,
             now=deps.clock(),

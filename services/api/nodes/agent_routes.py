@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from ipaddress import ip_address
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from jeroboam.driver import NotYet
 from services.api.deps import Deps, deps_of
 from services.api.nodes import agent, agent_commands
 from services.api.wire.bodies import check_query, read_object
@@ -15,7 +17,6 @@ from services.api.wire.errors import ApiError, invalid_field
 from services.api.wire.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
 from services.api.wire.rendering import empty_response, json_response
 from shared.drivers.agent import bundle
-from shared.drivers.base import NotYet
 from shared.operations.reports import REPORT_KINDS
 
 router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
@@ -41,8 +42,26 @@ def _data(name: str, value: Any) -> dict[str, Any]:
     raise invalid_field(name, "...", "Value should be a small object")
 
 
+_FACT_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MOST_FACTS = 32
+_MAX_FACT = 4096
+
+
+def _facts(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > _MOST_FACTS:
+        raise invalid_field(name, "...", f"Value should be an object of at most {_MOST_FACTS} facts")
+    for fact, text in value.items():
+        if not _FACT_NAME.fullmatch(fact):
+            raise invalid_field(name, ascii(fact)[:100], "Names of facts are lower case letters, digits and _")
+        if not isinstance(text, str) or len(text) > _MAX_FACT or not text.isprintable() or not storable(text):
+            raise invalid_field(name, fact, f"Value should be one line of at most {_MAX_FACT} characters")
+    return value
+
+
+FACTS = "facts"
 REPORT_FIELDS = [
-    Field("kind", one_of(*REPORT_KINDS), {"enum": list(REPORT_KINDS)}, mandatory=True),
+    Field("kind", one_of(*REPORT_KINDS, FACTS), {"enum": [*REPORT_KINDS, FACTS]}, mandatory=True),
+    Field("facts", _facts, {"type": "object", "additionalProperties": {"type": "string"}}),
     Field("addresses", _addresses, {"type": "array", "items": {"type": "string"}}),
     Field("data", _data, {"type": "object"}),
     Field("reason", string(shortest=0, longest=8192), {"type": "string"}),
@@ -81,7 +100,10 @@ async def report(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
     body = parse_body(await read_object(request, "report"), REPORT_FIELDS, "report")
-    await agent.report(deps, node, body["kind"], body)
+    if body["kind"] == FACTS:
+        await agent.report_facts(deps, node, body.get("facts", {}))
+    else:
+        await agent.report(deps, node, body["kind"], body)
     return empty_response()
 
 

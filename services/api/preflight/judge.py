@@ -28,7 +28,7 @@ class Wanted:
     fixed_subnet: str | None
     master_count: int
     node_count: int
-    boot_volume_size: str = "0"
+    boots_from_volume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +55,21 @@ class Problem:
 def judge(wanted: Wanted, found: Found) -> list[Problem]:
     """All that is wrong with the things named; quotas are `judge_quotas`'."""
     return [
-        *flavor_problems((wanted.flavor, wanted.master_flavor or wanted.flavor), found, wanted.boot_volume_size),
+        *flavor_problems((wanted.flavor, wanted.master_flavor or wanted.flavor), found, wanted.boots_from_volume),
         *image_problems(wanted.image, found),
         *_network_problems(wanted, found),
         *_keypair_problems(wanted, found),
     ]
 
 
-def flavor_problems(names: Sequence[str | None], found: Found, boot_volume_size: str) -> list[Problem]:
-    """What is wrong with flavors that nodes are to have; `boot_volume_size` is the label's text."""
+def flavor_problems(names: Sequence[str | None], found: Found, boots_from_volume: bool) -> list[Problem]:
+    """What is wrong with flavors that nodes are to have."""
     problems = []
     for name in dict.fromkeys(names):
         flavor = found.flavors.get(name) if name else None
         if flavor is None:
             problems.append(Problem(400, f"Unable to find flavor {name}."))
-        elif flavor.disk == 0 and boot_volume_size in ("", "0"):
+        elif flavor.disk == 0 and not boots_from_volume:
             text = "Flavor with zero root volume size is not supported when boot_volume_size is zero."
             problems.append(Problem(400, text))
     return problems

@@ -5,21 +5,20 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
+from jeroboam.driver import Engine
 from services.api.wire.errors import bad_request, invalid_field
 from services.api.wire.fields import Field, anything, boolean, integer, labels, one_of, string
-from shared.drivers.registry import drivers
+from shared.drivers.registry import find_engine, supported_coes
 
 _TEXT = {"type": ["string", "null"], "maxLength": 255}
 _SWITCH = {"type": ["boolean", "null"]}
 _SIZE = {"type": ["integer", "null"], "minimum": 1}
 
-NETWORK_DRIVERS = ("flannel", "calico", "cilium")
-DEFAULT_NETWORK_DRIVER = "flannel"
 _READ_ONLY = ("links", "project_id", "user_id", "created_at", "updated_at")
 
 
 def _coe(name: str, value: Any) -> str:
-    known = sorted({driver.coe for driver in drivers().values()})
+    known = supported_coes()
     if value not in known:
         raise invalid_field(name, value, f"Value should be one of: {', '.join(known)}")
     return str(value)
@@ -93,17 +92,24 @@ def check_values(values: dict[str, Any]) -> None:
     """
     if not values.get("coe"):
         raise bad_request("Requested COE type Unset is not supported.")
-    driver = values.get("network_driver") or DEFAULT_NETWORK_DRIVER
-    values["network_driver"] = driver
-    if driver not in NETWORK_DRIVERS:
-        supported = "/".join((*NETWORK_DRIVERS, "unspecified"))
-        raise bad_request(f"Network driver type {driver} is not supported, expecting a {supported} network driver.")
-    volume_driver = values.get("volume_driver")
-    if volume_driver and volume_driver != "cinder":
-        text = f"Volume driver type {volume_driver} is not supported, expecting a cinder/unspecified volume driver."
-        raise bad_request(text)
+    engine = find_engine(values["coe"])
+    if engine is not None:
+        _check_drivers(values, engine)
     size = values.get("docker_volume_size")
     if values.get("docker_storage_driver") == "devicemapper" and (size is None or size < 3):
         raise bad_request(
             f"docker volume size {size} GB is not valid, expecting minimum value 3GB for devicemapper storage driver."
         )
+
+
+def _check_drivers(values: dict[str, Any], engine: Engine) -> None:
+    """The network and volume driver are the engine's; the network driver gets its default."""
+    if engine.network_drivers:
+        values["network_driver"] = values.get("network_driver") or engine.network_drivers[0]
+    for kind, known in (("network", engine.network_drivers), ("volume", engine.volume_drivers)):
+        given = values.get(f"{kind}_driver")
+        if given and given not in known and (known or kind == "volume"):
+            raise bad_request(
+                f"{kind.capitalize()} driver type {given} is not supported, expecting a "
+                f"{'/'.join((*known, 'unspecified'))} {kind} driver."
+            )

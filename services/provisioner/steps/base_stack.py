@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import update
 
-from shared.cloud.names import base_stack
+from jeroboam.driver import SecretKind
+from shared.cloud import names
 from shared.db.models import Cluster
 from shared.domain.errors import PermanentError
-from shared.drivers.base import SecretKind
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.cluster_secrets import ensure_cluster_secrets
+from shared.stacks import base_stack
 from shared.steps.context import StepContext
 from shared.steps.credentials import first_name, make_credential
 from shared.steps.stacks import drive_stack, poll_delay, send_stack
@@ -24,8 +25,8 @@ async def ensure_base_stack_sent(context: StepContext, operation: OperationView)
     Nothing is looked up first. A name that is taken is our own stack of an earlier attempt, and is found as such.
     """
     state = await context.cluster(operation)
-    template = state.driver.base_stack(state.spec, list(state.nodegroups.values()))
-    await send_stack(context, operation, base_stack(operation.cluster_id), template)
+    template = base_stack.render(state.engine, state.spec, list(state.nodegroups.values()))
+    await send_stack(context, operation, names.base_stack(operation.cluster_id), template)
     return Done()
 
 
@@ -37,7 +38,7 @@ async def ensure_secrets(context: StepContext, operation: OperationView) -> Done
         context.sealer,
         cluster_id=operation.cluster_id,
         cluster_name=operation.cluster_name,
-        kinds={**state.driver.secrets, SEED_SECRET: SecretKind.BOOTSTRAP_TOKEN},
+        kinds={**state.engine.secrets, SEED_SECRET: SecretKind.BOOTSTRAP_TOKEN},
     )
     return Done()
 
@@ -51,14 +52,14 @@ async def ensure_credential(context: StepContext, operation: OperationView) -> D
 async def ensure_base_stack(context: StepContext, operation: OperationView) -> Done | Wait:
     """Network, security groups, the API's address: Heat's `jeroboam-<uuid>-base`."""
     state = await context.cluster(operation)
-    name = base_stack(operation.cluster_id)
+    name = names.base_stack(operation.cluster_id)
     found = (await context.stacks.by_name(operation.project_id)).get(name)
     stack = await drive_stack(
         context,
         operation,
         name,
         found,
-        lambda: state.driver.base_stack(state.spec, list(state.nodegroups.values())),
+        lambda: base_stack.render(state.engine, state.spec, list(state.nodegroups.values())),
     )
     if stack is None or stack.in_progress:
         return Wait("base stack is being built", poll_delay(operation), 0, len(state.nodes))
@@ -67,7 +68,7 @@ async def ensure_base_stack(context: StepContext, operation: OperationView) -> D
     full = await context.cloud(operation).find_stack(stack.id)
     if full is None:
         return Wait("base stack was replaced while we looked", poll_delay(operation))
-    await _record_base(context, operation, full.id, dict(full.outputs), state.driver.api_url(state.spec, full.outputs))
+    await _record_base(context, operation, full.id, dict(full.outputs), state.engine.api_url(state.spec, full.outputs))
     return Done({"stack_id": full.id})
 
 

@@ -13,9 +13,9 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import Removal
 from shared.db.models import Node
 from shared.domain.states import NodeState
-from shared.drivers.base import Removal
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given
@@ -44,10 +44,12 @@ async def ensure_nodes_drained(context: StepContext, operation: OperationView) -
         if open_ones:
             state = await read_cluster(session, operation.cluster_id)
             specs = [node_spec(node) for node in nodes.values()]
-            removals = state.driver.removals(state.spec, specs, state.nodes, seconds=seconds)
-            for uuid in open_ones.difference(*(removal.nodes for removal in removals)):
-                await _settle(session, operation, nodes[uuid], "no master of the cluster works")
-            for removal in removals:
+            drain = state.engine.drain(state.spec, specs, state.nodes, seconds=seconds)
+            for uuid in open_ones & drain.nothing_to_do:
+                await _settle(session, operation, nodes[uuid], None)
+            for uuid in open_ones & drain.impossible.keys():
+                await _settle(session, operation, nodes[uuid], drain.impossible[uuid])
+            for removal in drain.removals:
                 await _carry_out(session, operation, removal, nodes, limit)
         waiting = [node.name for node in nodes.values() if node.reason is None]
         drained = sum(node.reason == DRAINED for node in nodes.values())

@@ -28,7 +28,7 @@ async def ensure_nodes_labelled(context: StepContext, operation: OperationView) 
             if group.node_labels == labels and list(group.node_taints) == list(taints):
                 continue
             for number, action in enumerate(
-                state.driver.relabelling(state.spec, group, state.nodes, old_labels=labels, old_taints=taints)
+                state.engine.relabelling(state.spec, group, state.nodes, old_labels=labels, old_taints=taints)
             ):
                 command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {group.uuid} {number}"))
                 sent = await command_given(

@@ -13,10 +13,10 @@ from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import SecretKind
 from services.upgrader.roll import Turn, careful_batch
 from services.upgrader.steps.turns import LOOK_EVERY, outcome, take_turn, working_nodes
 from shared.domain.errors import PermanentError
-from shared.drivers.base import SecretKind
 from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.node_commands import command_given, last_words
@@ -55,7 +55,7 @@ async def ensure_trust_refreshed(context: StepContext, operation: OperationView)
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
-        actions = state.driver.trust_refresh([node for node in state.nodes if node.role == "master"])
+        actions = state.engine.trust_refresh(state.nodes)
         for number, action in enumerate(actions):
             command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} refresh {number}"))
             given = await command_given(
@@ -99,7 +99,7 @@ async def _round(context: StepContext, session: AsyncSession, operation: Operati
         raise PermanentError("no master of the cluster works")
     turn = Turn((), ())
     for nodes, batch in ((masters, 1), (workers, careful_batch(len(workers)))):
-        actions = {node.uuid: state.driver.certificate_actions(specs[node.uuid]) for node in nodes}
+        actions = {node.uuid: state.engine.certificate_actions(specs[node.uuid]) for node in nodes}
         taken = await take_turn(session, operation, actions, batch=batch, limit=limit, purpose=f"{purpose} ")
         turn = replace(taken, done=[*turn.done, *taken.done])
         if not turn.over or turn.failures:
@@ -115,4 +115,4 @@ _DONE = {
 
 
 def _authorities(state: ClusterState) -> list[str]:
-    return [name for name, kind in state.driver.secrets.items() if kind is SecretKind.CA]
+    return [name for name, kind in state.engine.secrets.items() if kind is SecretKind.CA]

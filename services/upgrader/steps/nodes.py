@@ -30,13 +30,12 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         state = await read_cluster(session, operation.cluster_id)
         spec = replace(state.spec, labels=target["labels"])
         specs = {node.uuid: node for node in state.nodes}
-        helpers = [node for node in state.nodes if node.role == "master"]
         nodes = await working_nodes(session, operation, state, masters=masters)
         # A node that has the version, from an earlier run or from before, is left alone.
         actions = {
             node.uuid: ()
             if node.version == target["version"]
-            else state.driver.upgrade_actions(spec, specs[node.uuid], helpers)
+            else state.engine.upgrade_actions(spec, specs[node.uuid], state.nodes)
             for node in nodes
         }
         turn = await take_turn(session, operation, actions, batch=batch, limit=limit)

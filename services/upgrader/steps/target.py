@@ -21,7 +21,7 @@ async def ensure_target_known(context: StepContext, operation: OperationView) ->
     if wanted is None:
         raise PermanentError(f"cluster template {template_id} is gone")
     # Asked again: the request was checked against what the cluster was then.
-    if problems := state.driver.upgrade_problems(state.spec, wanted):
+    if problems := state.engine.upgrade_problems(state.spec, wanted):
         raise PermanentError("; ".join(problems))
-    labels = dict(state.driver.upgraded_labels(state.spec, wanted))
-    return Done({"labels": labels, "version": state.driver.coe_version(replace(state.spec, labels=labels))})
+    labels = dict(state.engine.upgraded_labels(state.spec, wanted))
+    return Done({"labels": labels, "version": state.engine.version(replace(state.spec, labels=labels))})

@@ -13,11 +13,11 @@ from uuid import NAMESPACE_OID, uuid5
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import MASTER, NodeAction
 from services.upgrader.roll import Progress, Turn, next_turn
 from shared.db.models import Node, NodeCommand
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
-from shared.drivers.base import NodeAction
 from shared.operations.cluster_state import ClusterState
 from shared.operations.node_commands import last_words, send_command
 from shared.operations.plan import Done, OperationView, Wait
@@ -34,7 +34,7 @@ async def working_nodes(
     groups = [
         group.uuid
         for group in state.nodegroups.values()
-        if (group.role == "master") == masters
+        if (group.role == MASTER) == masters
         and (operation.nodegroup_ids is None or group.uuid in operation.nodegroup_ids)
     ]
     rows = await session.scalars(

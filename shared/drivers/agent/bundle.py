@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from shared.drivers.base import Bootstrap
+from jeroboam.driver import Bootstrap
 
 MEDIA_TYPE = "text/x-shellscript"
 COMPLETE = "# jeroboam: complete"

@@ -1,6 +1,6 @@
-"""Kubernetes on virtual machines: see `driver`."""
+"""Kubernetes: an engine that kubeadm installs on operating systems with apt."""
 
-from shared.drivers.driver import Driver
-from shared.drivers.kubernetes.driver import KubernetesUbuntuDriver
+from jeroboam.driver import Engine
+from shared.drivers.kubernetes.engine import KubernetesEngine
 
-driver: Driver = KubernetesUbuntuDriver()
+engine: Engine = KubernetesEngine()

@@ -7,12 +7,9 @@ a cluster of its own, whatever its number: it may be a machine built anew.
 
 from __future__ import annotations
 
-from shared.drivers.base import Bootstrap, BootstrapContext, NotYet
+from jeroboam.driver import FAILED, JOINED, Bootstrap, BootstrapContext, EndpointMode, NotYet, masters
 from shared.drivers.kubernetes import addons, host, kubeadm, pki
-from shared.drivers.kubernetes.base_stack import api_mode
 from shared.drivers.kubernetes.labels import Labels
-
-JOINED, FAILED = "joined", "failed"
 
 
 def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
@@ -20,9 +17,9 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     not_yet = _not_yet(context)
     if not_yet is not None:
         return not_yet
-    me, masters = context.node.uuid, host.masters(context)
-    others_joined = any(node.state == JOINED for node in masters if node.uuid != me)
-    first = me == masters[0].uuid
+    me, ordered = context.node.uuid, masters(context.nodes)
+    others_joined = any(node.has_joined for node in ordered if node.uuid != me)
+    first = me == ordered[0].uuid
     # The node says it has a cloud exactly when the add-on that fills in for it is installed.
     external_cloud = labels.cloud_provider_enabled and bool(context.cloud_config)
     role = "init" if first and not others_joined else "join"
@@ -30,32 +27,31 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     files = host.files(context, labels, role=role)
     config = render_config(context, labels, external_cloud=external_cloud)
     files.append({"path": f"{host.ETC}/kubeadm.yaml", "content": config, "mode": "0600"})
-    master = context.nodegroup.role == "master"
-    files += pki.master_files(context.secrets) if master else pki.worker_files(context.secrets)
+    files += pki.master_files(context.secrets) if context.node.is_master else pki.worker_files(context.secrets)
     if first:
         files += addons.files(context, labels, external_cloud=external_cloud)
     return Bootstrap(script=host.script("node.sh"), files=files)
 
 
 def _not_yet(context: BootstrapContext) -> NotYet | None:
-    masters = host.masters(context)
+    ordered = masters(context.nodes)
     me = context.node.uuid
     if "api_private_address" not in context.base_outputs:
         return NotYet("the address of the cluster's API is not known yet", 3)
-    first = masters[0]
-    joined = any(node.state == JOINED for node in masters)
-    if context.nodegroup.role != "master":
+    first = ordered[0]
+    joined = any(node.has_joined for node in ordered)
+    if not context.node.is_master:
         return None if joined else NotYet(f"waiting for the first master {first.name}", 3)
-    if api_mode(context.cluster) == "vip":
+    if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
         # They name each other in their configuration.
-        unknown = [node.name for node in masters if node.ip_address is None]
+        unknown = [node.name for node in ordered if node.ip_address is None]
         if unknown:
             return NotYet(f"waiting for the addresses of {', '.join(unknown)}", 3)
     if me == first.uuid:
         return None
     if not joined:
         return NotYet(f"waiting for the first master {first.name}", 3)
-    for node in masters:
+    for node in ordered:
         if node.uuid == me:
             break
         if node.state not in (JOINED, FAILED):

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.drivers.base import NodeAction, NodeSpec
-from shared.drivers.kubernetes import members
+from jeroboam.driver import NodeAction, NodeSpec, joined_masters
 
 RESTART_SECONDS = 900
 
@@ -19,7 +18,7 @@ def actions(node: NodeSpec) -> list[NodeAction]:
     return [NodeAction(node.uuid, "bootstrap", {"part": "certificates"})]
 
 
-def trust_refresh(masters: Sequence[NodeSpec]) -> list[NodeAction]:
+def trust_refresh(nodes: Sequence[NodeSpec]) -> list[NodeAction]:
     """Pods read what they trust when they start, so they are started anew."""
-    joined = members.joined_masters(masters)
-    return [NodeAction(joined[0], "restart-workloads", {"timeout": RESTART_SECONDS})] if joined else []
+    joined = joined_masters(nodes)
+    return [NodeAction(joined[0].uuid, "restart-workloads", {"timeout": RESTART_SECONDS})] if joined else []

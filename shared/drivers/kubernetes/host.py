@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from shared.drivers.base import BootstrapContext, NodeSpec
-from shared.drivers.kubernetes import kubeadm, pki
-from shared.drivers.kubernetes.base_stack import api_mode
-from shared.drivers.kubernetes.labels import Labels
+from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network
+from shared.drivers.kubernetes import kubeadm
+from shared.drivers.kubernetes.labels import Labels, api_port
 
 File = dict[str, str]
 ETC = "/etc/jeroboam"
@@ -65,11 +64,12 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         *_proxies(context, labels),
         *_insecure_registry(context.cluster.insecure_registry),
     ]
-    if context.nodegroup.role == "master":
+    if context.node.is_master:
         found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
         found += _commands(_MASTER_COMMANDS)
-        if api_mode(context.cluster) == "vip":
-            found.append(_file(f"{ETC}/keepalived.conf", _keepalived(context), "0600"))
+        if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
+            config = keepalived_config(context, check=f"{ETC}/check-apiserver", key_from="service_account")
+            found.append(_file(f"{ETC}/keepalived.conf", config, "0600"))
     return found
 
 
@@ -82,23 +82,18 @@ def _commands(names: Sequence[str]) -> list[File]:
     return [_file(f"{ETC}/commands.d/{name}", script(f"commands/{name}.sh"), "0755") for name in names]
 
 
-def masters(context: BootstrapContext) -> Sequence[NodeSpec]:
-    """The cluster's masters in the order in which they join."""
-    return sorted((node for node in context.nodes if node.role == "master"), key=lambda node: node.index)
-
-
 def _file(path: str, content: str, mode: str = "0644") -> File:
     return {"path": path, "content": content, "mode": mode}
 
 
 def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
-    master = context.nodegroup.role == "master"
-    shared_address = master and api_mode(context.cluster) == "vip"
+    master = context.node.is_master
+    shared_address = master and context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP
     values: dict[str, Any] = {
         "ROLE": role,
         "MASTER": "yes" if master else "no",
         "NODE_NAME": context.node.name,
-        "API_PORT": context.cluster.apiserver_port,
+        "API_PORT": api_port(context.cluster),
         "KUBERNETES_VERSION": labels.kube_tag,
         "KUBERNETES_APT_MIRROR": labels.kubernetes_apt_mirror or "",
         "IMAGE_REPOSITORY": labels.container_infra_prefix.rstrip("/"),
@@ -132,7 +127,7 @@ def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
         "localhost",
         str(outputs["api_private_address"]),
         str(outputs.get("api_address") or ""),
-        cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr,
+        node_network(cluster, labels),
         labels.pods_network_cidr,
         labels.service_cluster_ip_range,
         ".svc",
@@ -172,49 +167,3 @@ def _insecure_registry(registry: str | None) -> list[File]:
         '  capabilities = ["pull", "resolve"]\n  skip_verify = true\n'
     )
     return [_file(f"/etc/containerd/certs.d/{host}/hosts.toml", hosts)]
-
-
-def _keepalived(context: BootstrapContext) -> str:
-    """Masters agree by unicast who holds the address: Neutron's networks pass no multicast to count on.
-
-    A master whose API server does not answer yields to one whose does.
-    """
-    order = [node.uuid for node in masters(context)]
-    peers = [str(node.ip_address) for node in masters(context) if node.uuid != context.node.uuid]
-    listed = "".join(f"        {peer}\n" for peer in peers)
-    return f"""\
-global_defs {{
-    enable_script_security
-    script_user root
-}}
-
-vrrp_script apiserver {{
-    script "{ETC}/check-apiserver"
-    interval 5
-    timeout 4
-    rise 2
-    fall 3
-    weight -100
-}}
-
-vrrp_instance api {{
-    state BACKUP
-    interface @INTERFACE@
-    virtual_router_id {int(context.cluster.uuid[:2], 16) % 254 + 1}
-    priority {200 - order.index(context.node.uuid)}
-    advert_int 1
-    unicast_src_ip {context.node.ip_address}
-    unicast_peer {{
-{listed}    }}
-    authentication {{
-        auth_type PASS
-        auth_pass {pki.vrrp_password(context.secrets)}
-    }}
-    virtual_ipaddress {{
-        {context.base_outputs["api_private_address"]}/32
-    }}
-    track_script {{
-        apiserver
-    }}
-}}
-"""

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from shared.drivers.base import BootstrapContext
+from jeroboam.driver import BootstrapContext
 from shared.drivers.kubernetes import pki
 from shared.drivers.kubernetes.label_types import parse_options
-from shared.drivers.kubernetes.labels import Labels
+from shared.drivers.kubernetes.labels import Labels, api_port
 
 API = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
@@ -49,14 +49,14 @@ def render_join(context: BootstrapContext, labels: Labels, *, external_cloud: bo
             }
         },
     }
-    if context.nodegroup.role == "master":
+    if context.node.is_master:
         document["controlPlane"] = {"localAPIEndpoint": _local_endpoint(context)}
     return _dump(document)
 
 
 def endpoint(context: BootstrapContext) -> str:
     """Where nodes reach the API: its address inside, which needs no way out and back."""
-    return f"{context.base_outputs['api_private_address']}:{context.cluster.apiserver_port}"
+    return f"{context.base_outputs['api_private_address']}:{api_port(context.cluster)}"
 
 
 def _dump(*documents: Document) -> str:
@@ -83,9 +83,10 @@ def _init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
 
 def _cluster(context: BootstrapContext, labels: Labels) -> Document:
     outputs = context.base_outputs
-    masters = [node for node in context.nodes if node.role == "master"]
     addresses = [outputs.get("api_address"), outputs["api_private_address"]]
-    addresses += [address for node in masters for address in (node.ip_address, node.floating_ip)]
+    addresses += [
+        address for node in context.nodes if node.is_master for address in (node.ip_address, node.floating_ip)
+    ]
     names = ["127.0.0.1", "localhost", *(str(address) for address in addresses if address)]
     document: Document = {
         "apiVersion": API,
@@ -139,7 +140,7 @@ def _kube_proxy(labels: Labels) -> Document:
 
 
 def _local_endpoint(context: BootstrapContext) -> Document:
-    local: Document = {"bindPort": context.cluster.apiserver_port}
+    local: Document = {"bindPort": api_port(context.cluster)}
     if context.node.ip_address:
         local["advertiseAddress"] = context.node.ip_address
     return local
@@ -152,7 +153,7 @@ def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: 
     if context.node.ip_address:
         arguments.append({"name": "node-ip", "value": context.node.ip_address})
     taints = [dict(taint) for taint in context.nodegroup.node_taints]
-    if context.nodegroup.role == "master":
+    if context.node.is_master:
         taints.insert(0, dict(CONTROL_PLANE_TAINT))
     return {
         # The cloud controller finds a node's server by this name.

@@ -1,16 +1,18 @@
-"""A ready kubeconfig for one user: his groups in the certificate, his rights by RBAC in the cluster."""
+"""A kubeconfig for one user: the groups are in the certificate, the rights follow by RBAC in the cluster."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import yaml
 
-from shared.drivers.base import ClientConfig, Secret
-from shared.pki.authority import KeyMaterial
-from shared.pki.client import make_client_certificate
+from jeroboam.driver import Access, ClientConfig, Secret, make_client_certificate
+from shared.drivers.kubernetes.addons.access import VIEWERS
+
+ADMINISTRATORS = "system:masters"
+FILE = "config"
 
 
 def render(
@@ -19,7 +21,7 @@ def render(
     api_address: str,
     authority: Secret,
     user: str,
-    groups: Sequence[str],
+    access: Access,
     now: datetime,
     lifetime: timedelta,
 ) -> ClientConfig:
@@ -29,8 +31,8 @@ def render(
     lifetime: of the certificate inside.
     """
     assert authority.certificate is not None
-    material = KeyMaterial(authority.certificate, authority.secret)
-    client = make_client_certificate(material, user=user, groups=groups, now=now, lifetime=lifetime)
+    groups = [ADMINISTRATORS if access is Access.ADMIN else VIEWERS]
+    client = make_client_certificate(authority, user=user, groups=groups, now=now, lifetime=lifetime)
     config: Mapping[str, object] = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -43,14 +45,18 @@ def render(
         "users": [
             {
                 "name": user,
-                "user": {"client-certificate-data": _b64(client.public), "client-key-data": _b64(client.private)},
+                "user": {
+                    "client-certificate-data": _b64(client.certificate or ""),
+                    "client-key-data": _b64(client.secret),
+                },
             }
         ],
         "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
         "current-context": name,
         "preferences": {},
     }
-    return ClientConfig("config", yaml.safe_dump(config, sort_keys=False), lifetime)
+    files = {FILE: yaml.safe_dump(config, sort_keys=False)}
+    return ClientConfig(files, {"KUBECONFIG": f"{{directory}}/{FILE}"}, groups, lifetime)
 
 
 def _b64(text: str) -> str:

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from shared.drivers.base import ClusterSpec
+from jeroboam.driver import ClusterSpec
+from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = frozenset(
-    {"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type", "kubernetes_apt_mirror"}
-)
-_KNOWN = frozenset({field.alias or name for name, field in Labels.model_fields.items()}) | {*POD_NETWORK_LABELS}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"kubernetes_apt_mirror"}
+_KNOWN = Labels.names() | {*POD_NETWORK_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

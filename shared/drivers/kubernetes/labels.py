@@ -1,7 +1,6 @@
-"""Labels of a Kubernetes cluster: Magnum's names, our defaults, checked in one place.
+"""The labels of Kubernetes clusters: what they mean, their defaults, and what is wrong with them.
 
-Rule: labels are text. A label we know is parsed and checked; one we do not know is kept and shown, and changes
-nothing, as users of Magnum expect. Every problem names its label.
+Rule: a label whose effect is the same for every engine is in `jeroboam.driver.labels`; the others are here.
 """
 
 from __future__ import annotations
@@ -10,31 +9,20 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from shared.drivers.base import ClusterSpec, NodegroupSpec
-from shared.drivers.kubernetes.label_types import (
-    Address,
-    AffinityPolicy,
-    Cidr,
-    Cidrs,
-    Options,
-    Prefix,
-    ServiceRange,
-    Tag,
-    Url,
-    Version,
-)
+from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver.label_types import Address, Cidr, Prefix, Tag, Url
+from shared.drivers.kubernetes.label_types import Options, ServiceRange, Version
 
 DEFAULT_VERSION = "v1.34.2"
+DEFAULT_API_PORT = 6443
 # Magnum's names of the pod network, by the CNI they are used with.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 
 
-class Labels(BaseModel):
+class Labels(InfrastructureLabels):
     """What a cluster's labels say; docs/kubernetes-driver.md is their table. Sizes in GiB."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     kube_tag: Version = DEFAULT_VERSION
     kubernetes_apt_mirror: Url | None = None
@@ -45,7 +33,6 @@ class Labels(BaseModel):
     flannel_tag: Tag = "v0.26.1"
     flannel_cni_tag: Tag = "v1.5.1-flannel2"
     flannel_network_subnetlen: int = Field(default=24, ge=20, le=28)
-    fixed_subnet_cidr: Cidr = "10.0.0.0/20"
     pods_network_cidr: Cidr = "10.100.0.0/14"
     service_cluster_ip_range: ServiceRange = "10.254.0.0/16"
     dns_service_ip: Address | None = None
@@ -65,17 +52,6 @@ class Labels(BaseModel):
     kubeapi_options: Options = ""
     kubecontroller_options: Options = ""
     kubescheduler_options: Options = ""
-    octavia_provider: str | None = None
-    octavia_lb_algorithm: Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"] = "ROUND_ROBIN"
-    octavia_lb_healthcheck: bool = True
-    master_lb_floating_ip_enabled: bool | None = None
-    master_lb_allowed_cidrs: Cidrs = "0.0.0.0/0"
-    availability_zones: str = Field(default="", alias="availability_zone")
-    nodes_affinity_policy: AffinityPolicy = "soft-anti-affinity"
-    boot_volume_size: int = Field(default=0, ge=0)
-    boot_volume_type: str | None = None
-    docker_volume_type: str | None = None
-    api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
 
     @property
     def minor(self) -> str:
@@ -87,60 +63,30 @@ class Labels(BaseModel):
         """The address of the cluster's DNS: kubeadm always takes the tenth of the service range."""
         return str(ipaddress.IPv4Network(self.service_cluster_ip_range)[10])
 
-    @property
-    def api_allowed_cidrs(self) -> list[str]:
-        return [cidr.strip() for cidr in self.master_lb_allowed_cidrs.split(",") if cidr.strip()]
-
-    def availability_zone(self, index: int) -> str | None:
-        """Round-robin over a comma-separated list: node `index` of a nodegroup."""
-        zones = [zone.strip() for zone in self.availability_zones.split(",") if zone.strip()]
-        return zones[index % len(zones)] if zones else None
-
-    def boot_volume(self, nodegroup: NodegroupSpec) -> dict[str, Any] | None:
-        """Nova's block device mapping for a node that boots from a volume, or None."""
-        if not self.boot_volume_size:
-            return None
-        mapping: dict[str, Any] = {
-            "boot_index": 0,
-            "image": nodegroup.image_id,
-            "volume_size": self.boot_volume_size,
-            "delete_on_termination": True,
-        }
-        return mapping | ({"volume_type": self.boot_volume_type} if self.boot_volume_type else {})
+    @classmethod
+    def given(cls, cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, Any]:
+        """Magnum names the pod network after the CNI plug-in; either name is taken."""
+        named = next((labels[name] for name in POD_NETWORK_LABELS if name in labels), None)
+        network = {} if named is None else {"pods_network_cidr": named}
+        driver = {} if cluster.network_driver is None else {"network_driver": cluster.network_driver}
+        return {**driver, **network, **labels}
 
 
 def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:
-    """The labels of a cluster, or of one of its nodegroups.
-
-    Raises:
-        pydantic.ValidationError: a label is wrong (`label_problems` puts that into words).
-    """
-    # An empty label is one that was not set: Magnum's clients and templates send them.
-    given = {**cluster.labels, **(nodegroup.labels if nodegroup else {})}
-    stripped = {name: str(value).strip() for name, value in given.items() if name != "api_floating_ip"}
-    labels = {name: value for name, value in stripped.items() if value}
-    values: dict[str, Any] = {"network_driver": cluster.network_driver} | _pod_network(labels) | labels
-    parsed = Labels.model_validate(values)
-    wanted = parsed.master_lb_floating_ip_enabled
-    return parsed.model_copy(update={"api_floating_ip": cluster.floating_ip_enabled if wanted is None else wanted})
+    """The labels of a cluster, or of one of its nodegroups. Raises pydantic.ValidationError."""
+    return Labels.read(cluster, nodegroup)
 
 
-def _pod_network(labels: Mapping[str, str]) -> dict[str, str]:
-    """Magnum names the pod network after the CNI; either name is taken."""
-    for name in POD_NETWORK_LABELS:
-        if name in labels:
-            return {"pods_network_cidr": labels[name]}
-    return {}
+def api_port(cluster: ClusterSpec) -> int:
+    """The port of the API servers."""
+    return cluster.apiserver_port or DEFAULT_API_PORT
 
 
 def label_problems(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> list[str]:
-    """What is wrong with the labels, one line each, naming the label."""
-    try:
-        labels = read_labels(cluster, nodegroup)
-    except ValidationError as error:
-        said = (line["msg"].removeprefix("Value error, ") for line in error.errors())
-        names = (".".join(map(str, line["loc"])) for line in error.errors())
-        return [f"label {name}: {what}" for name, what in zip(names, said, strict=True)]
+    """What is wrong with the labels, one sentence each, naming the label."""
+    if wrong := Labels.problems(cluster, nodegroup):
+        return wrong
+    labels = read_labels(cluster, nodegroup)
     problems = []
     if labels.network_driver != "flannel" and not (labels.cni_manifest_url or cluster.cni_manifest_url):
         problems.append(

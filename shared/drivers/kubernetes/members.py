@@ -8,32 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.drivers.base import NodeAction, NodegroupSpec, NodeSpec, Removal
+from jeroboam.driver import Drain, Impossible, NodeAction, NodegroupSpec, NodeSpec, Removal, joined_masters, masters
 
 # One command's answer is 40 lines at most, and twenty drains at once are no burden to the API.
 BATCH = 20
-_JOINED = "joined"
 
 
-def removals(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> list[Removal]:
-    """The nodes that go in batches, the batches dealt out to the masters."""
+def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> Drain:
+    """The leaving nodes in batches, the batches distributed over the masters that stay."""
     gone = {node.uuid for node in leaving}
-    masters = joined_masters([node for node in nodes if node.uuid not in gone])
-    if not masters:
-        return []
+    helpers = joined_masters([node for node in nodes if node.uuid not in gone])
+    if not helpers:
+        return Drain(impossible=dict.fromkeys(gone, "no master of the cluster works"))
     names = " ".join(node.name for node in leaving)
     batches = [leaving[start : start + BATCH] for start in range(0, len(leaving), BATCH)]
-    return [
-        Removal(
-            NodeAction(
-                masters[number % len(masters)],
-                "remove-nodes",
-                {"nodes": " ".join(node.name for node in batch), "leaving": names, "timeout": seconds},
-            ),
-            tuple(node.uuid for node in batch),
-        )
-        for number, batch in enumerate(batches)
-    ]
+    return Drain(
+        [
+            Removal(
+                NodeAction(
+                    helpers[number % len(helpers)].uuid,
+                    "remove-nodes",
+                    {"nodes": " ".join(node.name for node in batch), "leaving": names, "timeout": seconds},
+                ),
+                tuple(node.uuid for node in batch),
+            )
+            for number, batch in enumerate(batches)
+        ]
+    )
+
+
+def credential_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossible:
+    """The master that applies the add-ons runs its bootstrap again: their configuration holds the credential."""
+    first = masters(nodes)[0]
+    if not first.has_joined:
+        return Impossible(f"{first.name}, which applies the add-ons, is {first.state}")
+    return [NodeAction(first.uuid, "bootstrap")]
 
 
 def relabelling(
@@ -43,13 +52,13 @@ def relabelling(
     old_taints: Sequence[Mapping[str, str]],
 ) -> list[NodeAction]:
     """Bring a nodegroup's nodes from the old labels and taints to its own."""
-    masters = joined_masters(nodes)
-    names = [node.name for node in nodes if node.nodegroup_id == nodegroup.uuid and node.state == _JOINED]
+    helpers = joined_masters(nodes)
+    names = [node.name for node in nodes if node.nodegroup_id == nodegroup.uuid and node.has_joined]
     labels = [f"{name}={value}" for name, value in nodegroup.node_labels.items()]
     labels += [f"{name}-" for name in old_labels if name not in nodegroup.node_labels]
     taints = {_key(taint): _taint(taint) for taint in nodegroup.node_taints}
     untaint = [f"{key}-" for taint in old_taints if (key := _key(taint)) not in taints]
-    if not masters or not names or not (labels or taints or untaint):
+    if not helpers or not names or not (labels or taints or untaint):
         return []
     arguments = {
         "nodes": " ".join(names),
@@ -57,13 +66,7 @@ def relabelling(
         "taints": " ".join(taints.values()),
         "untaint": " ".join(untaint),
     }
-    return [NodeAction(masters[0], "label-nodes", arguments)]
-
-
-def joined_masters(nodes: Sequence[NodeSpec]) -> list[str]:
-    """The uuids of the masters that work, in the order in which they were numbered."""
-    found = [node for node in nodes if node.role == "master" and node.state == _JOINED]
-    return [node.uuid for node in sorted(found, key=lambda node: node.index)]
+    return [NodeAction(helpers[0].uuid, "label-nodes", arguments)]
 
 
 def _key(taint: Mapping[str, str]) -> str:

@@ -7,13 +7,12 @@ kubeadm looks, because a `kubeadm reset` of a half-made node empties that direct
 from __future__ import annotations
 
 import hashlib
-import hmac
 from collections.abc import Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from shared.drivers.base import Secret
+from jeroboam.driver import Secret
 
 DIRECTORY = "/etc/jeroboam/pki"
 _AUTHORITIES = {"kubernetes": "ca", "etcd": "etcd/ca", "front_proxy": "front-proxy-ca"}
@@ -49,9 +48,3 @@ def authority_hash(secrets: Mapping[str, Secret]) -> str:
     key = x509.load_pem_x509_certificate(pem.encode()).public_key()
     der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return f"sha256:{hashlib.sha256(der).hexdigest()}"
-
-
-def vrrp_password(secrets: Mapping[str, Secret]) -> str:
-    """What masters that share an address prove themselves to each other with; VRRP takes eight characters."""
-    key = secrets["service_account"].secret.encode()
-    return hmac.new(key, b"jeroboam vrrp", hashlib.sha256).hexdigest()[:8]

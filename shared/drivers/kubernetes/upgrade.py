@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from shared.drivers.base import ClusterSpec, NodeAction, NodeSpec
-from shared.drivers.kubernetes import members
+from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, joined_masters
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION, label_problems, read_labels
 
 DRAIN_SECONDS = 600
@@ -38,10 +37,10 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
     return []
 
 
-def actions(cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]) -> list[NodeAction]:
+def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> list[NodeAction]:
     """Fetch what is new, empty the node, upgrade it, let pods back."""
     version = {"version": read_labels(cluster).kube_tag}
-    helper = _helper(node, masters)
+    helper = _helper(node, nodes)
     return [
         NodeAction(node.uuid, "upgrade-prepare", version),
         NodeAction(helper, "drain", {"node": node.name, "timeout": DRAIN_SECONDS}),
@@ -50,9 +49,9 @@ def actions(cluster: ClusterSpec, node: NodeSpec, masters: Sequence[NodeSpec]) -
     ]
 
 
-def _helper(node: NodeSpec, masters: Sequence[NodeSpec]) -> str:
+def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
     """The master that drains: only masters may. Another one where there is one, since this one's API will be away."""
-    joined = members.joined_masters(masters)
+    joined = [each.uuid for each in joined_masters(nodes)]
     others = [uuid for uuid in joined if uuid != node.uuid]
     return (others or joined or [node.uuid])[0]
 

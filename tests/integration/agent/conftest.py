@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from jeroboam.driver import Bootstrap, BootstrapContext, NodeSpec, NotYet
 from sandbox.ports import free_port
 from services.api.app import create_app
 from services.api.deps import make_deps
@@ -27,9 +28,9 @@ from shared.db.engine import Database
 from shared.db.models import Node, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
-from shared.drivers.agent.user_data import cloud_config
-from shared.drivers.base import Bootstrap, BootstrapContext, NotYet
-from shared.drivers.kubernetes.driver import KubernetesUbuntuDriver
+from shared.drivers.agent.machine import machine_setup
+from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.ubuntu import operating_system
 from shared.operations.node_tokens import hash_token
 from shared.pki.authority import KeyMaterial, make_authority
 from shared.pki.cluster_secrets import ensure_cluster_secrets
@@ -58,7 +59,15 @@ def authority(tmp_path: Path) -> Authority:
     key = ec.generate_private_key(ec.SECP256R1())
     csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
     pem = csr.public_bytes(serialization.Encoding.PEM).decode()
-    signed = sign_node_request(pem, material, node_name="localhost", addresses=["127.0.0.1"], now=now)
+    signed = sign_node_request(
+        pem,
+        material,
+        common_name="localhost",
+        organizations=[],
+        node_name="localhost",
+        addresses=["127.0.0.1"],
+        now=now,
+    )
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -137,11 +146,11 @@ class Bootstraps:
 def bootstraps(monkeypatch: pytest.MonkeyPatch) -> Bootstraps:
     found = Bootstraps()
 
-    def answer(_driver: KubernetesUbuntuDriver, _context: BootstrapContext) -> Bootstrap | NotYet:
+    def answer(_driver: KubernetesEngine, _context: BootstrapContext) -> Bootstrap | NotYet:
         found.asked += 1
         return found.answers[min(found.asked, len(found.answers)) - 1]
 
-    monkeypatch.setattr(KubernetesUbuntuDriver, "bootstrap", answer)
+    monkeypatch.setattr(KubernetesEngine, "bootstrap", answer)
     return found
 
 
@@ -169,7 +178,7 @@ async def node(database: Database, api: Api) -> str:
         Sealer(api.settings.secret_keys),
         cluster_id=cluster.uuid,
         cluster_name="c",
-        kinds=KubernetesUbuntuDriver.secrets,
+        kinds=KubernetesEngine.secrets,
     )
     return row.uuid
 
@@ -182,14 +191,15 @@ def make_machine(api: Api, node: str, authority: Authority, tmp_path: Path) -> I
     made: list[Machine] = []
 
     def make(name: str = "machine", ca_pem: str | None = None) -> Machine:
-        text = cloud_config(
-            node_id=node,
-            node_name="c-master-0",
+        setup = machine_setup(
+            NodeSpec(node, "c-master-0", "master", 0, 0, "group"),
+            programs_directory=operating_system.programs_directory,
             api_url=api.url,
             ca_pem=ca_pem or authority.material.public,
             token=TOKEN,
             ssh_public_key=None,
         )
+        text = operating_system.user_data(setup)
         made.append(Machine(tmp_path / name, text))
         return made[-1]
 

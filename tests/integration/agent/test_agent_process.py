@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from jeroboam.driver import Bootstrap
 from services.api.nodes import agent as usecases
 from services.api.wire.errors import ApiError
 from shared.db.engine import Database, notify
 from shared.db.models import Node, NodeCommand
 from shared.domain.ids import new_id
 from shared.drivers.agent import bundle
-from shared.drivers.base import Bootstrap
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
 from shared.operations.node_tokens import hash_token
 from shared.pki.authority import make_authority

@@ -32,7 +32,9 @@ async def nodes(user: httpx.AsyncClient, template: dict[str, Any], deps: Deps) -
     cluster = answer.json()["uuid"]
     driver = find_driver("kubernetes", "ubuntu", "vm")
     assert driver is not None
-    await ensure_cluster_secrets(deps.db, deps.sealer, cluster_id=cluster, cluster_name="c1", kinds=driver.secrets)
+    await ensure_cluster_secrets(
+        deps.db, deps.sealer, cluster_id=cluster, cluster_name="c1", kinds=driver.engine.secrets
+    )
     async with deps.db.transaction() as session:
         rows = list(await session.scalars(select(Node).order_by(Node.role)))
         for row in rows:

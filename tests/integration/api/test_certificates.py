@@ -29,7 +29,9 @@ def admin_csr() -> str:
 async def make_keys(deps: Deps, cluster_id: str) -> None:
     driver = find_driver("kubernetes", "ubuntu", "vm")
     assert driver is not None
-    await ensure_cluster_secrets(deps.db, deps.sealer, cluster_id=cluster_id, cluster_name="c1", kinds=driver.secrets)
+    await ensure_cluster_secrets(
+        deps.db, deps.sealer, cluster_id=cluster_id, cluster_name="c1", kinds=driver.engine.secrets
+    )
 
 
 @pytest.fixture

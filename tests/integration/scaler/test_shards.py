@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from jeroboam.driver import SecretKind
 from services.scaler.steps.shards import ensure_shards
 from shared.cloud.names import OWNED, shard_stack
 from shared.db.engine import Database
 from shared.domain.errors import PermanentError, TemporaryError
-from shared.drivers.base import SecretKind
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.plan import Done, Wait
 from shared.pki.cluster_secrets import ensure_cluster_secrets
-from shared.steps.shard_template import node_indexes
+from shared.stacks.shard_template import node_indexes
 from tests.support.scaler_stage import Stage, make_stage
 from tests.support.scripted_heat import HeldStack, ScriptedHeat
 

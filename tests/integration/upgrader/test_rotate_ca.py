@@ -14,7 +14,6 @@ from shared.db.engine import Database
 from shared.db.models import Cluster, ClusterSecret, Node, NodeCommand, Nodegroup, Operation
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
-from shared.drivers.kubernetes import driver
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import plan_nodes
@@ -26,6 +25,7 @@ from shared.pki.rotation import certificates
 from shared.pki.sealing import Sealer, new_key
 from shared.settings import Settings
 from shared.steps.context import StepContext
+from tests.support.kubernetes import engine
 from tests.support.rows import make_cluster
 
 AUTHORITIES = ("kubernetes", "etcd", "front_proxy")
@@ -47,10 +47,10 @@ async def begin(database: Database, sealer: Sealer, *, masters: int = 3, workers
     """A cluster with its keys; returns its uuid."""
     async with database.transaction() as session:
         cluster = await make_cluster(session)
-        cluster.driver = driver.name
         group = Nodegroup(
             uuid=new_id(), cluster_id=cluster.uuid, project_id="p1", name="default-worker", role="worker",
-            is_default=True, flavor_id="m1", image_id="ubuntu", node_count=workers, status="CREATE_COMPLETE",
+            is_default=True, flavor_id="m1", image_id="ubuntu", operating_system="ubuntu", hardware="vm",
+            node_count=workers, status="CREATE_COMPLETE",
         )  # fmt: skip
         session.add(group)
         await session.flush()
@@ -60,7 +60,7 @@ async def begin(database: Database, sealer: Sealer, *, masters: int = 3, workers
                 node.state = NodeState.JOINED
         uuid = cluster.uuid
     await cluster_secrets.ensure_cluster_secrets(
-        database, sealer, cluster_id=uuid, cluster_name="c", kinds=driver.secrets
+        database, sealer, cluster_id=uuid, cluster_name="c", kinds=engine.secrets
     )
     return uuid
 
@@ -155,7 +155,7 @@ async def test_no_node_is_shown_what_another_was_not_told_of(
     async with database.transaction() as session:
         kinds = set(await session.scalars(select(ClusterSecret.kind)))
         shown = (await session.scalars(select(Cluster))).one()
-    assert kinds == set(driver.secrets), "nothing is left waiting"
+    assert kinds == set(engine.secrets), "nothing is left waiting"
     assert shown.status == "UPDATE_COMPLETE"
 
 

@@ -17,7 +17,15 @@ class Signer(BaseHTTPRequestHandler):
         csr = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["csr"]
         authority = KeyMaterial(Path(sys.argv[2]).read_text(), Path(sys.argv[3]).read_text())
         name = self.path.split("/")[3]
-        pem = sign_node_request(csr, authority, node_name=name, addresses=[], now=datetime.now(UTC)).encode()
+        pem = sign_node_request(
+            csr,
+            authority,
+            common_name=f"system:node:{name}",
+            organizations=["system:nodes"],
+            node_name=name,
+            addresses=[],
+            now=datetime.now(UTC),
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(pem)))
         self.end_headers()

@@ -7,9 +7,11 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.drivers.base import ClusterSpec, NodegroupSpec
-from shared.drivers.kubernetes import driver
+from jeroboam.driver import ClusterSpec, NodegroupSpec
+from shared.drivers import checks
+from shared.drivers.kubernetes import engine
 from shared.drivers.kubernetes.labels import Labels
+from shared.stacks import base_stack
 
 NAMES = sorted({field.alias or name for name, field in Labels.model_fields.items()} | {"calico_ipv4pool", "unknown"})
 LIKELY = ["", "true", "False", "0", "1", "-1", "10.0.0.0/8", "10.1.0.0/24", "::/0", "v1.34.1", "a,b", "calico", "é"]
@@ -51,13 +53,13 @@ def test_problems_or_a_template(
         load_balancer=balanced,
     )
     groups = [
-        NodegroupSpec("g1", "default-master", "master", "m", "i", masters),
-        NodegroupSpec("g2", "default-worker", "worker", "m", "i", workers, labels=group_labels),
+        NodegroupSpec("g1", "default-master", "master", "m", "i", masters, hardware="vm"),
+        NodegroupSpec("g2", "default-worker", "worker", "m", "i", workers, labels=group_labels, hardware="vm"),
     ]
-    problems = driver.problems(cluster, groups)
+    problems = checks.problems(engine, cluster, groups)
     assert all(isinstance(problem, str) and problem for problem in problems)
     if not problems:
-        assert all(number >= 0 for number in driver.needs(cluster, groups).values())
-        outputs = driver.base_stack(cluster, groups)["outputs"]
+        assert all(number >= 0 for number in checks.needs(engine, cluster, groups).values())
+        outputs = base_stack.render(engine, cluster, groups)["outputs"]
         assert {"api_address", "api_private_address"} <= outputs.keys()
-        assert driver.coe_version(cluster).startswith("v1.")
+        assert engine.version(cluster).startswith("v1.")

@@ -147,7 +147,15 @@ def test_what_is_no_request(authority: KeyMaterial) -> None:
 
 def test_a_nodes_names_are_ours(authority: KeyMaterial) -> None:
     wish = (x509.SubjectAlternativeName([x509.DNSName("api.example.org")]), False)
-    pem = sign_node_request(request(wish), authority, node_name="c1-n0", addresses=["10.0.0.5", "fd00::1"], now=NOW)
+    pem = sign_node_request(
+        request(wish),
+        authority,
+        common_name="system:node:c1-n0",
+        organizations=["system:nodes"],
+        node_name="c1-n0",
+        addresses=["10.0.0.5", "fd00::1"],
+        now=NOW,
+    )
     certificate = x509.load_pem_x509_certificate(pem.encode())
     assert certificate.subject.rfc4514_string() == "CN=system:node:c1-n0,O=system:nodes"
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

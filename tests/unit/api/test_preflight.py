@@ -20,7 +20,7 @@ WANTED = Wanted(
     fixed_subnet="sub",
     master_count=3,
     node_count=10,
-    boot_volume_size="20",
+    boots_from_volume=True,
 )
 FOUND = Found(
     image=Image("i1", "ubuntu", "active", {"os_distro": "ubuntu"}),
@@ -59,7 +59,7 @@ def test_no_flavor_at_all() -> None:
 
 def test_a_flavor_without_disk_needs_a_boot_volume() -> None:
     zero = "Flavor with zero root volume size is not supported when boot_volume_size is zero."
-    assert texts(replace(WANTED, boot_volume_size="0"), FOUND) == [zero]
+    assert texts(replace(WANTED, boots_from_volume=False), FOUND) == [zero]
 
 
 def test_images() -> None:

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shared.drivers.base import Bootstrap, NotYet
-from shared.drivers.kubernetes import driver
-from tests.support.driver_cases import CLOUD_SECRET, MODES, Case, make_case
+from jeroboam.driver import Bootstrap, NotYet
+from jeroboam.testing.cases import CLOUD_SECRET, MODES, Case, make_case
+from tests.support.kubernetes import driver, engine
 
 
 def files(case: Case, place: int) -> dict[str, str]:
-    found = driver.bootstrap(case.context(case.nodes[place]))
+    found = engine.bootstrap(case.context(case.nodes[place]))
     assert isinstance(found, Bootstrap), found
     return {file["path"]: file["content"] for file in found.files}
 
 
 def role(case: Case, place: int) -> str:
     """What kubeadm is told to do on a node, or why it must wait."""
-    found = driver.bootstrap(case.context(case.nodes[place]))
+    found = engine.bootstrap(case.context(case.nodes[place]))
     if isinstance(found, NotYet):
         return found.reason
     environment = next(file["content"] for file in found.files if file["path"].endswith("/node.env"))
@@ -56,7 +56,7 @@ def test_a_first_master_that_was_built_anew_joins_the_others() -> None:
 def test_nothing_begins_before_the_address_is_known() -> None:
     case = make_case(driver)
     context = replace(case.context(case.nodes[0]), base_outputs={})
-    assert isinstance(driver.bootstrap(context), NotYet)
+    assert isinstance(engine.bootstrap(context), NotYet)
 
 
 def test_masters_that_share_an_address_must_know_each_other() -> None:

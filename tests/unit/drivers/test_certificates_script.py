@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from shared.drivers.base import Bootstrap, Secret
-from shared.drivers.kubernetes import driver
+from jeroboam.driver import Bootstrap, Secret
+from jeroboam.testing.cases import Case, make_case
 from shared.pki.authority import KeyMaterial
 from tests.support.ca_phases import FILES, secrets_in, successor
-from tests.support.driver_cases import Case, make_case
+from tests.support.kubernetes import driver, engine
 from tests.support.kubernetes_leaves import COMPONENTS, KUBECONFIGS, LEAVES
 from tests.support.node_machine import NodeMachine
 
@@ -37,7 +37,7 @@ def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bo
     """Run the bootstrap the node gets in a phase, and have requests signed as the API would then."""
     secrets = secrets_in(case, phase)
     context = case.joined(MASTER).context(case.nodes[place])
-    found = driver.bootstrap(replace(context, secrets=secrets))
+    found = engine.bootstrap(replace(context, secrets=secrets))
     assert isinstance(found, Bootstrap)
     authority = secrets["kubernetes"]
     (machine.root.parent / "signer.crt").write_text(authority.certificate or "")
@@ -168,7 +168,7 @@ def test_a_renewal_cut_off_in_its_middle_is_done_again(machine: NodeMachine, cas
 
 
 def test_a_part_nobody_knows_is_refused(machine: NodeMachine, case: Case) -> None:
-    found = driver.bootstrap(case.context(case.nodes[MASTER]))
+    found = engine.bootstrap(case.context(case.nodes[MASTER]))
     assert isinstance(found, Bootstrap)
     failed = machine.run(found, part="engine")
     assert failed.returncode != 0

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
-from tests.support.driver_cases import make_case
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import make_case
+from tests.support.kubernetes import driver, engine
 from tests.support.node_machine import NodeMachine
 
 MIRROR = "https://mirror.example.org/kubernetes"
@@ -25,7 +25,7 @@ def join(machine: NodeMachine, place: int, **labels: str) -> None:
     case = make_case(driver, "octavia").with_labels(**labels)
     if place != MASTER:
         case = case.joined(MASTER)
-    found = driver.bootstrap(case.context(case.nodes[place]))
+    found = engine.bootstrap(case.context(case.nodes[place]))
     assert isinstance(found, Bootstrap)
     done = machine.run(found)
     assert done.returncode == 0, done.stderr

@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import MODES, Case, make_case
 from tests.support import kubeadm_types
-from tests.support.driver_cases import MODES, Case, make_case
+from tests.support.kubernetes import driver, engine
 
 
 def config(found: Bootstrap) -> dict[str, Any]:
@@ -109,8 +109,8 @@ def test_a_node_is_registered_with_its_groups_labels_and_taints() -> None:
 def test_without_a_credential_no_node_waits_for_a_cloud() -> None:
     case = make_case(driver)
     node = case.nodes[0]
-    without = driver.bootstrap(case.context(node, cloud=False))
-    disabled = driver.bootstrap(case.with_labels(cloud_provider_enabled="False").context(node))
+    without = engine.bootstrap(case.context(node, cloud=False))
+    disabled = engine.bootstrap(case.with_labels(cloud_provider_enabled="False").context(node))
     for found in (without, disabled):
         assert isinstance(found, Bootstrap)
         registration = config(found)["InitConfiguration"].nodeRegistration

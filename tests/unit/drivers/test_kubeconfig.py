@@ -10,22 +10,25 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from shared.drivers.kubernetes import driver
-from tests.support.driver_cases import make_case
+from jeroboam.driver import Access
+from jeroboam.testing.cases import make_case
+from tests.support.kubernetes import driver, engine
 
 
 def test_a_kubeconfig_opens_the_cluster_for_a_while() -> None:
     case = make_case(driver)
-    config = driver.client_config(
+    config = engine.client_config(
         case.cluster,
         api_address="https://203.0.113.7:6443",
         secrets=case.secrets,
         user="ann: 'quoted' \"user\"",
-        groups=["jeroboam:viewers"],
+        access=Access.VIEWER,
+        now=datetime.now(UTC),
         lifetime=timedelta(hours=3),
     )
-    found = yaml.safe_load(config.content)
+    found = yaml.safe_load(config.files["config"])
     assert found["kind"] == "Config"
+    assert config.environment == {"KUBECONFIG": "{directory}/config"}
     context = next(each for each in found["contexts"] if each["name"] == found["current-context"])["context"]
     cluster = next(each for each in found["clusters"] if each["name"] == context["cluster"])["cluster"]
     user = next(each for each in found["users"] if each["name"] == context["user"])["user"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.drivers.base import ClusterSpec
+from jeroboam.driver import ClusterSpec
 from shared.drivers.kubernetes.label_changes import problems
 
 OLD = {"kube_tag": "v1.34.1", "boot_volume_size": "20", "mine": "1"}

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import Case, make_case
 from shared.drivers.kubernetes.labels import read_labels
-from tests.support.driver_cases import Case, make_case
+from tests.support.kubernetes import driver, engine, problems
 
 # All of Magnum's own label names, with a value a template of it might carry.
 MAGNUM = (
@@ -46,7 +46,7 @@ MAGNUM = (
 def test_magnums_own_labels_are_no_problem() -> None:
     labels = dict(pair.split("=", 1) for pair in MAGNUM.split())
     case = make_case(driver).with_labels(**labels)
-    assert driver.problems(case.cluster, case.groups) == []
+    assert problems(case) == []
     read = read_labels(case.cluster)
     assert (read.pods_network_cidr, read.boot_volume_type, read.api_floating_ip) == ("10.100.0.0/16", None, False)
 
@@ -84,32 +84,32 @@ def test_truth_is_written_in_many_ways(text: str) -> None:
 )
 def test_a_wrong_label_is_named(label: str, value: str, said: str) -> None:
     case = make_case(driver).with_labels(**{label: value})
-    problems = driver.problems(case.cluster, case.groups)
+    found = problems(case)
     if not said:
-        assert problems == [], "space around a value is no error"
+        assert found == [], "space around a value is no error"
         return
-    assert len(problems) == 1, problems
-    assert problems[0].startswith(f"label {label}: ")
-    assert said in problems[0]
+    assert len(found) == 1, found
+    assert found[0].startswith(f"label {label}: ")
+    assert said in found[0]
 
 
 def test_all_problems_are_told_at_once() -> None:
     case = make_case(driver).with_labels(kube_tag="v9", boot_volume_size="x", cinder_csi_enabled="maybe")
-    assert len(driver.problems(case.cluster, case.groups)) == 3
+    assert len(problems(case)) == 3
 
 
 @pytest.mark.parametrize("network", ["calico", "cilium"])
 def test_networks_that_are_not_built_in_need_a_manifest(network: str) -> None:
     case = make_case(driver).with_cluster(network_driver=network)
-    (problem,) = driver.problems(case.cluster, case.groups)
+    (problem,) = problems(case)
     assert problem.startswith(f"label cni_manifest_url: network driver {network}")
     given = case.with_labels(cni_manifest_url="https://mirror.example.org/calico.yaml")
-    assert driver.problems(given.cluster, given.groups) == []
+    assert problems(given) == []
 
 
 def test_networks_may_not_overlap() -> None:
     case = make_case(driver).with_labels(pods_network_cidr="10.252.0.0/14")
-    (problem,) = driver.problems(case.cluster, case.groups)
+    (problem,) = problems(case)
     assert "pods_network_cidr (10.252.0.0/14) overlaps service_cluster_ip_range (10.254.0.0/16)" in problem
 
 
@@ -127,11 +127,11 @@ def test_zones_go_round() -> None:
 
 def test_the_operators_manifest_stands_in_for_one_of_the_clusters_own() -> None:
     case = make_case(driver, "octavia").with_labels(network_driver="calico")
-    (problem,) = driver.problems(case.cluster, case.groups)
+    (problem,) = problems(case)
     assert problem.startswith("label cni_manifest_url:")
     operators = "https://mirror.example.org/calico.yaml"
     case = case.with_cluster(cni_manifest_url=operators)
-    assert driver.problems(case.cluster, case.groups) == []
+    assert problems(case) == []
     assert f"CNI_MANIFEST_URL={operators}\n" in environment(case)
     own = case.with_labels(cni_manifest_url="https://mirror.example.org/own.yaml")
     assert "CNI_MANIFEST_URL=https://mirror.example.org/own.yaml\n" in environment(own)
@@ -140,7 +140,7 @@ def test_the_operators_manifest_stands_in_for_one_of_the_clusters_own() -> None:
 
 def environment(case: Case) -> str:
     """The first master's node.env."""
-    found = driver.bootstrap(case.context(case.nodes[0]))
+    found = engine.bootstrap(case.context(case.nodes[0]))
     assert isinstance(found, Bootstrap)
     (text,) = [file["content"] for file in found.files if file["path"].endswith("/node.env")]
     return text

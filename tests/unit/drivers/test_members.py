@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.drivers.base import NodegroupSpec, NodeSpec
+from jeroboam.driver import Drain, NodegroupSpec, NodeSpec
 from shared.drivers.kubernetes import members
 
 GROUP = NodegroupSpec("g", "workers", "worker", "f", "i", 3)
@@ -24,7 +24,7 @@ def worker(index: int, state: str = "joined") -> NodeSpec:
 @given(st.integers(1, 70), st.integers(1, 3))
 def test_every_node_that_goes_is_in_one_batch_and_the_masters_share_them(going: int, masters: int) -> None:
     leaving = [worker(index, "removing") for index in range(going)]
-    made = members.removals(leaving, [*(master(index) for index in range(masters)), *leaving], 300)
+    made = members.drain(leaving, [*(master(index) for index in range(masters)), *leaving], 300).removals
     assert [uuid for removal in made for uuid in removal.nodes] == [node.uuid for node in leaving]
     assert all(len(removal.nodes) <= members.BATCH for removal in made)
     assert {removal.action.node_id for removal in made} == {f"m{index}" for index in range(min(masters, len(made)))}
@@ -36,9 +36,10 @@ def test_every_node_that_goes_is_in_one_batch_and_the_masters_share_them(going: 
 
 def test_a_master_that_goes_or_does_not_work_is_told_nothing() -> None:
     going = master(0, "removing")
-    (only,) = members.removals([going], [going, master(1, "failed"), master(2)], 60)
+    (only,) = members.drain([going], [going, master(1, "failed"), master(2)], 60).removals
     assert only.action.node_id == "m2"
-    assert members.removals([worker(0, "removing")], [master(0, "failed"), worker(0, "removing")], 60) == []
+    nothing = members.drain([worker(0, "removing")], [master(0, "failed"), worker(0, "removing")], 60)
+    assert nothing == Drain(impossible={"w0": "no master of the cluster works"})
 
 
 def test_labels_and_taints_that_are_gone_are_taken_off() -> None:

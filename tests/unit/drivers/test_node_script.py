@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
-from tests.support.driver_cases import Case, make_case
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import Case, make_case
+from tests.support.kubernetes import driver, engine
 from tests.support.node_machine import NodeMachine
 
 
 def bootstrap(case: Case, place: int = 0) -> Bootstrap:
-    found = driver.bootstrap(case.context(case.nodes[place]))
+    found = engine.bootstrap(case.context(case.nodes[place]))
     assert isinstance(found, Bootstrap)
     return found
 

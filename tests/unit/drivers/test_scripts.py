@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 import shared.drivers
+from jeroboam.driver import Bootstrap
+from jeroboam.testing.cases import API_URL, MODES, TOKEN, make_case
 from sandbox.nodes.user_data import read_user_data
 from shared.drivers.agent import bundle
-from shared.drivers.agent.user_data import AGENT_PATH, agent_script, cloud_config
-from shared.drivers.base import Bootstrap
-from shared.drivers.kubernetes import driver
+from shared.drivers.agent.machine import agent_script
 from tests.support.cloud_init import cloud_init_schema
-from tests.support.driver_cases import API_URL, MODES, TOKEN, make_case
+from tests.support.kubernetes import driver
 
+AGENT_PATH = "/usr/local/sbin/jeroboam-agent"
 SCRIPTS = sorted(Path(next(iter(shared.drivers.__path__))).rglob("*.sh"))
 SHELLCHECK = Path(sysconfig.get_path("scripts")) / "shellcheck"
 
@@ -92,7 +93,8 @@ def test_user_data_holds_the_agent_as_it_is() -> None:
 
 def test_the_agent_is_small() -> None:
     assert len(agent_script()) < 10_000
-    text = cloud_config(node_id="n", node_name="n", api_url="https://a", ca_pem=None, token="t", ssh_public_key=None)
+    case = make_case(driver).with_cluster(ssh_public_key=None)
+    text = driver.user_data(case.cluster, case.nodes[0], api_url="https://a", ca_pem=None, token="t")
     assert len(text) < 8_000
     assert "ca.pem" not in text
 

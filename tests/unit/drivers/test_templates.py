@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from shared.drivers.kubernetes import driver
-from tests.support.driver_cases import MODES, Case, make_case
+from jeroboam.testing.cases import MODES, Case, make_case
+from tests.support.kubernetes import driver, engine, needs
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 def base(case: Case) -> dict[str, Any]:
-    resources: dict[str, Any] = driver.base_stack(case.cluster, case.groups)["resources"]
+    resources: dict[str, Any] = case.base()["resources"]
     return resources
 
 
@@ -38,7 +38,7 @@ def kinds(resources: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("part", ["base", "master", "worker"])
 def test_templates_are_as_reviewed(mode: str, part: str) -> None:
     case = make_case(driver, mode, workers=2)
-    template: Any = driver.base_stack(case.cluster, case.groups) if part == "base" else case.shard(part)
+    template: Any = case.base() if part == "base" else case.shard(part)
     for body in template["resources"].values():
         if "user_data" in body["properties"]:
             body["properties"]["user_data"] = "USER DATA"
@@ -69,9 +69,8 @@ def test_floating_ips_are_given_as_asked() -> None:
     assert kinds(shard(case)).count("OS::Neutron::FloatingIP") == 2
     private = case.with_labels(master_lb_floating_ip_enabled="false")
     assert "OS::Neutron::FloatingIP" not in kinds(base(private))
-    needs = driver.needs(case.cluster, case.groups)
-    assert needs["floatingip"] == 1 + 5
-    assert driver.needs(private.cluster, private.groups)["floatingip"] == 5
+    assert needs(case)["floatingip"] == 1 + 5
+    assert needs(private)["floatingip"] == 5
 
 
 def test_the_single_masters_port_outlives_it() -> None:
@@ -124,22 +123,22 @@ def test_user_data_never_rebuilds_a_node() -> None:
 def test_needs_count_what_the_base_stack_takes() -> None:
     for mode in MODES:
         case = make_case(driver, mode)
-        made, needs = kinds(base(case)), driver.needs(case.cluster, case.groups)
+        made, counted = kinds(base(case)), needs(case)
         for quota, kind in (("network", "Net"), ("subnet", "Subnet"), ("router", "Router")):
-            assert needs.get(quota, 0) == made.count(f"OS::Neutron::{kind}")
-        assert needs["security_group"] == made.count("OS::Neutron::SecurityGroup")
+            assert counted.get(quota, 0) == made.count(f"OS::Neutron::{kind}")
+        assert counted["security_group"] == made.count("OS::Neutron::SecurityGroup")
         rules = sum(
             len(body["properties"]["rules"])
             for body in base(case).values()
             if body["type"] == "OS::Neutron::SecurityGroup"
         )
         # Neutron adds two of its own to every group.
-        assert needs["security_group_rule"] >= rules + 2 * needs["security_group"]
+        assert counted["security_group_rule"] == rules + 2 * counted["security_group"]
 
 
 def test_a_load_balancers_role_is_asked_for_only_where_there_is_one() -> None:
     octavia, port = make_case(driver, "octavia"), make_case(driver)
-    assert driver.credential_roles(octavia.cluster) == ("member", "load-balancer_member")
-    assert driver.credential_roles(port.cluster) == ("member",)
+    assert engine.credential_roles(octavia.cluster) == ("member", "load-balancer_member")
+    assert engine.credential_roles(port.cluster) == ("member",)
     none = port.with_labels(cloud_provider_enabled="false")
-    assert driver.credential_roles(none.cluster) == ()
+    assert engine.credential_roles(none.cluster) == ()

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from shared.drivers.kubernetes import driver
+from jeroboam.testing.cases import make_case
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
-from tests.support.driver_cases import make_case
+from tests.support.kubernetes import driver, engine
 
 
 @pytest.mark.parametrize(
@@ -25,32 +25,32 @@ from tests.support.driver_cases import make_case
 )
 def test_versions(old: str, new: str, why: str | None) -> None:
     cluster = make_case(driver).with_labels(kube_tag=old).cluster
-    found = driver.upgrade_problems(cluster, {"kube_tag": new})
+    found = engine.upgrade_problems(cluster, {"kube_tag": new})
     assert found == [] if why is None else why in found[0]
 
 
 def test_the_version_comes_from_the_template_and_the_rest_stays_the_clusters() -> None:
     cluster = make_case(driver).with_labels(kube_tag="v1.33.0", boot_volume_size="20").cluster
-    labels = driver.upgraded_labels(cluster, {"kube_tag": "v1.34.0", "boot_volume_size": "99"})
+    labels = engine.upgraded_labels(cluster, {"kube_tag": "v1.34.0", "boot_volume_size": "99"})
     assert labels == {**cluster.labels, "kube_tag": "v1.34.0"}
-    assert driver.upgraded_labels(cluster, {})["kube_tag"] == DEFAULT_VERSION
+    assert engine.upgraded_labels(cluster, {})["kube_tag"] == DEFAULT_VERSION
 
 
 def test_another_master_drains_and_none_but_a_joined_one() -> None:
     case = make_case(driver, "octavia").joined(0, 1, 2, 3, 4)
     masters = [node for node in case.nodes if node.role == "master"]
     worker = next(node for node in case.nodes if node.role == "worker")
-    by = {action.command: action.node_id for action in driver.upgrade_actions(case.cluster, worker, case.nodes)}
+    by = {action.command: action.node_id for action in engine.upgrade_actions(case.cluster, worker, case.nodes)}
     assert by == {
         "upgrade-prepare": worker.uuid,
         "drain": masters[0].uuid,
         "upgrade": worker.uuid,
         "uncordon": masters[0].uuid,
     }
-    first = driver.upgrade_actions(case.cluster, masters[0], case.nodes)
+    first = engine.upgrade_actions(case.cluster, masters[0], case.nodes)
     assert [action.node_id for action in first] == [masters[0].uuid, masters[1].uuid] * 2
     alone = [masters[0], *(replace(node, state="failed") for node in masters[1:]), worker]
-    assert {action.node_id for action in driver.upgrade_actions(case.cluster, masters[0], alone)} == {masters[0].uuid}
+    assert {action.node_id for action in engine.upgrade_actions(case.cluster, masters[0], alone)} == {masters[0].uuid}
 
 
 def test_every_node_has_the_commands_it_may_be_given() -> None:
@@ -61,5 +61,5 @@ def test_every_node_has_the_commands_it_may_be_given() -> None:
     }
     joined = case.joined(*range(len(case.nodes)))
     for node in joined.nodes:
-        for action in driver.upgrade_actions(joined.cluster, node, joined.nodes):
+        for action in engine.upgrade_actions(joined.cluster, node, joined.nodes):
             assert action.command in has[action.node_id]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jeroboam.driver import NodeSpec
 from services.scaler.choose import leaving
 from shared.domain.states import NodeState
-from shared.drivers.base import NodeSpec
 
 
 def node(index: int, state: str = "joined", role: str = "worker") -> NodeSpec:

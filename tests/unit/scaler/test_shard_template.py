@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.drivers.kubernetes import driver
-from shared.steps.shard_template import EMPTY, edited, node_index, node_indexes
-from tests.support.driver_cases import make_case
+from jeroboam.testing.cases import make_case
+from shared.stacks.shard_template import EMPTY, edited, node_index, node_indexes
+from tests.support.kubernetes import driver
 
 
 def template(indexes: set[int], words: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import yaml
 
-from shared.drivers.base import BootstrapContext
+from jeroboam.driver import BootstrapContext
 from shared.drivers.kubernetes.addons import access, cinder_csi, cloud_controller, flannel
 from shared.drivers.kubernetes.addons.objects import Object
 from shared.drivers.kubernetes.labels import Labels

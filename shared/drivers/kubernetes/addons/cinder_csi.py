@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.drivers.base import BootstrapContext
+from jeroboam.driver import BootstrapContext
 from shared.drivers.kubernetes.addons import cloud_controller
 from shared.drivers.kubernetes.addons.objects import (
     SYSTEM,

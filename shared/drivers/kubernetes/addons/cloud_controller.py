@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.drivers.base import BootstrapContext
+from jeroboam.driver import BootstrapContext
 from shared.drivers.kubernetes.addons.objects import (
     ON_MASTERS,
     SYSTEM,

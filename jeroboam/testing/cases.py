@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
-from shared.drivers.base import Bootstrap, BootstrapContext, ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
+from jeroboam.driver import (
+    JOINED,
+    MASTER,
+    WORKER,
+    Bootstrap,
+    BootstrapContext,
+    ClusterSpec,
+    Engine,
+    NodegroupSpec,
+    NodeSpec,
+    Secret,
+    SecretKind,
+)
 from shared.drivers.driver import Driver
 from shared.pki.authority import make_authority, make_key_pair
+from shared.stacks import base_stack
+from shared.stacks.hot import Template
 
 API_URL = "https://jeroboam.example.org:9511"
 TOKEN = "Q0wE_one-time_token_rT1"
 CLOUD_SECRET = "application-credential-secret-x7"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 # How clients reach the masters: (master_lb_enabled, load_balancer) of the cluster.
 MODES = {"octavia": (True, True), "vip": (True, False), "port": (False, False)}
 
@@ -26,19 +42,24 @@ def uuid(number: int) -> str:
 def _secret(name: str, kind: SecretKind) -> Secret:
     if kind is SecretKind.BOOTSTRAP_TOKEN:
         return Secret(None, "abcdef.0123456789abcdef")
-    made = make_authority(name, now=datetime(2026, 1, 1, tzinfo=UTC)) if kind is SecretKind.CA else make_key_pair()
+    made = make_authority(name, now=NOW) if kind is SecretKind.CA else make_key_pair()
     return Secret(made.public, made.private)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One cluster. `nodes` are its masters, then its workers."""
+    """One cluster. `nodes` are its masters, then its workers; `facts` are what nodes that joined have reported."""
 
     driver: Driver
     cluster: ClusterSpec
     masters: NodegroupSpec
     workers: NodegroupSpec
     nodes: Sequence[NodeSpec]
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Engine:
+        return self.driver.engine
 
     @property
     def groups(self) -> list[NodegroupSpec]:
@@ -46,33 +67,34 @@ class Case:
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
-        return {name: _secret(name, kind) for name, kind in self.driver.secrets.items()}
+        return {name: _secret(name, kind) for name, kind in self.engine.secrets.items()}
 
     @property
     def private(self) -> list[str]:
-        """Every text that nobody but masters may hold; keys without their first and last line."""
+        """Every text that only masters may hold; keys without their first and last line."""
         found = [CLOUD_SECRET]
-        for name, kind in self.driver.secrets.items():
+        for name, kind in self.engine.secrets.items():
             if kind is not SecretKind.BOOTSTRAP_TOKEN:
                 found.append(self.secrets[name].secret.splitlines()[1])
         return found
 
+    def base(self) -> Template:
+        return base_stack.render(self.engine, self.cluster, self.groups)
+
     def outputs(self) -> dict[str, object]:
         """The base stack's outputs, with a made-up value for each."""
-        template = self.driver.base_stack(self.cluster, self.groups)
-        values: dict[str, object] = {name: f"id-of-{name}" for name in template["outputs"]}
+        values: dict[str, object] = {name: f"id-of-{name}" for name in self.base()["outputs"]}
         return values | {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
 
     def group(self, node: NodeSpec) -> NodegroupSpec:
-        return self.masters if node.role == "master" else self.workers
+        return self.masters if node.is_master else self.workers
 
     def user_data(self, node: NodeSpec) -> str:
-        group = self.group(node)
-        return self.driver.user_data(self.cluster, group, node, api_url=API_URL, ca_pem="PEM OF A CA\n", token=TOKEN)
+        return self.driver.user_data(self.cluster, node, api_url=API_URL, ca_pem="PEM OF A CA\n", token=TOKEN)
 
-    def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> dict[str, object]:
+    def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> Template:
         chosen = nodes if nodes is not None else [node for node in self.nodes if node.role == role]
-        group = self.masters if role == "master" else self.workers
+        group = self.masters if role == MASTER else self.workers
         data = {node.uuid: self.user_data(node) for node in chosen}
         return self.driver.shard_stack(self.cluster, group, chosen, data, self.outputs())
 
@@ -90,7 +112,9 @@ class Case:
             nodes=self.nodes,
             base_outputs=self.outputs(),
             secrets=self.secrets,
+            facts=self.facts,
             cloud_config=credential if cloud else {},
+            packages=self.driver.operating_system.packages,
         )
 
     def with_nodes(self, nodes: Sequence[NodeSpec]) -> Case:
@@ -99,28 +123,35 @@ class Case:
     def with_labels(self, **labels: str) -> Case:
         return replace(self, cluster=replace(self.cluster, labels={**self.cluster.labels, **labels}))
 
-    def with_cluster(self, **fields: object) -> Case:
-        return replace(self, cluster=replace(self.cluster, **fields))  # type: ignore[arg-type]
+    def with_cluster(self, **fields: Any) -> Case:
+        return replace(self, cluster=replace(self.cluster, **fields))
 
     def joined(self, *indexes: int) -> Case:
-        """The same cluster with these nodes (by place in `nodes`) joined."""
-        return self.with_nodes(
-            [replace(node, state="joined") if i in indexes else node for i, node in enumerate(self.nodes)]
-        )
+        """The same cluster with these nodes (by position in `nodes`) joined, their facts reported."""
+        nodes = [replace(node, state=JOINED) if i in indexes else node for i, node in enumerate(self.nodes)]
+        facts = {
+            node.uuid: {name: f"{name}-of-{node.name}" for name in self.engine.facts}
+            for node in nodes
+            if node.has_joined
+        }
+        return replace(self, nodes=nodes, facts=facts)
+
+    def all_joined(self) -> Case:
+        return self.joined(*range(len(self.nodes)))
 
     def bootstraps(self) -> list[tuple[NodeSpec, Bootstrap]]:
-        """All bootstraps in an order in which nodes really come up; fails when a node's turn never comes."""
+        """All bootstraps in an order in which nodes really come up; fails when a node is never given one."""
         done: list[tuple[NodeSpec, Bootstrap]] = []
         case = self
         while len(done) < len(self.nodes):
             before = len(done)
             for place, node in enumerate(case.nodes):
-                if node.state == "joined":
+                if node.has_joined:
                     continue
-                found = case.driver.bootstrap(case.context(node))
+                found = case.engine.bootstrap(case.context(node))
                 if isinstance(found, Bootstrap):
                     done.append((node, found))
-                    case = case.joined(*(i for i, each in enumerate(case.nodes) if each.state == "joined"), place)
+                    case = case.joined(*(i for i, each in enumerate(case.nodes) if each.has_joined), place)
             assert len(done) > before, "every node waits for another one"
         return done
 
@@ -133,20 +164,22 @@ def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None,
         uuid=uuid(1),
         name="Team A's k8s",
         project_id="p1",
-        coe=driver.coe,
-        os_distro=driver.os_distros[0],
-        server_type=driver.server_types[0],
+        coe=driver.engine.coes[0],
+        os_distro=driver.operating_system.distros[0],
+        server_type=driver.hardware.server_types[0],
         labels={},
         external_network_id="id-of-public",
         dns_nameservers=("9.9.9.9",),
+        network_driver=next(iter(driver.engine.network_drivers), None),
         floating_ip_enabled=False,
         master_lb_enabled=many,
         load_balancer=balancer,
         ssh_public_key="ssh-ed25519 AAAA somebody",
     )
+    axes = {"operating_system": driver.operating_system.name, "hardware": driver.hardware.name}
     groups = [
-        NodegroupSpec(uuid(2), "default-master", "master", "m1", "ubuntu", count),
-        NodegroupSpec(uuid(3), "default-worker", "worker", "m1", "ubuntu", workers),
+        NodegroupSpec(uuid(2), "default-master", MASTER, "m1", "ubuntu", count, **axes),  # type: ignore[arg-type]
+        NodegroupSpec(uuid(3), "default-worker", WORKER, "m1", "ubuntu", workers, **axes),  # type: ignore[arg-type]
     ]
     nodes = [
         NodeSpec(

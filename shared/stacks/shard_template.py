@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from shared.drivers.base import Template
+from shared.stacks.hot import Template
 
 _OF_NODE = re.compile(r"-(\d+)$")
 EMPTY: Template = {"resources": {}, "outputs": {}}

@@ -1,4 +1,4 @@
-"""Short-lived client certificates: who somebody is, to an engine that trusts the cluster's authority."""
+"""Short-lived client certificates for an engine that trusts an authority of the cluster."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from shared.pki.authority import KeyMaterial
+from jeroboam.driver.values import Secret
 
 # Clocks of nodes that have just booted may be behind ours.
 _BACKDATE = timedelta(minutes=10)
 
 
 def make_client_certificate(
-    authority: KeyMaterial, *, user: str, groups: Sequence[str], now: datetime, lifetime: timedelta
-) -> KeyMaterial:
-    """A fresh key and its certificate: `CN=<user>`, one `O` per group, for client authentication only.
+    authority: Secret, *, user: str, groups: Sequence[str], now: datetime, lifetime: timedelta
+) -> Secret:
+    """A new key and its certificate: `CN=<user>`, one `O` per group, for client authentication only.
 
-    An elliptic curve key: it is made in well under a millisecond, where an RSA key takes a tenth of a second.
+    The key is an elliptic curve key (P-256), which is generated in well under a millisecond; an RSA key takes a tenth
+    of a second.
+
+    Args:
+        authority: a secret of kind CA; the first of its certificates signs.
+        user: the common name; X.509 allows 64 characters, longer ones are cut.
     """
+    assert authority.certificate is not None
     key = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.load_pem_x509_certificate(authority.public.encode())
-    signer = serialization.load_pem_private_key(authority.private.encode(), password=None)
+    issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
+    signer = serialization.load_pem_private_key(authority.secret.encode(), password=None)
     names = [x509.NameAttribute(NameOID.COMMON_NAME, user[:64])]
     names += [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     certificate = (
@@ -43,4 +49,4 @@ def make_client_certificate(
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return KeyMaterial(certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode())
+    return Secret(certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode())

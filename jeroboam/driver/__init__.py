@@ -1,0 +1,91 @@
+"""The drivers' contract: three small protocols (engine, operating system, hardware) and the values they exchange.
+
+Rule: this package imports nothing else of Jeroboam. Whatever a driver needs is here or handed to it.
+"""
+
+from jeroboam.driver.answers import (
+    Access,
+    Bootstrap,
+    BootstrapContext,
+    Capability,
+    ClientConfig,
+    DefaultNodegroup,
+    Drain,
+    Fact,
+    FieldProblem,
+    Impossible,
+    NodeAction,
+    NodeCertificate,
+    NotYet,
+    Removal,
+    Sizes,
+)
+from jeroboam.driver.certificates import make_client_certificate
+from jeroboam.driver.engine import Engine
+from jeroboam.driver.engine_defaults import EngineDefaults
+from jeroboam.driver.hardware import Hardware
+from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
+from jeroboam.driver.labels import InfrastructureLabels, node_network
+from jeroboam.driver.operating_system import File, MachineSetup, OperatingSystem, Unit
+from jeroboam.driver.values import (
+    FAILED,
+    JOINED,
+    MASTER,
+    REMOVING,
+    WORKER,
+    ClusterSpec,
+    EndpointMode,
+    NodegroupSpec,
+    NodeSpec,
+    Secret,
+    SecretKind,
+    joined_masters,
+    masters,
+)
+from jeroboam.driver.virtual_ip import keepalived_config
+
+__all__ = [
+    "EVERYWHERE",
+    "FAILED",
+    "INSIDE",
+    "JOINED",
+    "MASTER",
+    "REMOVING",
+    "WORKER",
+    "Access",
+    "Bootstrap",
+    "BootstrapContext",
+    "Capability",
+    "ClientConfig",
+    "ClusterSpec",
+    "DefaultNodegroup",
+    "Drain",
+    "EndpointMode",
+    "Engine",
+    "EngineDefaults",
+    "Fact",
+    "FieldProblem",
+    "File",
+    "Hardware",
+    "Impossible",
+    "Infrastructure",
+    "InfrastructureLabels",
+    "MachineSetup",
+    "NodeAction",
+    "NodeCertificate",
+    "NodeSpec",
+    "NodegroupSpec",
+    "NotYet",
+    "OperatingSystem",
+    "Removal",
+    "Rule",
+    "Secret",
+    "SecretKind",
+    "Sizes",
+    "Unit",
+    "joined_masters",
+    "keepalived_config",
+    "make_client_certificate",
+    "masters",
+    "node_network",
+]

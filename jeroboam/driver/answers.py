@@ -1,0 +1,181 @@
+"""What an engine answers: bootstraps, actions for nodes, client configurations.
+
+Rule: plain values, frozen. Nothing here carries a secret except `Bootstrap` (fetched by one node with its own
+credential) and `ClientConfig` (handed to one user).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret
+
+
+class Capability(StrEnum):
+    """What may be done to a cluster besides creating and deleting it; the values are names of operation kinds."""
+
+    RESIZE = "resize"
+    UPGRADE = "upgrade"
+    ROTATE_CA = "rotate_ca"
+    ROTATE_CREDENTIALS = "rotate_credentials"
+    NODEGROUP_CREATE = "nodegroup_create"
+    NODEGROUP_UPDATE = "nodegroup_update"
+    NODEGROUP_DELETE = "nodegroup_delete"
+
+
+class Access(StrEnum):
+    """What a user of a client configuration may do; the engine maps it to groups or roles of its own."""
+
+    ADMIN = "admin"
+    VIEWER = "viewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A named output of a node, such as a join token. A secret fact is encrypted at rest and never shown."""
+
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a request says of the default nodegroups. Flavors are names or ids."""
+
+    master_count: int
+    node_count: int
+    flavor_id: str
+    master_flavor_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultNodegroup:
+    """One nodegroup that every cluster of an engine starts with."""
+
+    name: str
+    role: str
+    node_count: int
+    flavor_id: str
+    min_node_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """Why a field of a request cannot be accepted. `text` is a clause without a full stop, or whole sentences."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapContext:
+    """All an engine may know when it renders one node's bootstrap.
+
+    Args:
+        nodes: the cluster's masters, and this node.
+        base_outputs: the base stack's outputs.
+        facts: node uuid -> name -> value, of the nodes that have reported some.
+        cloud_config: Keystone's address and the application credential for add-ons; empty where there is none.
+        packages: the package manager of the node's operating system, such as `apt`; None where it has none.
+    """
+
+    cluster: ClusterSpec
+    nodegroup: NodegroupSpec
+    node: NodeSpec
+    nodes: Sequence[NodeSpec]
+    base_outputs: Mapping[str, Any]
+    secrets: Mapping[str, Secret]
+    facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cloud_config: Mapping[str, str] = field(default_factory=dict)
+    packages: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """What a node's agent fetches and runs. `files`: path, content, mode (octal text); `script` is POSIX sh."""
+
+    script: str
+    files: Sequence[Mapping[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """The node has to wait for others; it asks again after `retry_after` seconds."""
+
+    reason: str
+    retry_after: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAction:
+    """One command for one node's agent. `node_id` is the node that executes it, which may differ from its subject."""
+
+    node_id: str
+    command: str
+    args: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One command that drains some of the leaving nodes and removes them from the engine.
+
+    `nodes` are the uuids it covers. For each node it could not drain, the command's results have an entry
+    `not_drained.<node name>` with the reason.
+    """
+
+    action: NodeAction
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """What happens to leaving nodes before their machines are deleted. Every node is in exactly one of the three.
+
+    Args:
+        removals: commands to run.
+        nothing_to_do: uuids of nodes that hold nothing that would have to move.
+        impossible: uuid -> why the node cannot be drained.
+    """
+
+    removals: Sequence[Removal] = ()
+    nothing_to_do: frozenset[str] = frozenset()
+    impossible: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """Why something cannot be done at present; the operation fails with this reason and can be retried."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCertificate:
+    """The subject and signer of a certificate for a node's own key; names and addresses are added by Jeroboam.
+
+    `authority` is the name of a secret of kind CA. The certificate is valid for client and server authentication.
+    """
+
+    authority: str
+    common_name: str
+    organizations: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """Files and environment variables for the engine's own client.
+
+    Args:
+        files: name -> content; the first one is the main one. They are written to one directory, mode 0600.
+        environment: variable -> value; `{directory}` in a value stands for that directory.
+        groups: the engine's groups the user is in, for display.
+        expires_in: the lifetime of the credential inside.
+    """
+
+    files: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    groups: Sequence[str] = ()
+    expires_in: timedelta = timedelta(hours=12)

@@ -1,0 +1,115 @@
+"""Answers of an engine that has nothing particular to say. An engine inherits them and overrides what it has.
+
+Rule: a default is always the harmless answer: nothing is supported, nothing has to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from jeroboam.driver.answers import (
+    Capability,
+    DefaultNodegroup,
+    Drain,
+    Fact,
+    FieldProblem,
+    Impossible,
+    NodeAction,
+    NodeCertificate,
+    Sizes,
+)
+from jeroboam.driver.values import (
+    MASTER,
+    WORKER,
+    ClusterSpec,
+    NodegroupSpec,
+    NodeSpec,
+    SecretKind,
+    joined_masters,
+    masters,
+)
+
+
+class EngineDefaults:
+    """Base class for engines; see `jeroboam.driver.engine.Engine` for the meaning of each member."""
+
+    secrets: Mapping[str, SecretKind] = {}
+    authorities: Mapping[str, str] = {}
+    facts: Mapping[str, Fact] = {}
+    capabilities: frozenset[Capability] = frozenset()
+    network_drivers: Sequence[str] = ()
+    volume_drivers: Sequence[str] = ()
+    adopted: bool = False
+    default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}
+
+    def master_count_problem(self, count: int) -> str | None:
+        return None
+
+    def default_nodegroups(self, sizes: Sizes) -> Sequence[DefaultNodegroup]:
+        """Masters and workers, under the names that Magnum gives them."""
+        return [
+            DefaultNodegroup(self.default_names[MASTER], MASTER, sizes.master_count, sizes.master_flavor_id, 1),
+            DefaultNodegroup(self.default_names[WORKER], WORKER, sizes.node_count, sizes.flavor_id),
+        ]
+
+    def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+        return []
+
+    def node_label_problems(
+        self, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
+    ) -> Sequence[FieldProblem]:
+        """Engines without node labels or taints refuse them: they would have no effect."""
+        given = {"node_labels": labels, "node_taints": taints}
+        return [FieldProblem(name, "the engine of this cluster has none") for name, value in given.items() if value]
+
+    def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
+        return ()
+
+    def founder(self, nodes: Sequence[NodeSpec]) -> NodeSpec | None:
+        """The first master, until one has joined."""
+        found = masters(nodes)
+        return found[0] if found and not joined_masters(nodes) else None
+
+    def node_certificate(self, cluster: ClusterSpec, node: NodeSpec) -> NodeCertificate | None:
+        return None
+
+    def container_version(self, cluster: ClusterSpec) -> str | None:
+        return None
+
+    def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return []
+
+    def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return ["this engine does not upgrade clusters"]
+
+    def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
+        return cluster.labels
+
+    def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return ()
+
+    def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
+        return ()
+
+    def trust_refresh(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return ()
+
+    def credential_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
+        return ()
+
+    def drain(
+        self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> Drain:
+        return Drain(nothing_to_do=frozenset(node.uuid for node in leaving))
+
+    def relabelling(
+        self,
+        cluster: ClusterSpec,
+        nodegroup: NodegroupSpec,
+        nodes: Sequence[NodeSpec],
+        *,
+        old_labels: Mapping[str, str],
+        old_taints: Sequence[Mapping[str, str]],
+    ) -> Sequence[NodeAction]:
+        return ()

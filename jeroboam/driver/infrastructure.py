@@ -1,0 +1,47 @@
+"""What an engine asks of the network. Jeroboam renders the Heat templates from it, for every engine alike.
+
+Rule: ports, servers, volumes, floating IPs, load balancers, virtual IPs and security groups are rendered in one
+place. An engine only declares what is particular to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+INSIDE = "inside"  # the source of a rule: the cluster's own node network
+EVERYWHERE = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One ingress rule of a security group.
+
+    Args:
+        protocol: `tcp`, `udp`, `icmp`, or an IP protocol number as text.
+        source: an IPv4 network, or INSIDE.
+        low, high: the port range; `high` defaults to `low`.
+    """
+
+    protocol: str
+    source: str = INSIDE
+    low: int | None = None
+    high: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Infrastructure:
+    """What a cluster of an engine needs besides what every cluster has.
+
+    Every cluster has: a node network (given or created), a security group per role in which nodes reach each other
+    and SSH is open where a key was given, a server group for masters, and an endpoint of the masters.
+
+    Args:
+        endpoint_ports: TCP ports of the masters that clients reach at the endpoint; the first one is the API's.
+        rules: role -> ingress rules besides the common ones; one security group is created for each role named.
+        address_pairs: networks that nodes may send from besides their own address, such as a pod network.
+    """
+
+    endpoint_ports: Sequence[int]
+    rules: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
+    address_pairs: Sequence[str] = ()

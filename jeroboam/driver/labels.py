@@ -1,0 +1,118 @@
+"""The labels that concern infrastructure and mean the same for every engine.
+
+Rule: labels are text. A known label is parsed and checked; an unknown one is stored and shown, and has no effect, as
+users of Magnum expect. Every problem names its label. An engine's own model of labels inherits this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jeroboam.driver.label_types import AffinityPolicy, Cidr, Cidrs
+from jeroboam.driver.values import ClusterSpec, NodegroupSpec
+
+# Labels that are only read when a machine is created.
+MACHINE_LABELS = frozenset({"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type"})
+
+
+class InfrastructureLabels(BaseModel):
+    """What a cluster's labels say about its network and machines. Sizes in GiB."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    fixed_subnet_cidr: Cidr = "10.0.0.0/20"
+    octavia_provider: str | None = None
+    octavia_lb_algorithm: Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"] = "ROUND_ROBIN"
+    octavia_lb_healthcheck: bool = True
+    master_lb_floating_ip_enabled: bool | None = None
+    master_lb_allowed_cidrs: Cidrs = "0.0.0.0/0"
+    availability_zones: str = Field(default="", alias="availability_zone")
+    nodes_affinity_policy: AffinityPolicy = "soft-anti-affinity"
+    boot_volume_size: int = Field(default=0, ge=0)
+    boot_volume_type: str | None = None
+    docker_volume_type: str | None = None
+    api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
+
+    @classmethod
+    def read(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Self:
+        """The labels of a cluster, or of one of its nodegroups.
+
+        Raises:
+            pydantic.ValidationError: a label is wrong (`problems` puts that into sentences).
+        """
+        # An empty label is one that was not set: Magnum's clients and templates send them.
+        given = {**cluster.labels, **(nodegroup.labels if nodegroup else {})}
+        stripped = {name: str(value).strip() for name, value in given.items() if name != "api_floating_ip"}
+        parsed = cls.model_validate(cls.given(cluster, {name: value for name, value in stripped.items() if value}))
+        wanted = parsed.master_lb_floating_ip_enabled
+        return parsed.model_copy(update={"api_floating_ip": cluster.floating_ip_enabled if wanted is None else wanted})
+
+    @classmethod
+    def given(cls, cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, Any]:
+        """The values to parse, from the labels that are set; a subclass may add what the cluster says elsewhere."""
+        return dict(labels)
+
+    @classmethod
+    def problems(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> list[str]:
+        """What is wrong with the labels, one sentence each, naming the label."""
+        try:
+            cls.read(cluster, nodegroup)
+        except ValidationError as error:
+            return [f"label {'.'.join(map(str, line['loc']))}: {_text(line['msg'])}" for line in error.errors()]
+        return []
+
+    @classmethod
+    def names(cls) -> frozenset[str]:
+        """Every label the model reads, by the name users give it."""
+        return frozenset({field.alias or name for name, field in cls.model_fields.items()})
+
+    @property
+    def api_allowed_cidrs(self) -> list[str]:
+        return _listed(self.master_lb_allowed_cidrs)
+
+    @property
+    def zones(self) -> list[str]:
+        return _listed(self.availability_zones)
+
+    def availability_zone(self, index: int) -> str | None:
+        """Round-robin over a comma-separated list: node `index` of a nodegroup."""
+        return self.zones[index % len(self.zones)] if self.zones else None
+
+    def boot_volume(self, image_id: str) -> dict[str, Any] | None:
+        """Nova's block device mapping for a node that boots from a volume, or None."""
+        if not self.boot_volume_size:
+            return None
+        mapping: dict[str, Any] = {
+            "boot_index": 0,
+            "image": image_id,
+            "volume_size": self.boot_volume_size,
+            "delete_on_termination": True,
+        }
+        return mapping | ({"volume_type": self.boot_volume_type} if self.boot_volume_type else {})
+
+
+def boots_from_volume(*labels: Mapping[str, str]) -> bool:
+    """Whether nodes with these labels, the most specific first, boot from a volume of their own."""
+    text = next((each["boot_volume_size"] for each in labels if "boot_volume_size" in each), "").strip()
+    return bool(text) and text.strip("0") != ""
+
+
+def node_network(cluster: ClusterSpec, labels: InfrastructureLabels) -> str:
+    """The IPv4 network of the nodes: the given subnet's, or the one that will be created."""
+    return cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _text(message: str) -> str:
+    return message.removeprefix("Value error, ")
+
+
+def unique(problems: Iterable[str]) -> list[str]:
+    """The problems without repetitions, in order."""
+    return list(dict.fromkeys(problems))

@@ -1,0 +1,66 @@
+"""The contract of an operating system: how a machine gets its first files, and how it is upgraded.
+
+Rule: pure. An operating system turns a `MachineSetup` into user data; it knows nothing of engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a new machine; `mode` is octal text such as `0600`."""
+
+    path: str
+    content: str
+    mode: str = "0644"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A systemd service that is enabled and started at the first boot."""
+
+    name: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSetup:
+    """What a machine has to have when it boots for the first time.
+
+    Args:
+        hostname: the node's name.
+        files: written before any unit is started.
+        units: enabled and started.
+        ssh_public_key: for the distribution's default user; None for none.
+    """
+
+    hostname: str
+    files: Sequence[File]
+    units: Sequence[Unit]
+    ssh_public_key: str | None = None
+
+
+class OperatingSystem(Protocol):
+    """One operating system. Found by entry point in the group `jeroboam.operating_systems`.
+
+    Attributes:
+        name: unique, lower case.
+        distros: the values of Glance's `os_distro` it handles.
+        packages: the package manager that engines may use, such as `apt`; None for an image-based system.
+        replaces_machines: whether an upgrade replaces machines instead of upgrading them in place.
+        programs_directory: a directory for programs that is writable at the first boot.
+    """
+
+    name: str
+    distros: Sequence[str]
+    packages: str | None
+    replaces_machines: bool
+    programs_directory: str
+
+    def user_data(self, machine: MachineSetup) -> str:
+        """The server's user data: cloud-config or Ignition."""
+        ...

@@ -1,0 +1,134 @@
+"""The plain values a driver reads: a cluster, its nodegroups, nodes and secrets.
+
+Rule: frozen, and ids rather than names, so that a driver's answer depends on nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+# Magnum's role of the nodes that hold a cluster's state. The API counts nodes by it, so every engine uses this name
+# for them; all other roles are the engine's own.
+MASTER = "master"
+WORKER = "worker"
+
+JOINED = "joined"
+FAILED = "failed"
+REMOVING = "removing"
+
+
+class SecretKind(StrEnum):
+    """What Jeroboam generates and stores, encrypted, for a cluster whose engine asks for it."""
+
+    CA = "ca"  # a certificate authority: certificate and private key
+    KEY_PAIR = "key_pair"  # a bare RSA key pair: public key and private key, both PEM
+    BOOTSTRAP_TOKEN = "bootstrap_token"  # noqa: S105 - a token of the form `[a-z0-9]{6}.[a-z0-9]{16}`
+
+
+class EndpointMode(StrEnum):
+    """How clients reach the masters."""
+
+    LOAD_BALANCER = "octavia"  # an Octavia load balancer
+    VIRTUAL_IP = "vip"  # an address that the masters share by VRRP
+    PORT = "port"  # the single master's own port, whose address outlives the machine
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret of a cluster, decrypted. `certificate` is public PEM (certificate or public key)."""
+
+    certificate: str | None
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NodegroupSpec:
+    """A nodegroup. `docker_volume_size` in GiB; `operating_system` and `hardware` are names of drivers."""
+
+    uuid: str
+    name: str
+    role: str
+    flavor_id: str
+    image_id: str
+    node_count: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    docker_volume_size: int | None = None
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    node_taints: Sequence[Mapping[str, str]] = ()
+    operating_system: str = ""
+    hardware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """One machine of a cluster. `index` is its number in the nodegroup, `shard` the number of its stack."""
+
+    uuid: str
+    name: str
+    role: str
+    index: int
+    shard: int
+    nodegroup_id: str
+    state: str = "planned"
+    ip_address: str | None = None
+    floating_ip: str | None = None
+
+    @property
+    def is_master(self) -> bool:
+        return self.role == MASTER
+
+    @property
+    def has_joined(self) -> bool:
+        return self.state == JOINED
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """A cluster as resolved at the time of the request (stored in `clusters.spec`).
+
+    Network ids are None where Jeroboam creates the network itself. `load_balancer` says whether the cloud has
+    Octavia. `apiserver_port` is None where the template leaves the port to the engine.
+    """
+
+    uuid: str
+    name: str
+    project_id: str
+    coe: str
+    os_distro: str
+    server_type: str
+    labels: Mapping[str, str]
+    external_network_id: str | None
+    fixed_network_id: str | None = None
+    fixed_subnet_id: str | None = None
+    fixed_subnet_cidr: str | None = None
+    dns_nameservers: Sequence[str] = ()
+    network_driver: str | None = None
+    volume_driver: str | None = None
+    apiserver_port: int | None = None
+    floating_ip_enabled: bool = True
+    master_lb_enabled: bool = False
+    load_balancer: bool = False
+    ssh_public_key: str | None = None
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    insecure_registry: str | None = None
+    cni_manifest_url: str | None = None  # the operator's, for a network driver that the engine does not build in
+
+    @property
+    def endpoint_mode(self) -> EndpointMode:
+        if not self.master_lb_enabled:
+            return EndpointMode.PORT
+        return EndpointMode.LOAD_BALANCER if self.load_balancer else EndpointMode.VIRTUAL_IP
+
+
+def masters(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """The masters among `nodes`, in the order of their numbers."""
+    return sorted((node for node in nodes if node.is_master), key=lambda node: node.index)
+
+
+def joined_masters(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
+    """The masters that have joined, in the order of their numbers."""
+    return [node for node in masters(nodes) if node.has_joined]

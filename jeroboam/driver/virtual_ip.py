@@ -1,0 +1,68 @@
+"""The address that several masters share where the cloud has no Octavia: a keepalived configuration.
+
+Rule: masters agree by unicast VRRP on who holds the address, since Neutron networks may not pass multicast. A master
+whose health check fails yields to one whose check passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from jeroboam.driver.answers import BootstrapContext
+from jeroboam.driver.values import masters
+
+
+def keepalived_config(context: BootstrapContext, *, check: str, key_from: str) -> str:
+    """The configuration of one master. The node replaces `@INTERFACE@` with the interface of its default route.
+
+    Args:
+        context: of a master; every master's address must be known.
+        check: path of a program that exits with 0 while the master can serve requests.
+        key_from: the name of a secret that all masters have; the VRRP password is derived from it.
+    """
+    order = [node.uuid for node in masters(context.nodes)]
+    peers = [str(node.ip_address) for node in masters(context.nodes) if node.uuid != context.node.uuid]
+    listed = "".join(f"        {peer}\n" for peer in peers)
+    return f"""\
+global_defs {{
+    enable_script_security
+    script_user root
+}}
+
+vrrp_script apiserver {{
+    script "{check}"
+    interval 5
+    timeout 4
+    rise 2
+    fall 3
+    weight -100
+}}
+
+vrrp_instance api {{
+    state BACKUP
+    interface @INTERFACE@
+    virtual_router_id {int(context.cluster.uuid[:2], 16) % 254 + 1}
+    priority {200 - order.index(context.node.uuid)}
+    advert_int 1
+    unicast_src_ip {context.node.ip_address}
+    unicast_peer {{
+{listed}    }}
+    authentication {{
+        auth_type PASS
+        auth_pass {_password(context, key_from)}
+    }}
+    virtual_ipaddress {{
+        {context.base_outputs["api_private_address"]}/32
+    }}
+    track_script {{
+        apiserver
+    }}
+}}
+"""
+
+
+def _password(context: BootstrapContext, secret: str) -> str:
+    """VRRP takes eight characters."""
+    key = context.secrets[secret].secret.encode()
+    return hmac.new(key, b"jeroboam vrrp", hashlib.sha256).hexdigest()[:8]

@@ -1,0 +1,47 @@
+"""The pytest plug-in: its option, and the fixtures of the suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from jeroboam.testing.cases import Case
+    from shared.drivers.driver import Driver
+
+pytest.register_assert_rewrite("jeroboam.testing.suite", "jeroboam.testing.cases")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("jeroboam").addoption(
+        "--jeroboam-driver",
+        action="append",
+        default=[],
+        help="name of an installed driver to run the contract suite on; may be repeated (default: all)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the suite once for each driver, and what takes a case once for each way of reaching the masters."""
+    if metafunc.module.__name__ != "jeroboam.testing.suite":
+        return
+    from jeroboam.testing.cases import MODES
+    from shared.drivers.registry import installed_drivers
+
+    if "jeroboam_driver" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--jeroboam-driver")
+        found = {driver.name: driver for driver in installed_drivers()}
+        if unknown := set(wanted) - found.keys():
+            raise pytest.UsageError(f"no driver {sorted(unknown)[0]!r} is installed, only {', '.join(found)}")
+        metafunc.parametrize("jeroboam_driver", [found[name] for name in wanted or found], ids=wanted or list(found))
+    if "jeroboam_mode" in metafunc.fixturenames:
+        metafunc.parametrize("jeroboam_mode", list(MODES))
+
+
+@pytest.fixture
+def case(jeroboam_driver: Driver, jeroboam_mode: str) -> Case:
+    """A small cluster of the driver."""
+    from jeroboam.testing.cases import make_case
+
+    return make_case(jeroboam_driver, jeroboam_mode)

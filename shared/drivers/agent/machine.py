@@ -1,0 +1,65 @@
+"""What every node's machine has at its first boot: the agent, its settings, and a unit that runs it.
+
+Rule: user data opens nothing once the token is exchanged, and holds no lifecycle logic; what a node does is fetched.
+"""
+
+from __future__ import annotations
+
+import shlex
+from functools import cache
+from importlib import resources
+
+from jeroboam.driver import File, MachineSetup, NodeSpec, Unit
+
+DIRECTORY = "/etc/jeroboam"
+UNIT = "jeroboam-agent.service"
+
+_UNIT = """[Unit]
+Description=Jeroboam node agent
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+ExecStart=/bin/sh {path}
+Restart=always
+RestartSec=5
+# 78: the node is being removed, and its reports are rejected.
+RestartPreventExitStatus=78
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@cache
+def agent_script() -> str:
+    """The agent, as it runs on every node."""
+    return resources.files("shared.drivers.agent").joinpath("agent.sh").read_text()
+
+
+def machine_setup(
+    node: NodeSpec,
+    *,
+    programs_directory: str,
+    api_url: str,
+    ca_pem: str | None,
+    token: str,
+    ssh_public_key: str | None,
+) -> MachineSetup:
+    """The first files and units of one node's machine.
+
+    Args:
+        programs_directory: where its operating system wants programs.
+        api_url: Jeroboam's API as the node reaches it.
+        ca_pem: the CA of that API's certificate; None for a publicly trusted one.
+        token: the node's one-time token.
+    """
+    path = f"{programs_directory}/jeroboam-agent"
+    settings = (("JEROBOAM_URL", api_url), ("JEROBOAM_NODE_ID", node.uuid), ("JEROBOAM_TOKEN", token))
+    files = [
+        File(f"{DIRECTORY}/agent.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings), "0600"),
+        File(path, agent_script(), "0755"),
+    ]
+    if ca_pem:
+        files.append(File(f"{DIRECTORY}/ca.pem", ca_pem))
+    return MachineSetup(node.name, files, [Unit(UNIT, _UNIT.format(path=path))], ssh_public_key)

@@ -1,0 +1,68 @@
+"""Facts of nodes: named outputs such as a join token, stored for the bootstraps of other nodes.
+
+Rule: a secret fact is sealed and bound to its node and name, like the cluster's own secrets. The last value a node
+reported replaces the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from jeroboam.driver import Fact
+from shared.db.models import Node, NodeFact
+from shared.pki.sealing import Sealer
+
+
+async def store_facts(
+    session: AsyncSession, sealer: Sealer, node_id: str, values: Mapping[str, str], declared: Mapping[str, Fact]
+) -> None:
+    """Store what a node reported.
+
+    Args:
+        values: name -> value; every name is among `declared`.
+        declared: the facts of the cluster's engine.
+    """
+    rows = [
+        {
+            "node_id": node_id,
+            "name": name,
+            "value": sealer.seal(value.encode(), _place(node_id, name)) if declared[name].secret else value.encode(),
+            "sealed": declared[name].secret,
+        }
+        for name, value in sorted(values.items())
+    ]
+    if not rows:
+        return
+    statement = insert(NodeFact).values(rows)
+    new = statement.excluded
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["node_id", "name"],
+            set_={"value": new.value, "sealed": new.sealed, "updated_at": func.now()},
+        )
+    )
+
+
+async def load_facts(session: AsyncSession, sealer: Sealer, cluster_id: str) -> dict[str, dict[str, str]]:
+    """Node uuid -> name -> value, of all nodes of a cluster that reported some.
+
+    Raises:
+        SealingError: sealed with a key that is no longer among the settings.
+    """
+    rows = await session.scalars(
+        select(NodeFact).join(Node, Node.uuid == NodeFact.node_id).where(Node.cluster_id == cluster_id)
+    )
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        raw = bytes(row.value)
+        plain = sealer.open(raw, _place(row.node_id, row.name)) if row.sealed else raw
+        found.setdefault(row.node_id, {})[row.name] = plain.decode()
+    return found
+
+
+def _place(node_id: str, name: str) -> str:
+    return f"node {node_id} fact {name}"

@@ -1,0 +1,117 @@
+"""The base stack: what all nodes of a cluster share, and the endpoint clients reach its masters at.
+
+Rule: the endpoint's address is known when this stack is complete, before any machine exists, because every node's
+bootstrap names it. Names of outputs are stored in `clusters.base_outputs`, so they do not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jeroboam.driver import (
+    EVERYWHERE,
+    INSIDE,
+    MASTER,
+    ClusterSpec,
+    EndpointMode,
+    Engine,
+    Infrastructure,
+    InfrastructureLabels,
+    NodegroupSpec,
+    Rule,
+    node_network,
+)
+from shared.stacks import endpoint
+from shared.stacks.hot import Resources, Template, get_resource, resource, template
+
+SSH = 22
+VRRP = 112
+
+
+def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Template:
+    """The HOT of the base stack. Outputs at least `api_address` (an IP clients reach) and `api_private_address`."""
+    labels = InfrastructureLabels.read(cluster)
+    wanted = engine.infrastructure(cluster, nodegroups)
+    resources: Resources = {}
+    network, subnet = _network(cluster, labels, resources)
+    _security_groups(cluster, labels, wanted, resources)
+    resources["master_server_group"] = resource(
+        "OS::Nova::ServerGroup",
+        {"name": f"jeroboam-{cluster.uuid}-masters", "policies": [labels.nodes_affinity_policy]},
+    )
+    outputs: dict[str, Any] = {
+        "network_id": network,
+        "subnet_id": subnet,
+        **{security_group(role): get_resource(security_group(role)) for role in wanted.rules},
+        "master_server_group": get_resource("master_server_group"),
+        **endpoint.render(cluster, labels, wanted, network, subnet, resources),
+    }
+    return template(f"Jeroboam cluster {cluster.uuid}: network and API address", resources, outputs)
+
+
+def security_group(role: str) -> str:
+    """The resource and output that is the security group of a role."""
+    return f"{role}_security_group"
+
+
+def _network(cluster: ClusterSpec, labels: InfrastructureLabels, resources: Resources) -> tuple[Any, Any]:
+    """The network and subnet of the nodes: the given ones, or new ones behind a router of their own."""
+    if cluster.fixed_network_id is not None and cluster.fixed_subnet_id is not None:
+        return cluster.fixed_network_id, cluster.fixed_subnet_id
+    name = f"jeroboam-{cluster.uuid}"
+    if cluster.fixed_network_id is None:
+        resources["network"] = resource("OS::Neutron::Net", {"name": name})
+    network: Any = cluster.fixed_network_id or get_resource("network")
+    resources["subnet"] = resource(
+        "OS::Neutron::Subnet",
+        {
+            "name": name,
+            "network": network,
+            "cidr": labels.fixed_subnet_cidr,
+            "ip_version": 4,
+            "dns_nameservers": list(cluster.dns_nameservers) or None,
+        },
+    )
+    if cluster.external_network_id is not None:
+        resources["router"] = resource(
+            "OS::Neutron::Router",
+            {"name": name, "external_gateway_info": {"network": cluster.external_network_id}},
+        )
+        resources["router_interface"] = resource(
+            "OS::Neutron::RouterInterface", {"router": get_resource("router"), "subnet": get_resource("subnet")}
+        )
+    return network, get_resource("subnet")
+
+
+def _security_groups(
+    cluster: ClusterSpec, labels: InfrastructureLabels, wanted: Infrastructure, resources: Resources
+) -> None:
+    """Nodes reach each other freely; clients reach the endpoint, SSH where a key was given, and the engine's ports."""
+    inside = node_network(cluster, labels)
+    common = [Rule("icmp", EVERYWHERE), Rule("tcp", INSIDE, 1, 65535), Rule("udp", INSIDE, 1, 65535)]
+    if cluster.ssh_public_key:
+        common.append(Rule("tcp", EVERYWHERE, SSH))
+    api = [Rule("tcp", cidr, port) for port in wanted.endpoint_ports for cidr in labels.api_allowed_cidrs]
+    if cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
+        api.append(Rule(str(VRRP)))
+    for role, own in wanted.rules.items():
+        rules = [*common, *(api if role == MASTER else ()), *own]
+        resources[security_group(role)] = resource(
+            "OS::Neutron::SecurityGroup",
+            {
+                "name": f"jeroboam-{cluster.uuid}-{role}",
+                "description": f"Jeroboam cluster {cluster.uuid}, {role} nodes",
+                "rules": [_rule(rule, inside) for rule in rules],
+            },
+        )
+
+
+def _rule(rule: Rule, inside: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "protocol": rule.protocol,
+        "remote_ip_prefix": inside if rule.source == INSIDE else rule.source,
+    }
+    if rule.low is not None:
+        body |= {"port_range_min": rule.low, "port_range_max": rule.high if rule.high is not None else rule.low}
+    return body

@@ -1,0 +1,103 @@
+"""The endpoint of a cluster's masters: an Octavia load balancer, a shared virtual IP, or the single master's port.
+
+Rule: with one master, its port is created here, so that its address outlives the machine. With several and no Octavia,
+the masters share the address of a port that no machine has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from jeroboam.driver import EVERYWHERE, ClusterSpec, EndpointMode, Infrastructure, InfrastructureLabels
+from shared.stacks.hot import Resources, get_attr, get_resource, resource
+
+
+def suffixes(ports: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """What is appended to names of resources for each port of the endpoint: nothing for the API's own."""
+    for number, port in enumerate(ports):
+        yield (f"_{port}" if number else ""), port
+
+
+def render(
+    cluster: ClusterSpec,
+    labels: InfrastructureLabels,
+    wanted: Infrastructure,
+    network: Any,
+    subnet: Any,
+    resources: Resources,
+) -> dict[str, Any]:
+    """Add the endpoint's resources; returns the outputs `api_*`."""
+    name = f"jeroboam-{cluster.uuid}-api"
+    outputs: dict[str, Any] = {}
+    if cluster.endpoint_mode is EndpointMode.LOAD_BALANCER:
+        private, port = _load_balancer(labels, wanted, name, subnet, resources)
+        outputs |= {f"api_pool{end}": get_resource(f"api_pool{end}") for end, _ in suffixes(wanted.endpoint_ports)}
+    else:
+        of_machine = cluster.endpoint_mode is EndpointMode.PORT
+        resources["api_port"] = resource(
+            "OS::Neutron::Port",
+            {
+                "name": name,
+                "network": network,
+                "fixed_ips": [{"subnet": subnet}],
+                "security_groups": [get_resource("master_security_group")],
+                "allowed_address_pairs": [{"ip_address": pair} for pair in wanted.address_pairs] or None
+                if of_machine
+                else None,
+            },
+            depends_on=_routed(resources),
+        )
+        private, port = get_attr("api_port", "fixed_ips", 0, "ip_address"), get_resource("api_port")
+        outputs["api_port"] = port
+    public = private
+    if labels.api_floating_ip and cluster.external_network_id is not None:
+        resources["api_floating_ip"] = resource(
+            "OS::Neutron::FloatingIP",
+            {"floating_network": cluster.external_network_id, "port_id": port},
+            depends_on=_routed(resources),
+        )
+        public = get_attr("api_floating_ip", "floating_ip_address")
+    return outputs | {"api_address": public, "api_private_address": private}
+
+
+def _routed(resources: Resources) -> list[str] | None:
+    """A floating IP needs the router's interface in the subnet first; Heat cannot see that from the properties."""
+    return ["router_interface"] if "router_interface" in resources else None
+
+
+def _load_balancer(
+    labels: InfrastructureLabels, wanted: Infrastructure, name: str, subnet: Any, resources: Resources
+) -> tuple[Any, Any]:
+    resources["api_lb"] = resource(
+        "OS::Octavia::LoadBalancer",
+        {"name": name, "vip_subnet": subnet, "provider": labels.octavia_provider},
+        depends_on=_routed(resources),
+    )
+    allowed = labels.api_allowed_cidrs
+    for end, port in suffixes(wanted.endpoint_ports):
+        resources[f"api_listener{end}"] = resource(
+            "OS::Octavia::Listener",
+            {
+                "name": f"{name}{end}",
+                "loadbalancer": get_resource("api_lb"),
+                "protocol": "TCP",
+                "protocol_port": port,
+                "allowed_cidrs": allowed if allowed != [EVERYWHERE] else None,
+            },
+        )
+        resources[f"api_pool{end}"] = resource(
+            "OS::Octavia::Pool",
+            {
+                "name": f"{name}{end}",
+                "listener": get_resource(f"api_listener{end}"),
+                "protocol": "TCP",
+                "lb_algorithm": labels.octavia_lb_algorithm,
+            },
+        )
+        if labels.octavia_lb_healthcheck:
+            resources[f"api_monitor{end}"] = resource(
+                "OS::Octavia::HealthMonitor",
+                {"pool": get_resource(f"api_pool{end}"), "type": "TCP", "delay": 10, "max_retries": 3, "timeout": 5},
+            )
+    return get_attr("api_lb", "vip_address"), get_attr("api_lb", "vip_port_id")

@@ -1,0 +1,26 @@
+"""What is wrong with a cluster's network and machines, whatever its engine is."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec, node_network
+
+# Addresses of the node network that are not for nodes: network, broadcast, gateway, DHCP ports, API.
+RESERVED_ADDRESSES = 8
+
+
+def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+    """Everything wrong with the labels and the shape, in sentences for the user."""
+    wrong = [text for group in (None, *nodegroups) for text in InfrastructureLabels.problems(cluster, group)]
+    if InfrastructureLabels.problems(cluster):
+        return wrong
+    labels = InfrastructureLabels.read(cluster)
+    nodes = sum(group.node_count for group in nodegroups)
+    inside = ipaddress.IPv4Network(node_network(cluster, labels))
+    if inside.num_addresses - RESERVED_ADDRESSES < nodes:
+        wrong.append(f"label fixed_subnet_cidr: {inside} has too few addresses for {nodes} nodes")
+    if len(labels.zones) > 1 and labels.boot_volume_size:
+        wrong.append("label availability_zone: several zones with boot volumes need a volume type per zone; use one")
+    return wrong
