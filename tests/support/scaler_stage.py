@@ -93,6 +93,8 @@ async def make_stage(database: Database, database_url: str, clouds: Any = None) 
             role="worker",
             flavor_id="m1",
             image_id="ubuntu",
+            operating_system="ubuntu",
+            hardware="vm",
             node_count=5,
             status="CREATE_COMPLETE",
         )

@@ -1,7 +1,7 @@
-"""Whether a cluster can have more nodes: its driver's limits, the cloud's things and quotas.
+"""Whether a cluster can have more nodes: its drivers' limits, the cloud's resources and quotas.
 
 Rule: what would fail half an hour later is refused now, with everything that is wrong in one error. Only what the
-growth adds is judged; a cluster that is there is not refused for what it already is.
+growth adds is judged; a cluster that exists is not refused for what it already is.
 """
 
 from __future__ import annotations
@@ -26,44 +26,80 @@ from services.api.preflight.judge import (
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.wire.errors import bad_request
 from shared.drivers import checks
+from shared.drivers.registry import find_driver
 from shared.operations.cluster_state import ClusterState
 
 
-async def check_growth(deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec) -> str:
+async def check_growth(
+    deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec
+) -> NodegroupSpec:
     """Refuse a nodegroup as `grown` says it shall be, when that cannot be.
 
     Args:
-        grown: one of the cluster's nodegroups with more nodes, or a new one.
+        grown: one of the cluster's nodegroups with more nodes, or a new one; a new one has no uuid, and its operating
+            system and hardware are not known yet.
 
     Returns:
-        The id of its image.
+        The nodegroup with its image's id, its operating system and its hardware.
 
     Raises:
         ApiError: 400 for what does not exist or does not fit, 403 for quotas alone.
     """
     before = list(cluster.nodegroups.values())
     old = cluster.nodegroups.get(grown.uuid, replace(grown, node_count=0))
-    after = [*(group for group in before if group.uuid != grown.uuid), grown]
     highest = deps.settings.max_nodes_per_cluster
-    if sum(group.node_count for group in after) > highest:
+    if sum(group.node_count for group in before if group.uuid != grown.uuid) + grown.node_count > highest:
         raise bad_request(f"A cluster may have at most {highest} nodes.")
-    known = checks.problems(cluster.engine, cluster.spec, before)
-    found_now = checks.problems(cluster.engine, cluster.spec, after)
-    problems = [Problem(400, text) for text in found_now if text not in known]
-    image = grown.image_id
     # Quotas and names are the caller's project's; an administrator elsewhere could only ask about the wrong ones.
+    found: Found | None = None
+    problems: list[Problem] = []
     if context.project_id == cluster.spec.project_id:
         cloud = deps.clouds.for_token(context.token, context.project_id)
         found = await fetch_growth(cloud, grown.flavor_id, grown.image_id)
-        problems += flavor_problems([grown.flavor_id], found, boots_from_volume(grown.labels, cluster.spec.labels))
+        boots = boots_from_volume(grown.labels, cluster.spec.labels)
+        problems += flavor_problems([grown.flavor_id], found, boots)
         problems += image_problems(grown.image_id, found)
-        needed = {} if problems else _added(cluster, before, after, grown.node_count - old.node_count, grown, found)
+    if not grown.hardware:
+        grown, unfit = _on_its_axes(cluster, grown, found)
+        problems += unfit
+    if grown.hardware:
+        known = checks.problems(cluster.engine, cluster.spec, before)
+        now = checks.problems(cluster.engine, cluster.spec, _with(before, grown))
+        problems = [*(Problem(400, text) for text in now if text not in known), *problems]
+    if found is not None:
+        added = grown.node_count - old.node_count
+        needed = {} if problems else _added(cluster, before, _with(before, grown), added, grown, found)
         await note_exceeded_quotas(deps, context.project_id, needed, found.quotas)
         problems += judge_quotas(needed, found.quotas)
-        image = found.image.id if found.image else image
     if problems:
         raise refusal(problems)
-    return image
+    return replace(grown, image_id=found.image.id) if found and found.image else grown
+
+
+def _with(before: list[NodegroupSpec], grown: NodegroupSpec) -> list[NodegroupSpec]:
+    return [*(group for group in before if group.uuid != grown.uuid), grown]
+
+
+def _on_its_axes(
+    cluster: ClusterState, grown: NodegroupSpec, found: Found | None
+) -> tuple[NodegroupSpec, list[Problem]]:
+    """A new nodegroup with the operating system of its image, and the hardware its labels or its cluster name.
+
+    Where its image cannot be looked up, both are those of the cluster.
+    """
+    spec = cluster.spec
+    image = found.image if found else None
+    if found is not None and (image is None or image.os_distro is None):
+        return grown, []  # the image's own problem has been reported
+    distro = image.os_distro if image and image.os_distro else spec.os_distro
+    server_type = str(grown.labels.get("server_type") or spec.server_type)
+    driver = find_driver(spec.coe, distro, server_type)
+    if driver is None or driver.engine.name != cluster.engine.name:
+        text = (
+            f"Nodes of a {spec.coe} cluster cannot run {distro} (image {grown.image_id}) on server type {server_type}."
+        )
+        return grown, [Problem(400, text)]
+    return replace(grown, operating_system=driver.operating_system.name, hardware=driver.hardware.name), []
 
 
 def _added(

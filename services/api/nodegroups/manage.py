@@ -60,7 +60,8 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
     values |= await _inherited(deps, found, given)
     state = await load_cluster(deps.db, found["uuid"])
     wanted = NodegroupSpec(uuid="", **{name: values[name] for name in _OF_SPEC})
-    values["image_id"] = await check_growth(deps, context, state, wanted)
+    grown = await check_growth(deps, context, state, wanted)
+    values |= {name: getattr(grown, name) for name in ("image_id", "operating_system", "hardware")}
     async with deps.db.transaction() as session:
         cluster = await _locked(session, found)
         taken = select(Nodegroup.uuid).where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.name == values["name"])

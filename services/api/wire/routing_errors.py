@@ -74,12 +74,14 @@ _DETAIL_OF_ONE = re.compile(r"/v1/(?:clusters|clustertemplates|federations)/([^/
 # Places where no method is right, not even one that the resource has.
 _PLACES = re.compile(r"/v1/(?:certificates|credentials(/.+)?|clusters/[^/]+/actions(/.+)?|(stats|mservices)/.+)")
 
+_ROOTS = ("/", "/v1")
+
 PATHS = frozenset({path for path, *_ in (*_MISSING, *_WRONG)})
 
 
 def is_magnums(method: str, path: str) -> bool:
     """Whether Magnum has a function for a method of this very path; what is beyond Magnum is not."""
-    if path in ("/", "/v1"):
+    if path in _ROOTS:
         return method == "GET"
     for resource in _RESOURCES:
         beneath = _match(resource.path, path, r"((?:/.*)?)")
@@ -94,6 +96,8 @@ def allowed_methods(path: str, own: Collection[str]) -> set[str]:
     Args:
         own: the methods of our routes for this path; empty where there is none.
     """
+    if path in _ROOTS:
+        return {*own, "GET"}
     for resource in _RESOURCES:
         beneath = _match(resource.path, path, r"((?:/.*)?)")
         if beneath is None:

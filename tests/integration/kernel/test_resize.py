@@ -41,6 +41,8 @@ async def made(database: Database, *, groups: Sequence[str] = ()) -> str:
                     role="worker",
                     flavor_id="m1",
                     image_id="ubuntu",
+                    operating_system="ubuntu",
+                    hardware="vm",
                     node_count=1,
                     status="CREATE_COMPLETE",
                 )

@@ -45,7 +45,8 @@ async def begin(database: Database, *, masters: int = 3, workers: int = 4, batch
         )  # fmt: skip
         group = Nodegroup(
             uuid=new_id(), cluster_id=cluster.uuid, project_id="p1", name="default-worker", role="worker",
-            is_default=True, flavor_id="m1", image_id="ubuntu", node_count=workers, status="CREATE_COMPLETE",
+            is_default=True, flavor_id="m1", image_id="ubuntu", operating_system="ubuntu", hardware="vm",
+            node_count=workers, status="CREATE_COMPLETE",
         )  # fmt: skip
         session.add_all([template, group])
         await session.flush()
