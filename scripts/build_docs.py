@@ -22,12 +22,13 @@ from scripts.api_reference import api_reference  # noqa: E402
 from scripts.event_reference import event_types  # noqa: E402
 
 TARGET = ROOT / "build" / "docs"
-# Pages outside docs/: their place in the repository -> their place in the site.
+# Pages and files outside docs/: their place in the repository -> their place in the site.
 ELSEWHERE = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "LICENSE": "license.txt",
 }
 LINK = re.compile(r"(?<=\]\()([^)#\s]*)(#[^)\s]*)?(?=\))")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
