@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 WORKERS ?= 2
 
-.PHONY: help setup demo sandbox test lint test-openstack test-clients test-kubeadm fuzz bench clean
+.PHONY: help setup demo sandbox test lint test-openstack test-clients test-kubeadm fuzz bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -42,5 +42,10 @@ fuzz: setup ## 20,000 requests and more made from the OpenAPI document, every an
 bench: setup ## every benchmark, with results printed
 	@$(PY) -m benchmarks
 
+docs: setup ## the documentation site in site/; fails on a broken link and on a page missing from the navigation
+	@UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync -q --frozen --inexact --all-extras --group docs --python $(PY)
+	@$(PY) scripts/build_docs.py
+	@.venv/bin/zensical build --clean --strict
+
 clean: ## forget the environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam build site

@@ -1,0 +1,185 @@
+"""The API reference as a Markdown page, generated from the application's OpenAPI document.
+
+Rule: `create_app` is the only import from the project, so that a module that moves is one line to change. Nothing is
+opened: the application only describes its routes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import MagicMock
+
+from services.api.app import create_app
+
+Schema = dict[str, Any]
+
+VERSION_HEADER = "OpenStack-API-Version"
+AUTHENTICATION = {
+    "keystone": "Keystone token (`X-Auth-Token`)",
+    "token": "one-time node token (`X-Jeroboam-Token`)",
+    "node": "node credential (`Authorization: Bearer`)",
+}
+LIMITS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "minLength": "length at least",
+    "maxLength": "length at most",
+}
+VERBS = {"get": "Show", "post": "Create", "patch": "Update", "delete": "Delete", "head": "Check"}
+# Summaries of operations whose purpose does not follow from the method and the resource.
+SUMMARIES = {
+    ("get", "/"): "List API versions",
+    ("get", "/v1"): "Describe API version 1",
+    ("get", "/healthcheck"): "Health check of oslo.middleware",
+    ("head", "/healthcheck"): "Health check without a body",
+    ("get", "/livez"): "Liveness probe",
+    ("get", "/readyz"): "Readiness probe",
+    ("get", "/metrics"): "Prometheus metrics",
+    ("post", "/v1/certificates"): "Sign a certificate signing request",
+    ("get", "/v1/certificates/{cluster_id}"): "Show the CA certificates of a cluster",
+    ("patch", "/v1/certificates/{cluster_id}"): "Rotate the certificate authorities of a cluster",
+    ("patch", "/v1/credentials/{cluster_id}"): "Rotate the application credential of a cluster",
+    ("get", "/v1/clusters/{cluster_id}/config"): "Get a kubeconfig",
+    ("get", "/v1/clusters/{cluster_id}/operations"): "List the operations of a cluster",
+    ("post", "/v1/clusters/{cluster_id}/actions/resize"): "Resize a nodegroup",
+    ("post", "/v1/clusters/{cluster_id}/actions/upgrade"): "Upgrade a cluster to another template",
+    ("post", "/v1/operations/{operation_id}/retry"): "Retry a failed operation",
+    ("post", "/v1/operations/{operation_id}/cancel"): "Cancel an operation",
+    ("get", "/v1/events/stream"): "Stream events (server-sent events)",
+    ("get", "/v1/event-types"): "List event types with their JSON Schemas",
+    ("get", "/v1/stats"): "Count clusters and nodes",
+    ("get", "/v1/mservices"): "List services",
+    ("post", "/v1/nodes/{node_id}/credential"): "Exchange the one-time token for a credential",
+    ("get", "/v1/nodes/{node_id}/bootstrap"): "Get the bootstrap script and files",
+    ("post", "/v1/nodes/{node_id}/reports"): "Report the state of a node",
+    ("post", "/v1/nodes/{node_id}/csr"): "Sign the node's certificate signing request",
+    ("get", "/v1/nodes/{node_id}/commands"): "Wait for commands",
+    ("post", "/v1/nodes/{node_id}/commands/{command_id}/result"): "Report the result of a command",
+}
+INTRODUCTION = f"""# API reference
+
+This page is generated from the OpenAPI document that the API serves at `/openapi.json`. [The API](api.md) describes
+the behaviour that all requests share and how requests become operations.
+
+Operations that require a Keystone token also accept the header `{VERSION_HEADER}: container-infra <version>`; see
+[Where Jeroboam differs from Magnum](magnum-differences.md) for the supported versions. URLs that Magnum defines only
+to refuse them are not listed.
+"""
+
+
+def api_reference() -> str:
+    """The reference of all operations, grouped by tag, followed by the schemas they refer to."""
+    document = create_app(MagicMock()).openapi()
+    groups: dict[str, list[str]] = {}
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            # Refused methods carry no success response; `detail` is a resource id to them.
+            answers = [status for status in operation["responses"] if status.startswith("2")]
+            if answers and (method == "get" or not path.endswith("/detail")):
+                groups.setdefault(_group(path), []).append(_operation(path, method, operation))
+    parts = [INTRODUCTION]
+    for name, operations in sorted(groups.items()):
+        parts += [f"## {name}\n", *operations]
+    parts.append("## Schemas\n")
+    for name, schema in document["components"]["schemas"].items():
+        parts.append(f"### {name} {{: #schema-{name.lower()} }}\n\n{_fields(schema)}")
+    return "\n".join(parts)
+
+
+def _group(path: str) -> str:
+    parts = path.split("/")
+    if len(parts) < 3:
+        return "Service"
+    known = {"clustertemplates": "Cluster templates", "nodes": "Node agents", "mservices": "Services"}
+    if parts[2] == "clusters" and len(parts) > 4 and parts[4].startswith("node"):
+        return {"nodes": "Nodes", "nodegroups": "Nodegroups"}[parts[4]]
+    return known.get(parts[2], parts[2].replace("-", " ").capitalize())
+
+
+def _operation(path: str, method: str, operation: Schema) -> str:
+    lines = [f"### `{method.upper()} {path}`\n", f"{_summary(path, method)}.\n"]
+    scheme = next((name for each in operation.get("security", []) for name in each), "")
+    lines.append(f"Authentication: {AUTHENTICATION.get(scheme, 'none')}.\n")
+    parameters = [each for each in operation.get("parameters", []) if each["name"] != VERSION_HEADER]
+    if parameters:
+        lines += ["| parameter | in | type |", "| --- | --- | --- |"]
+        lines += [f"| `{each['name']}` | {each['in']} | {type_text(each['schema'])} |" for each in parameters]
+        lines.append("")
+    if "requestBody" in operation:
+        lines.append(_body(operation["requestBody"]["content"]["application/json"]))
+    lines += ["| status | body |", "| --- | --- |"]
+    lines += [f"| {status} | {_answer(answer)} |" for status, answer in operation["responses"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _summary(path: str, method: str) -> str:
+    if (method, path) in SUMMARIES:
+        return SUMMARIES[method, path]
+    parts = [part for part in path.split("/") if part]
+    detailed = parts[-1] == "detail"
+    named = [part for part in parts[1:] if not part.startswith("{") and part != "detail"]
+    single = {"clustertemplates": "cluster template"}.get(named[-1], named[-1].removesuffix("s"))
+    if method == "get" and not parts[-1].startswith("{"):
+        return f"List {single}s" + (" with all fields" if detailed else "")
+    article = "an" if single[0] in "aeiou" else "a"
+    return f"{VERBS[method]} {article} {single}"
+
+
+def _body(content: Schema) -> str:
+    schema = content["schema"]
+    intro = "Request body:\n"
+    if "anyOf" in schema:
+        intro = "Request body: a JSON Patch document (a list of operations), or an object with the fields to change:\n"
+        schema = next(each for each in schema["anyOf"] if each.get("type") == "object")
+    text = f"{intro}\n{_fields(schema)}"
+    if "example" in content:
+        text += f"\nExample:\n\n```json\n{json.dumps(content['example'], indent=2)}\n```\n"
+    return text
+
+
+def _answer(answer: Schema) -> str:
+    kinds = [f"`{media}`: {type_text(each['schema'])}" for media, each in answer.get("content", {}).items()]
+    return "; ".join(kinds) or "none"
+
+
+def _fields(schema: Schema) -> str:
+    required = schema.get("required", [])
+    properties = schema.get("properties") or {name: {} for name in required}
+    if not properties:
+        return f"Type: {type_text(schema)}.\n"
+    rows = ["| field | type | required |", "| --- | --- | --- |"]
+    for name, described in properties.items():
+        rows.append(f"| `{name}` | {type_text(described)} | {'yes' if name in required else 'no'} |")
+    return "\n".join(rows) + "\n"
+
+
+def type_text(schema: Schema) -> str:
+    """One table cell: the type, its values or limits."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#schema-{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(type_text(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return "one of " + ", ".join(
+            "null" if value is None else f"`{value}`" for value in schema["enum"] if value != ""
+        )
+    kinds = schema.get("type", "any")
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "array" in kinds:
+        kinds[kinds.index("array")] = f"list of {type_text(schema.get('items', {}))}"
+    elif set(schema.get("properties", {})) and len(schema["properties"]) <= 3:
+        kinds[0] = "object with " + ", ".join(
+            f"`{name}` ({type_text(each)})" for name, each in schema["properties"].items()
+        )
+    text = " or ".join(kinds)
+    found = [f"{said} {schema[key]}" for key, said in LIMITS.items() if key in schema]
+    if "pattern" in schema:
+        found.append(f"pattern `{schema['pattern']}`".replace("|", "\\|"))
+    return one_line(", ".join([text, *found]))
+
+
+def one_line(text: str) -> str:
+    """The text as one table cell."""
+    return text.replace("\n", " ")
