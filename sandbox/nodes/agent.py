@@ -7,6 +7,7 @@ with growing pauses and jitter, so that a thousand of them do not call in step.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import random
 import ssl
@@ -136,8 +137,14 @@ class NodeAgent:
         if self.behaviours.behaves("fail_join", self.machine.name):
             await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
             return
+        if names := script.get("facts"):
+            await self._report(client, "facts", facts={name: self._fact(name) for name in names})
         await self._report(client, "joined", data={"version": str(script.get("revision", ""))})
         self.memory.put(self.machine.id, replace(remembered, joined=True))
+
+    def _fact(self, name: str) -> str:
+        """A value that stays the same while the machine exists."""
+        return f"{name}-{hashlib.sha256(f'{self.machine.id} {name}'.encode()).hexdigest()[:24]}"
 
     async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any]:
         while True:

@@ -7,6 +7,7 @@ tried before YAML, because a thousand nodes' worth of YAML would cost minutes.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def _document(text: str) -> dict[str, Any]:
 
 
 def _content(text: str, encoding: str) -> str:
+    if encoding == "gz+b64":
+        return gzip.decompress(base64.b64decode(text)).decode()
     return base64.b64decode(text).decode() if encoding in {"b64", "base64"} else text
 
 

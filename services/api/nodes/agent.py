@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import json
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,17 @@ async def authenticate(deps: Deps, node_id: str, credential: str) -> str:
     return uuid
 
 
-async def bootstrap(deps: Deps, node_id: str) -> tuple[Bootstrap, str] | NotYet:
-    """The driver's bootstrap for a node and the revision it belongs to, or that its turn has not come."""
+@dataclass(frozen=True, slots=True)
+class NodeBootstrap:
+    """What a node fetches. `revision` is the engine's version, `facts` are the names of facts it may report."""
+
+    bootstrap: Bootstrap
+    revision: str
+    facts: list[str]
+
+
+async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
+    """The engine's bootstrap for a node, or why it has to wait."""
     async with deps.db.transaction() as session:
         node, nodegroup, cluster = await _node(session, node_id)
         # What a node needs to know of others are the masters; the rest would be read a thousand times over.
@@ -114,7 +124,9 @@ async def bootstrap(deps: Deps, node_id: str) -> tuple[Bootstrap, str] | NotYet:
                 packages=get_operating_system(nodegroup.operating_system or "").packages,
             )
         )
-        return found if isinstance(found, NotYet) else (found, engine.version(cluster_spec(cluster)))
+        if isinstance(found, NotYet):
+            return found
+        return NodeBootstrap(found, engine.version(cluster_spec(cluster)), sorted(engine.facts))
 
 
 def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:

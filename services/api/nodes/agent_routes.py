@@ -87,11 +87,15 @@ async def bootstrap(request: Request, node_id: str) -> Response:
     found = await agent.bootstrap(deps, node)
     if isinstance(found, NotYet):
         raise ApiError(425, f"Not yet: {found.reason}", headers={"Retry-After": str(found.retry_after)})
-    script, revision = found
     if bundle.MEDIA_TYPE in request.headers.get("accept", ""):
-        return Response(bundle.render(script, revision), media_type=bundle.MEDIA_TYPE)
+        return Response(bundle.render(found.bootstrap, found.revision), media_type=bundle.MEDIA_TYPE)
     return json_response(
-        {"script": script.script, "files": [dict(file) for file in script.files], "revision": revision}
+        {
+            "script": found.bootstrap.script,
+            "files": [dict(file) for file in found.bootstrap.files],
+            "revision": found.revision,
+            "facts": found.facts,
+        }
     )
 
 

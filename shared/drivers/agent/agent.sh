@@ -126,6 +126,20 @@ addresses() {
     } | sed '/^$/d' | head -n 8 | sed -e 's/.*/"&"/' | tr '\012' ',' | sed -e 's/,$//'
 }
 
+# facts TRY...: report what the program `facts` of the bootstrap prints as lines NAME=VALUE, if that has changed.
+# TRY is how to call: `ask 204`, or `call` for a single attempt.
+facts() {
+    [ -x "$etc/facts" ] || return 0
+    timeout 20 "$etc/facts" >"$work/facts" 2>/dev/null </dev/null || return 0
+    LC_ALL=C tr -cd '\012\040-\176' <"$work/facts" | LC_ALL=C sed -n '/^[a-z][a-z0-9_]\{0,63\}=/p' | head -n 32 |
+        LC_ALL=C sed -e 's/[\\"]/\\&/g' -e 's/^\([a-z0-9_]*\)=\(.*\)$/"\1": "\2"/' | tr '\012' ',' |
+        sed -e 's/,$//' >"$work/known"
+    if [ ! -s "$work/known" ] || cmp -s "$work/known" "$state/facts"; then return 0; fi
+    printf '{"kind": "facts", "facts": {%s}}' "$(cat "$work/known")" >"$work/report"
+    "$@" 30 POST /reports --data-binary "@$work/report" --header "@$state/auth"
+    [ "$status" != 204 ] || store "$state/facts" <"$work/known"
+}
+
 # A heartbeat, if one is due; a lost one is not repeated.
 beat() {
     now=$(date +%s)
@@ -140,6 +154,7 @@ beat() {
     printf '{"kind": "heartbeat", "data": {%s}}' "$health" >"$work/beat"
     call 20 POST /reports --data-binary "@$work/beat" --header "@$state/auth"
     [ "$status" != 409 ] || stop
+    facts call
 }
 
 # run OUTPUT INPUT SECONDS COMMAND...: run it with a limit and heartbeats meanwhile; returns its status.
@@ -179,6 +194,7 @@ bootstrap() {
     code=$?
     rm -f "$work/bootstrap" # it may hold keys
     if [ "$code" -eq 0 ]; then
+        facts ask 204
         report joined ", \"data\": {\"version\": \"$revision\"}" && echo "$revision" | store "$state/joined"
         next_beat=0 # now there is something to tell
         return

@@ -7,17 +7,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from jeroboam.driver import Bootstrap
+from jeroboam.driver import Bootstrap, Fact
 from services.api.nodes import agent as usecases
 from services.api.wire.errors import ApiError
 from shared.db.engine import Database, notify
-from shared.db.models import Node, NodeCommand
+from shared.db.models import Node, NodeCommand, NodeFact
 from shared.domain.ids import new_id
 from shared.drivers.agent import bundle
+from shared.drivers.kubernetes.engine import KubernetesEngine
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
 from shared.operations.node_tokens import hash_token
 from shared.pki.authority import make_authority
+from shared.pki.node_facts import load_facts
 from tests.support.agent_process import Machine
 
 AUTH = "/var/lib/jeroboam/auth"
@@ -286,3 +289,45 @@ async def test_it_needs_no_particular_shell(shell: str, machine: Machine, bootst
     bootstraps.script("exit 0", after=1)
     machine.boot(shell)
     await until(joined)
+
+
+FACTS = {
+    "path": "/etc/jeroboam/facts",
+    "content": '#!/bin/sh\ncat "$JEROBOAM_ROOT/srv/facts"\n',
+    "mode": "0755",
+}
+
+
+async def known_facts(api: Any, database: Database, node: str) -> dict[str, str]:
+    """What the other nodes' bootstraps are given of this node."""
+    async with database.transaction() as session:
+        row = await session.get(Node, node)
+        assert row is not None
+        return (await load_facts(session, api._deps.sealer, row.cluster_id)).get(node, {})
+
+
+async def test_facts_are_reported_before_joining_and_again_when_they_change(
+    machine: Machine,
+    bootstraps: Any,
+    until: Any,
+    api: Any,
+    database: Database,
+    node: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    declared = {"join_token": Fact(secret=True), "zookeeper_id": Fact()}
+    monkeypatch.setattr(KubernetesEngine, "facts", declared)
+    token = 'SWMTKN-1-"quoted" \\\\ and=more'
+    machine.write("/srv/facts", f"join_token={token}\nzookeeper_id=3\nno fact\nBad=x\n".encode(), 0o644)
+    bootstraps.script("exit 0", FACTS)
+    machine.boot(HEARTBEAT=1)
+    await until(joined)
+    assert await known_facts(api, database, node) == {"join_token": token, "zookeeper_id": "3"}
+    async with database.transaction() as session:
+        stored = {row.name: row for row in await session.scalars(select(NodeFact))}
+    assert token.encode() not in bytes(stored["join_token"].value)
+    assert (stored["join_token"].sealed, stored["zookeeper_id"].sealed) == (True, False)
+    machine.write("/srv/facts", b"join_token=another\nzookeeper_id=3\n", 0o644)
+    async with asyncio.timeout(30):
+        while (await known_facts(api, database, node))["join_token"] != "another":
+            await asyncio.sleep(0.1)

@@ -202,3 +202,24 @@ async def test_faults_name_nodegroups_and_nodes(
     name = (await user.get(f"/v1/clusters/c1/nodes/{nodes[1]}")).json()["name"]
     assert shown["faults"] == {"default-worker": "one node failed", name: "disk full"}
     assert (shown["node_addresses"], shown["master_addresses"]) == (["10.0.0.9"], [])
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"unknown": "x"},
+        {"Bad Name": "x"},
+        {"a": "two\nlines"},
+        {"a": "x" * 5000},
+        {f"f{number}": "x" for number in range(33)},
+        {"a": 1},
+        "text",
+    ],
+)
+async def test_facts_are_declared_and_bounded(anonymous: httpx.AsyncClient, nodes: list[str], facts: object) -> None:
+    headers = await credential(anonymous, nodes[0], "token-master")
+    answer = await anonymous.post(
+        f"/v1/nodes/{nodes[0]}/reports", headers=headers, json={"kind": "facts", "facts": facts}
+    )
+    assert answer.status_code == 400
+    assert "fact" in answer.json()["errors"][0]["detail"]
