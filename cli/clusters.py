@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,26 +133,36 @@ def delete_and_watch(api: Api, uuid: str) -> None:
 def config(
     context: typer.Context,
     cluster: Name,
-    directory: Annotated[Path, typer.Option("--dir", help="where to write the file")] = Path(),
-    force: Annotated[bool, typer.Option(help="overwrite a file that is there")] = False,
+    directory: Annotated[Path, typer.Option("--dir", help="where to write the files")] = Path(),
+    force: Annotated[bool, typer.Option(help="overwrite files that exist")] = False,
 ) -> None:
-    """Write a short-lived kubeconfig (or docker environment) for yourself."""
+    """Write short-lived client configuration, and print the environment variables that select it."""
     with failures_as_words():
-        path = write_config(options(context).api(), cluster, directory, force=force)
-        print(f"export KUBECONFIG={path.resolve()}")
+        _, environment = write_config(options(context).api(), cluster, directory, force=force)
+        for name, value in environment.items():
+            print(f"export {name}={shlex.quote(value)}")
 
 
-def write_config(api: Api, cluster: str, directory: Path, *, force: bool) -> Path:
-    """Fetch and write the configuration, readable by its owner alone. Raises ApiError if a file is in the way."""
+def write_config(api: Api, cluster: str, directory: Path, *, force: bool) -> tuple[list[Path], dict[str, str]]:
+    """Fetch and write a configuration, readable by its owner alone.
+
+    Returns:
+        The files, the main one first, and the environment variables that make the engine's own client use them.
+
+    Raises:
+        ApiError: a file exists already.
+    """
     answer = api.get(f"/v1/clusters/{cluster}/config")
+    contents = {directory / Path(name).name: text for name, text in answer["files"].items()}
+    if not force and (taken := [path for path in contents if path.exists()]):
+        raise ApiError(f"{taken[0]} exists; use --force to overwrite it")
     directory.mkdir(parents=True, exist_ok=True)
-    path = directory / Path(str(answer["filename"])).name
-    if path.exists() and not force:
-        raise ApiError(f"{path} exists; use --force to overwrite it")
-    path.touch(mode=0o600)
-    path.chmod(0o600)
-    path.write_text(answer["content"])
-    return path
+    for path, text in contents.items():
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(text)
+    place = str(directory.resolve())
+    return list(contents), {name: value.replace("{directory}", place) for name, value in answer["environment"].items()}
 
 
 def _labels(pairs: list[str]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
     _show_steps(ended)
     _say("Credentials")
     with tempfile.TemporaryDirectory(prefix="jeroboam-demo-") as directory:
-        path = write_config(api, uuid, Path(directory), force=False)
+        (path, *_), _ = write_config(api, uuid, Path(directory), force=False)
         for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
             print(f"  {line}")
     _say("What happened (the event log; node events counted)")

@@ -7,6 +7,7 @@ Rule: only the certificate of an authority is ever answered, never its key. Whic
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from jeroboam.driver import Engine, Secret
 from services.api.clusters.queries import one_cluster
@@ -14,12 +15,21 @@ from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.reader import Row
 from services.api.wire.errors import ApiError, bad_request, conflict
-from shared.drivers.registry import get_engine
+from services.api.wire.fields import one_of
+from shared.drivers.registry import engines, get_engine
 from shared.pki.cluster_secrets import as_key_material, load_cluster_secret
 from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_request
 
-# Magnum's values of `ca_cert_type`; each engine says which of them it has.
-CA_TYPES = ("kubernetes", "etcd", "front_proxy", "front-proxy")
+
+def ca_type(name: str, value: Any) -> str:
+    """Parse a `ca_cert_type`: one that some installed engine has."""
+    found: str = one_of(*ca_types())(name, value)
+    return found
+
+
+def ca_types() -> list[str]:
+    """Every value of `ca_cert_type` that some installed engine has."""
+    return list(dict.fromkeys(each for engine in engines().values() for each in engine.authorities))
 
 
 async def ca_certificate(deps: Deps, context: RequestContext, ident: str, ca_type: str | None) -> tuple[Row, str]:

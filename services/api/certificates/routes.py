@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from services.api.certificates.authorities import CA_TYPES, ca_certificate, sign
+from services.api.certificates.authorities import ca_certificate, ca_type, sign
 from services.api.certificates.rotate import rotate_ca
 from services.api.context import context_of
 from services.api.deps import deps_of
 from services.api.wire.bodies import check_query, read_nothing, read_object
-from services.api.wire.fields import Field, anything, one_of, parse_body, string
+from services.api.wire.fields import Field, anything, parse_body, string
 from services.api.wire.rendering import base_url, json_response, links
 
 router = APIRouter(prefix="/v1/certificates", tags=["certificates"])
@@ -20,7 +20,7 @@ _TEXT = {"type": ["string", "null"]}
 FIELDS = [
     Field("cluster_uuid", string(), {"type": "string", "minLength": 1}, mandatory=True),
     Field("csr", string(longest=65536), {"type": "string", "minLength": 1}, mandatory=True),
-    Field("ca_cert_type", one_of(*CA_TYPES), _TEXT),
+    Field("ca_cert_type", ca_type, _TEXT),
     Field("pem", anything, {}, ignored=True),
     Field("links", anything, {}, read_only=True),
 ]
@@ -31,7 +31,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     check_query(request, ("ca_cert_type",))
     kind = request.query_params.get("ca_cert_type")
     if kind is not None:
-        kind = one_of(*CA_TYPES)("ca_cert_type", kind)
+        kind = ca_type("ca_cert_type", kind)
     cluster, pem = await ca_certificate(deps_of(request), context_of(request), cluster_id, kind)
     return json_response(_view(request, cluster["uuid"]) | {"pem": pem})
 

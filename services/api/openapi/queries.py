@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from services.api.certificates.authorities import CA_TYPES
+from services.api.certificates.authorities import ca_types
 from services.api.clusters import routes as clusters
 from services.api.clusters.client_config import MAX_HOURS
 from services.api.federations import routes as federations
@@ -32,7 +32,7 @@ _BY_NAME: dict[str, Schema] = {
     "hours": {"type": "integer", "minimum": 1, "maximum": MAX_HOURS},
     "after": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
     "cluster": {"type": "string", "pattern": f"^{_UUID}$"},
-    "ca_cert_type": {"enum": list(CA_TYPES)},
+    "ca_cert_type": {"enum": ca_types()},
     "rollback": _BOOLEAN,
     "dry_run": _BOOLEAN,
     "all_tenants": _BOOLEAN,
