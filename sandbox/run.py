@@ -7,8 +7,8 @@ only the cloud's wire and its hypervisor are simulated.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +19,7 @@ import httpx
 from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.processes import ChildProcess
+from sandbox.trusted import make_temporary_directory
 from shared.db.migrate import migrate
 
 READY_SECONDS = 60.0
@@ -137,11 +138,12 @@ async def running_sandbox(
     durable: bool = True,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox for the length of a block; on a directory that stays, or on one that goes with it."""
-    directory = data_dir or Path(tempfile.mkdtemp(prefix="jeroboam-sandbox-"))
-    directory.mkdir(parents=True, exist_ok=True)
-    if data_dir is None:
-        # As root the database runs unprivileged and must be able to reach its own directory below.
-        directory.chmod(0o711)
+    directory = data_dir or make_temporary_directory("jeroboam-sandbox-")
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        if os.geteuid() == 0:
+            # The database runs unprivileged and must be able to reach its own directory below, whatever our umask is.
+            directory.chmod(0o711)
     sandbox = Sandbox(
         load_layout(directory, amqp_url=amqp_url, api_port=api_port),
         extra_environment=extra_environment,

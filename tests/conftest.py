@@ -15,6 +15,7 @@ import pytest
 from sandbox.ports import free_port
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.rabbitmq import RabbitServer, ensure
+from sandbox.trusted import make_temporary_directory
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 
@@ -22,7 +23,7 @@ from shared.db.migrate import migrate
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for the session, with `template_jeroboam` migrated."""
-    directory = Path(tempfile.mkdtemp(prefix="jeroboam-test-pg-"))
+    directory = make_temporary_directory("jeroboam-test-pg-")
     server = EmbeddedPostgres(directory, free_port(), durable=False)
 
     async def up() -> None:
@@ -65,7 +66,7 @@ def rabbit() -> Iterator[RabbitServer]:
     """One broker for the session. Tests that kill brokers start their own."""
     prefix = ensure()
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-test-mq-"))
-    server = RabbitServer(directory, free_port(), prefix)
+    server = RabbitServer(directory, free_port(following=2), prefix)
     server.start()
     yield server
     server.stop()

@@ -28,7 +28,7 @@ pytestmark = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def broker() -> AsyncIterator[RabbitServer]:
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-fault-mq-"))
-    server = RabbitServer(directory, free_port(), ensure())
+    server = RabbitServer(directory, free_port(following=2), ensure())
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)
