@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 from shared.drivers.base import Bootstrap, BootstrapContext, ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
 from shared.drivers.driver import Driver
@@ -70,7 +71,7 @@ class Case:
         group = self.group(node)
         return self.driver.user_data(self.cluster, group, node, api_url=API_URL, ca_pem="PEM OF A CA\n", token=TOKEN)
 
-    def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> dict[str, object]:
+    def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> dict[str, Any]:
         chosen = nodes if nodes is not None else [node for node in self.nodes if node.role == role]
         group = self.masters if role == "master" else self.workers
         data = {node.uuid: self.user_data(node) for node in chosen}

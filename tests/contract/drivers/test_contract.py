@@ -97,7 +97,7 @@ def test_servers_carry_their_origin(case: Case) -> None:
     for role in ("master", "worker"):
         resources = case.shard(role)["resources"]
         for node in (node for node in case.nodes if node.role == role):
-            server = resources[f"node-{node.index}"]  # type: ignore[index]
+            server = resources[f"node-{node.index}"]
             assert server["type"] == "OS::Nova::Server"
             assert server["properties"]["name"] == node.name
             metadata = server["properties"]["metadata"]

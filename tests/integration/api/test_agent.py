@@ -14,13 +14,13 @@ from cryptography.x509.oid import NameOID
 from sqlalchemy import select, update
 
 from services.api import command_watch
-from services.api.command_watch import CHANNEL as COMMANDS_CHANNEL
 from services.api.deps import Deps
 from shared.db.engine import notify
 from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 from shared.drivers.registry import find_driver
+from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
 from shared.operations.node_tokens import hash_token
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 

