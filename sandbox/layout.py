@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sandbox.ports import bindable, free_port, take_port
-from shared.pki.sealing import new_key
 
 PASSWORD = "secret"  # noqa: S105 - every user of the simulated Keystone has it
 
@@ -46,6 +45,8 @@ SERVICES = ("provisioner", "scaler", "upgrader", "monitor")
 
 def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int | None = None) -> Layout:
     """The layout of a directory: the one remembered, with other ports in place of those that are taken now."""
+    from shared.pki.sealing import new_key  # here, as it imports cryptography, which users of the names above need not
+
     directory.mkdir(parents=True, exist_ok=True)
     remembered: dict[str, object] = {}
     file = directory / "sandbox.json"

@@ -18,7 +18,7 @@ import httpx
 
 from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
 from sandbox.postgres import EmbeddedPostgres
-from sandbox.processes import ChildProcess
+from sandbox.processes import ChildProcess, Launch, launch_module
 from sandbox.trusted import make_temporary_directory
 from shared.db.migrate import migrate
 
@@ -33,6 +33,8 @@ class Sandbox:
         extra_environment: per process name, settings on top of the common ones (tests).
         faults_file: a fault script for the simulated cloud.
         restart: start a process that dies again.
+        launch: how a process is started.
+        postgres: the database to use; by default a server of the sandbox's own.
     """
 
     def __init__(
@@ -43,13 +45,18 @@ class Sandbox:
         faults_file: Path | None = None,
         restart: bool = True,
         durable: bool = True,
+        launch: Launch = launch_module,
+        postgres: EmbeddedPostgres | None = None,
     ) -> None:
         self.layout = layout
-        self.postgres = EmbeddedPostgres(layout.directory / "postgres", layout.postgres_port, durable=durable)
+        self.postgres = postgres or EmbeddedPostgres(
+            layout.directory / "postgres", layout.postgres_port, durable=durable
+        )
         self.children: dict[str, ChildProcess] = {}
         self._extra = extra_environment or {}
         self._faults_file = faults_file
         self._restart = restart
+        self._launch = launch
 
     @property
     def api_url(self) -> str:
@@ -95,6 +102,7 @@ class Sandbox:
             {**environment, **self._extra.get(name, {})},
             logs / f"{name}.log",
             restart=self._restart,
+            launch=self._launch,
         )
         self.children[name] = child
         return child
@@ -136,6 +144,8 @@ async def running_sandbox(
     faults_file: Path | None = None,
     restart: bool = True,
     durable: bool = True,
+    launch: Launch = launch_module,
+    postgres: EmbeddedPostgres | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox for the length of a block; on a directory that stays, or on one that goes with it."""
     directory = data_dir or make_temporary_directory("jeroboam-sandbox-")
@@ -150,6 +160,8 @@ async def running_sandbox(
         faults_file=faults_file,
         restart=restart,
         durable=durable,
+        launch=launch,
+        postgres=postgres,
     )
     try:
         await sandbox.start()
