@@ -20,6 +20,35 @@ from shared.db.engine import Database
 from shared.db.migrate import migrate
 
 
+# Directories and modules in the order they are run. Workers take whole modules, so what takes long comes first: a long
+# module begun last would leave the other workers with nothing to do. Then the rest as it was collected.
+LONGEST_FIRST = (
+    "tests/e2e",
+    "tests/fault",
+    "tests/integration/scaler/test_scaling.py",
+    "tests/integration/provisioner",
+    "tests/integration/upgrader/test_sandbox.py",
+    "tests/integration/magnum_import/test_sandbox.py",
+    "tests/integration/agent",
+    "tests/property/api",
+    "tests/integration/api",
+)
+# What `make check` runs, on a machine with nothing but Python.
+WITHOUT_SERVERS = ("tests/unit", "tests/architecture", "tests/property/drivers", "tests/property/kernel")
+SERVERS = {"postgres", "rabbit"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        found = (number for number, place in enumerate(LONGEST_FIRST) if item.nodeid.startswith(place))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=rank)
+    for item in items:
+        if item.nodeid.startswith(WITHOUT_SERVERS) and SERVERS.intersection(getattr(item, "fixturenames", ())):
+            raise pytest.UsageError(f"{item.nodeid} starts a server: its place is in tests/integration")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for the session, with `template_jeroboam` migrated."""
