@@ -30,9 +30,9 @@ lint: setup ## ruff, mypy --strict, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-test: setup ## all tests that need no real OpenStack; fetches RabbitMQ where there is none
+test: setup ## all tests that need no real OpenStack, and branch coverage; fetches RabbitMQ where there is none
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PYTEST) -m "not openstack and not clients and not kubeadm and not fuzz"
+	$(PYTEST) -m "not openstack and not clients and not kubeadm and not fuzz" --cov
 
 test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
 	@scripts/test-openstack.sh $(if $(DOWN),--down)

@@ -77,7 +77,8 @@ async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     """A database of the test's own, copied from the migrated template."""
     name = f"t{uuid4().hex[:12]}"
     admin = await asyncpg.connect(postgres.url("postgres"))
-    await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_jeroboam")
+    # Copying files takes two thirds of the time that copying through the log takes.
+    await admin.execute(f"CREATE DATABASE {name} TEMPLATE template_jeroboam STRATEGY file_copy")
     yield asyncpg_url(postgres, name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
