@@ -19,7 +19,6 @@ from sandbox.trusted import make_temporary_directory
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 
-
 # Directories and modules in the order they are run. Workers take whole modules, so what takes long comes first: a long
 # module begun last would leave the other workers with nothing to do. Then the rest as it was collected.
 LONGEST_FIRST = (
