@@ -56,8 +56,8 @@ def public_temporary_directory() -> Path:
     return next((place for place in (usual, *shared) if passable(place)), usual)
 
 
-def make_temporary_directory(prefix: str) -> Path:
+def make_temporary_directory(prefix: str, place: Path | None = None) -> Path:
     """A new directory, writable only by us, that an unprivileged child process can pass through."""
-    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=public_temporary_directory()))
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=place or public_temporary_directory()))
     directory.chmod(0o711)
     return directory
