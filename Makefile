@@ -50,4 +50,4 @@ bench: setup ## every benchmark, with results printed
 	@$(PY) -m benchmarks
 
 clean: ## forget the environment and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam
+	rm -rf .venv .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam
