@@ -17,7 +17,7 @@ from sandbox.rabbitmq import RabbitServer, ensure
 async def running_broker() -> AsyncIterator[RabbitServer]:
     """Raises RuntimeError where there is no RabbitMQ and none can be fetched."""
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-bench-mq-"))
-    server = RabbitServer(directory, free_port(), await asyncio.to_thread(ensure))
+    server = RabbitServer(directory, free_port(following=2), await asyncio.to_thread(ensure))
     try:
         await asyncio.to_thread(server.start)
         yield server

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from shared.cloud.user_session import UserSession
+if TYPE_CHECKING:
+    from shared.cloud.user_session import UserSession
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.output import show_rows
 from cli.services import read_settings
 from cli.state import failures_as_words, options
-from shared.db.engine import Database
-from shared.events.dead_letters import list_dead_letters, replay
+
+if TYPE_CHECKING:
+    from shared.db.engine import Database
 
 app = typer.Typer(no_args_is_help=True, help="Messages no service could take: see them, send them again.")
 
@@ -22,6 +23,8 @@ COLUMNS = ("id", "queue", "routing_key", "reason", "message_id", "created_at", "
 
 @asynccontextmanager
 async def _database() -> AsyncIterator[Database]:
+    from shared.db.engine import Database
+
     database = Database(read_settings().database_url.get_secret_value(), application_name="jeroboam.cli", pool_size=1)
     try:
         yield database
@@ -32,6 +35,7 @@ async def _database() -> AsyncIterator[Database]:
 @app.command("list")
 def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 100) -> None:
     """The newest dead letters."""
+    from shared.events.dead_letters import list_dead_letters
 
     async def read() -> list[dict[str, Any]]:
         async with _database() as database, database.transaction() as session:
@@ -45,6 +49,7 @@ def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=
 @app.command("replay")
 def replay_letter(letter: Annotated[int, typer.Argument(help="id of the dead letter")]) -> None:
     """Have the letter's event published again, under its own id."""
+    from shared.events.dead_letters import replay
 
     async def run() -> str:
         async with _database() as database, database.transaction() as session:

@@ -1,6 +1,7 @@
 """`jeroboam demo`: the main job on the sandbox, from request to credentials and away again.
 
-Rule: every line printed is what the API or the cloud said; every check can fail, and the exit status tells.
+Rule: every line printed is what the API or the cloud said; every check can fail, and the exit status tells. What only
+this command needs is imported when it runs.
 """
 
 from __future__ import annotations
@@ -13,13 +14,9 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from pydantic import SecretStr
 from rich.table import Table
 
 from cli.api import Api, ApiError
@@ -29,10 +26,9 @@ from cli.state import failures_as_words
 from cli.watch import watch
 from cli.work import summary
 from sandbox.layout import PASSWORD
-from sandbox.run import Sandbox, running_sandbox
-from shared.cloud.sdk import OpenStackCloudFactory
-from shared.cloud.settings import CloudSettings
-from shared.cloud.user_session import UserSession
+
+if TYPE_CHECKING:
+    from sandbox.run import Sandbox
 
 MASTERS = 3
 
@@ -46,6 +42,8 @@ def demo(
 
 
 async def _demo(nodes: int) -> None:
+    from sandbox.run import running_sandbox
+
     began = time.monotonic()
     _say("Starting the sandbox (PostgreSQL, a simulated OpenStack, Jeroboam's services)")
     async with running_sandbox() as sandbox:
@@ -55,6 +53,8 @@ async def _demo(nodes: int) -> None:
 
 
 def _main_job(sandbox: Sandbox, nodes: int) -> None:
+    from shared.cloud.user_session import UserSession
+
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(sandbox.layout.clouds_file)
     api = Api(UserSession("jeroboam"))
     _say("A template")
@@ -121,6 +121,10 @@ def _check_kubeconfig(path: Path, ca_pem: str) -> list[str]:
     Raises:
         ApiError: what is wrong with it.
     """
+    import yaml
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
     config = yaml.safe_load(path.read_text())
     try:
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
@@ -165,6 +169,10 @@ def _show_timeline(events: Sequence[dict[str, Any]]) -> None:
 
 def _check_nothing_left(sandbox: Sandbox, project: str, cluster: str, servers: Sequence[str]) -> None:
     """Ask the cloud itself, as an administrator would. Raises ApiError with what is still there."""
+    from pydantic import SecretStr
+
+    from shared.cloud.sdk import OpenStackCloudFactory
+    from shared.cloud.settings import CloudSettings
 
     async def leftovers() -> list[str]:
         settings = CloudSettings(

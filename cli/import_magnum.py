@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import SecretStr
 
-from cli.magnum_import.certificates import Certificates
-from cli.magnum_import.report import COLUMNS, Report
-from cli.magnum_import.run import import_all
-from cli.magnum_import.source import read_source
 from cli.output import Format, show_rows
 from cli.services import read_settings
 from cli.state import failures_as_words, options
-from shared.cloud.barbican import Barbican
-from shared.db.engine import Database
-from shared.pki.sealing import Sealer
+
+if TYPE_CHECKING:
+    from cli.magnum_import.report import Report
 
 
 def import_magnum(
@@ -35,15 +30,23 @@ def import_magnum(
 ) -> None:
     """Take over what a Magnum database holds. Safe to run again. Exit status 3: something was refused."""
     with failures_as_words():
-        url = SecretStr(database)
-        report = asyncio.run(_run(url, set(project or ()), certificates, barbican=barbican, dry_run=dry_run))
+        report = asyncio.run(_run(database, set(project or ()), certificates, barbican=barbican, dry_run=dry_run))
         _print(report, fmt or options(context).format)
         raise typer.Exit(report.status)
 
 
-async def _run(url: SecretStr, projects: set[str], directory: Path | None, *, barbican: bool, dry_run: bool) -> Report:
+async def _run(url: str, projects: set[str], directory: Path | None, *, barbican: bool, dry_run: bool) -> Report:
+    from pydantic import SecretStr
+
+    from cli.magnum_import.certificates import Certificates
+    from cli.magnum_import.run import import_all
+    from cli.magnum_import.source import read_source
+    from shared.cloud.barbican import Barbican
+    from shared.db.engine import Database
+    from shared.pki.sealing import Sealer
+
     settings = read_settings()
-    source = await read_source(url)
+    source = await read_source(SecretStr(url))
     containers = Barbican(settings.cloud) if barbican else None
     database = Database(settings.database_url.get_secret_value(), application_name="jeroboam.import", pool_size=2)
     try:
@@ -62,6 +65,8 @@ async def _run(url: SecretStr, projects: set[str], directory: Path | None, *, ba
 
 
 def _print(report: Report, fmt: Format) -> None:
+    from cli.magnum_import.report import COLUMNS
+
     if fmt is Format.JSON:
         print(json.dumps(report.as_json(), indent=2))
         return

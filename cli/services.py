@@ -1,4 +1,7 @@
-"""`jeroboam run`, `jeroboam migrate` and `jeroboam sandbox`: what an operator or a newcomer starts."""
+"""`jeroboam run`, `jeroboam migrate` and `jeroboam sandbox`: what an operator or a newcomer starts.
+
+Rule: what only one command needs is imported by that command, so that the others start without it.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from cli.state import failures_as_words
 from sandbox.layout import PASSWORD
 from sandbox.layout import SERVICES as WORKERS
-from sandbox.run import Sandbox, running_sandbox
-from shared.db.migrate import migrate as migrate_database
 from shared.domain.errors import PermanentError
-from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from sandbox.run import Sandbox
+    from shared.settings import Settings
 
 SERVICES = ("api", *WORKERS)
 
@@ -36,6 +39,8 @@ def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES
 
 def migrate() -> None:
     """Bring the database of JEROBOAM_DATABASE_URL to the newest schema. Safe to run again."""
+    from shared.db.migrate import migrate as migrate_database
+
     with failures_as_words():
         asyncio.run(migrate_database(read_settings().database_url.get_secret_value()))
         print("The schema is up to date.")
@@ -43,6 +48,10 @@ def migrate() -> None:
 
 def read_settings() -> Settings:
     """The settings of this environment. Raises PermanentError that names each wrong variable."""
+    from pydantic import ValidationError
+
+    from shared.settings import Settings
+
     try:
         return Settings()
     except ValidationError as error:
@@ -64,6 +73,8 @@ def sandbox(
 
 
 async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | None, faults: Path | None) -> None:
+    from sandbox.run import running_sandbox
+
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)

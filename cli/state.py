@@ -11,7 +11,6 @@ import typer
 
 from cli.api import Api, ApiError
 from cli.output import Format
-from shared.cloud.user_session import UserSession
 from shared.domain.errors import JeroboamError
 
 
@@ -25,6 +24,8 @@ class Options:
     format: Format = Format.TABLE
 
     def api(self) -> Api:
+        from shared.cloud.user_session import UserSession  # it imports openstacksdk
+
         return Api(UserSession(self.cloud, self.region), self.endpoint)
 
 

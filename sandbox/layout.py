@@ -10,8 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sandbox.ports import bindable, free_port
-from shared.pki.sealing import new_key
+from sandbox.ports import bindable, free_port, take_port
 
 PASSWORD = "secret"  # noqa: S105 - every user of the simulated Keystone has it
 
@@ -45,7 +44,9 @@ SERVICES = ("provisioner", "scaler", "upgrader", "monitor")
 
 
 def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int | None = None) -> Layout:
-    """The layout of a directory: the one remembered, with ports that are taken now chosen anew."""
+    """The layout of a directory: the one remembered, with other ports in place of those that are taken now."""
+    from shared.pki.sealing import new_key  # here, as it imports cryptography, which users of the names above need not
+
     directory.mkdir(parents=True, exist_ok=True)
     remembered: dict[str, object] = {}
     file = directory / "sandbox.json"
@@ -54,15 +55,16 @@ def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int |
     chosen: set[int] = set()
 
     def port(name: str, wanted: int | None = None) -> int:
-        for candidate in (wanted, remembered.get(name)):
-            if isinstance(candidate, int) and candidate not in chosen and bindable(candidate):
-                chosen.add(candidate)
-                return candidate
-        fresh = free_port()
-        while fresh in chosen:
-            fresh = free_port()
-        chosen.add(fresh)
-        return fresh
+        before = remembered.get(name)
+        if wanted is not None and wanted not in chosen and bindable(wanted):
+            # Whoever asks for a port by number may have claimed it for this purpose.
+            found = wanted
+        elif isinstance(before, int) and before not in chosen and take_port(before):
+            found = before
+        else:
+            found = free_port()
+        chosen.add(found)
+        return found
 
     layout = Layout(
         directory=directory,

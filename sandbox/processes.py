@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import structlog
 
@@ -26,6 +27,40 @@ MAX_RESTARTS = 10
 LOOK_SECONDS = 0.05
 
 
+class Process(Protocol):
+    """A started process: what is used here of a `subprocess.Popen`."""
+
+    pid: int
+    returncode: int | Any
+
+    @property
+    def args(self) -> Any: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[str, Sequence[str], Mapping[str, str], Path], Process]
+
+
+def launch_module(module: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Process:
+    """Start `python -m MODULE ARGUMENTS...` with that environment and its output appended to a file."""
+    with log_file.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # A Ctrl-C at the terminal goes to us alone, so that children stop in order.
+            start_new_session=True,
+            preexec_fn=ends_with_parent(),
+        )
+
+
 class ChildProcess:
     """One `python -m <module>`.
 
@@ -35,6 +70,7 @@ class ChildProcess:
         environment: added to ours.
         log_file: where its output goes.
         restart: start it again when it dies by itself.
+        launch: how it is started.
     """
 
     def __init__(
@@ -46,14 +82,17 @@ class ChildProcess:
         log_file: Path,
         *,
         restart: bool = True,
+        launch: Launch = launch_module,
     ) -> None:
         self.name = name
         self.log_file = log_file
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._module = module
+        self._arguments = list(arguments)
+        self._start = launch
         self._environment = {**os.environ, **environment}
         self._first: dict[str, str] = {}
         self._restart = restart
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopping = False
         self.starts = 0
@@ -78,17 +117,7 @@ class ChildProcess:
             self._watcher = asyncio.create_task(self._watch())
 
     def _launch(self) -> None:
-        with self.log_file.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command,
-                env=self._environment | self._first,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # A Ctrl-C at the terminal goes to us alone, so that children stop in order.
-                start_new_session=True,
-                preexec_fn=ends_with_parent(),
-            )
+        self._process = self._start(self._module, self._arguments, self._environment | self._first, self.log_file)
         self.starts += 1
         self._first = {}
 
@@ -138,7 +167,7 @@ class ChildProcess:
         return self.log_file.read_text(errors="replace")[-size:] if self.log_file.exists() else ""
 
 
-async def _ended(process: subprocess.Popen[bytes], timeout: float = float("inf")) -> int:
+async def _ended(process: Process, timeout: float = float("inf")) -> int:
     """Its status, once it has ended. Raises subprocess.TimeoutExpired.
 
     Looked at now and then: a thread waiting for each child would take all the threads others need.

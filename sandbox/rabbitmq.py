@@ -44,9 +44,9 @@ def _server_home(prefix: Path) -> Path | None:
     return next(iter(sorted(prefix.glob("usr/lib/rabbitmq/lib/rabbitmq_server-*"))), None)
 
 
-def _name_the_root(prefix: Path) -> None:
+def _name_the_root(tree: Path, prefix: Path) -> None:
     """Debian's start scripts name Erlang's root outright; ours lies elsewhere."""
-    for script in (prefix / "usr/lib/erlang/bin/erl", *prefix.glob("usr/lib/erlang/erts-*/bin/erl")):
+    for script in (tree / "usr/lib/erlang/bin/erl", *tree.glob("usr/lib/erlang/erts-*/bin/erl")):
         script.write_text(script.read_text().replace("ROOTDIR=/usr/lib/erlang", f"ROOTDIR={prefix}/usr/lib/erlang"))
 
 
@@ -55,7 +55,8 @@ class RabbitServer:
 
     Args:
         directory: holds its data, log and cookie; may be used again by a later broker on the same port.
-        port: AMQP; `port + 1` and `port + 2` are taken by Erlang's distribution and epmd.
+        port: AMQP; `port + 1` and `port + 2` are taken by Erlang's distribution and epmd. `free_port(following=2)`
+            finds one.
         prefix: from `ensure`.
     """
 
@@ -146,6 +147,7 @@ class RabbitServer:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise RuntimeError(f"RabbitMQ did not start: {(d / 'log' / 'stdout').read_text()[-2000:]}")
             time.sleep(0.05)
 

@@ -7,8 +7,8 @@ only the cloud's wire and its hypervisor are simulated.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +18,8 @@ import httpx
 
 from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
 from sandbox.postgres import EmbeddedPostgres
-from sandbox.processes import ChildProcess
+from sandbox.processes import ChildProcess, Launch, launch_module
+from sandbox.trusted import make_temporary_directory
 from shared.db.migrate import migrate
 
 READY_SECONDS = 60.0
@@ -32,6 +33,8 @@ class Sandbox:
         extra_environment: per process name, settings on top of the common ones (tests).
         faults_file: a fault script for the simulated cloud.
         restart: start a process that dies again.
+        launch: how a process is started.
+        postgres: the database to use; by default a server of the sandbox's own.
     """
 
     def __init__(
@@ -42,13 +45,18 @@ class Sandbox:
         faults_file: Path | None = None,
         restart: bool = True,
         durable: bool = True,
+        launch: Launch = launch_module,
+        postgres: EmbeddedPostgres | None = None,
     ) -> None:
         self.layout = layout
-        self.postgres = EmbeddedPostgres(layout.directory / "postgres", layout.postgres_port, durable=durable)
+        self.postgres = postgres or EmbeddedPostgres(
+            layout.directory / "postgres", layout.postgres_port, durable=durable
+        )
         self.children: dict[str, ChildProcess] = {}
         self._extra = extra_environment or {}
         self._faults_file = faults_file
         self._restart = restart
+        self._launch = launch
 
     @property
     def api_url(self) -> str:
@@ -94,6 +102,7 @@ class Sandbox:
             {**environment, **self._extra.get(name, {})},
             logs / f"{name}.log",
             restart=self._restart,
+            launch=self._launch,
         )
         self.children[name] = child
         return child
@@ -135,19 +144,24 @@ async def running_sandbox(
     faults_file: Path | None = None,
     restart: bool = True,
     durable: bool = True,
+    launch: Launch = launch_module,
+    postgres: EmbeddedPostgres | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox for the length of a block; on a directory that stays, or on one that goes with it."""
-    directory = data_dir or Path(tempfile.mkdtemp(prefix="jeroboam-sandbox-"))
-    directory.mkdir(parents=True, exist_ok=True)
-    if data_dir is None:
-        # As root the database runs unprivileged and must be able to reach its own directory below.
-        directory.chmod(0o711)
+    directory = data_dir or make_temporary_directory("jeroboam-sandbox-")
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        if os.geteuid() == 0:
+            # The database runs unprivileged and must be able to reach its own directory below, whatever our umask is.
+            directory.chmod(0o711)
     sandbox = Sandbox(
         load_layout(directory, amqp_url=amqp_url, api_port=api_port),
         extra_environment=extra_environment,
         faults_file=faults_file,
         restart=restart,
         durable=durable,
+        launch=launch,
+        postgres=postgres,
     )
     try:
         await sandbox.start()

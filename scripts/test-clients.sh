@@ -9,7 +9,7 @@
 # names another place for what is made of all that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
+CACHE=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}
 export JEROBOAM_CLIENTS=${JEROBOAM_CLIENTS:-$CACHE/jeroboam/clients}
 for file in tests/clients/requirements/*.txt; do
   tool=$(basename "$file" .txt)

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ "$(id -u)" = 0 ] || { echo "test-kubeadm: it needs root, for namespaces and mounts" >&2; exit 1; }
-CACHE=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}
+CACHE=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}
 export JEROBOAM_KUBEADM=${JEROBOAM_KUBEADM:-$CACHE/jeroboam/kubeadm}
 PACKAGES="containerd runc etcd-server containernetworking-plugins iproute2 iptables conntrack socat ethtool"
 BUILD="golang-1.19-go golang-github-modern-go-reflect2-dev gcc libc6-dev make rsync jq dpkg-dev"
@@ -26,7 +26,8 @@ if [ -n "$missing" ]; then
 fi
 
 if [ ! -x "$JEROBOAM_KUBEADM/kubeadm" ]; then
-  log=${TMPDIR:-/tmp}/jeroboam-kubeadm-build.log
+  mkdir -p "$JEROBOAM_KUBEADM"
+  log=$JEROBOAM_KUBEADM/build.log
   echo "test-kubeadm: building Kubernetes 1.20.2 into $JEROBOAM_KUBEADM"
   scripts/build-kubernetes.sh "$JEROBOAM_KUBEADM" >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
 fi

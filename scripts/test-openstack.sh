@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DOWN=
 if [ "${1:-}" = --down ]; then DOWN=1; shift; fi
-LAB=${JEROBOAM_LAB:-${TMPDIR:-/tmp}/jeroboam-lab}
+LAB=${JEROBOAM_LAB:-/var/lib/jeroboam-lab}
 if [ -z "${JEROBOAM_TEST_CLOUD:-}" ]; then
   deploy/lab/up.sh "$LAB"
   export JEROBOAM_TEST_CLOUD=$LAB/cloud.json

@@ -6,11 +6,10 @@ set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 WIPE=
 if [ "${1:-}" = --wipe ]; then WIPE=1; shift; fi
-LAB=${1:-${TMPDIR:-/tmp}/jeroboam-lab}
+LAB=${1:-/var/lib/jeroboam-lab}
 [ -d "$LAB/run" ] || { echo "nothing was started in $LAB"; exit 0; }
 . "$HERE/lib/common.sh"
 
-require_root
 infrastructure="rabbitmq epmd memcached mariadb"
 services=()
 for file in "$RUN"/*.pid; do

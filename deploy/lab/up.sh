@@ -6,12 +6,12 @@
 # half-finished run, and it does what is missing. All state, configuration included, lives in one directory;
 # outside it only the packages are installed.
 #
-#   deploy/lab/up.sh [DIRECTORY]        default ${TMPDIR:-/tmp}/jeroboam-lab
+#   deploy/lab/up.sh [DIRECTORY]        default /var/lib/jeroboam-lab
 #
 # Writes DIRECTORY/cloud.json (what the tests read) and DIRECTORY/clouds.yaml (for the openstack client).
 set -euo pipefail
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-LAB=${1:-${TMPDIR:-/tmp}/jeroboam-lab}
+LAB=${1:-/var/lib/jeroboam-lab}
 . "$HERE/lib/common.sh"
 . "$HERE/lib/packages.sh"
 . "$HERE/lib/infrastructure.sh"
@@ -21,7 +21,6 @@ LAB=${1:-${TMPDIR:-/tmp}/jeroboam-lab}
 . "$HERE/lib/magnum.sh"
 . "$HERE/lib/services.sh"
 
-require_root
 one_at_a_time
 install_packages
 require_free_ports

@@ -57,7 +57,7 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
     said = jeroboam(sandbox, "cluster create one --cluster-template k8s --node-count 2 --label kube_tag=v1.34.1 --wait")
     assert "create succeeded" in said
     assert follower.stdout is not None
-    types = []
+    types: list[str] = []
     end = time.monotonic() + 30
     while "io.jeroboam.cluster.create.completed.v1" not in types:
         assert time.monotonic() < end, types

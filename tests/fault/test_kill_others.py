@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ import pytest_asyncio
 from sandbox.ports import free_port
 from sandbox.rabbitmq import RabbitServer, ensure
 from sandbox.run import Sandbox, running_sandbox
+from tests.support import warm
 from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
 from tests.support.sandboxes import module_client
@@ -28,7 +30,7 @@ pytestmark = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def broker() -> AsyncIterator[RabbitServer]:
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-fault-mq-"))
-    server = RabbitServer(directory, free_port(), ensure())
+    server = RabbitServer(directory, free_port(following=2), ensure())
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)
@@ -39,7 +41,8 @@ async def broker() -> AsyncIterator[RabbitServer]:
 async def sandbox(broker: RabbitServer) -> AsyncIterator[Sandbox]:
     quick = {"JEROBOAM_LEASE_SECONDS": "3", "JEROBOAM_POLL_SECONDS": "0.5"}
     # Postgres is killed here, so this one is durable.
-    async with running_sandbox(amqp_url=broker.url, restart=False, extra_environment={"provisioner": quick}) as running:
+    options: dict[str, Any] = {"restart": False, "extra_environment": {"provisioner": quick}, "launch": warm.launch}
+    async with running_sandbox(amqp_url=broker.url, **options) as running:
         yield running
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sandbox.run import Sandbox
@@ -74,7 +76,7 @@ async def test_a_resize_killed_at_every_moment(sandbox: Sandbox, client: Client,
     assert await left_behind(clouds, project, cluster) == []
 
 
-async def workers(client: Client, cluster: str) -> dict[int, dict[str, object]]:
+async def workers(client: Client, cluster: str) -> dict[int, dict[str, Any]]:
     """Index -> node."""
     nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
     return {node["index"]: node for node in nodes if node["role"] == "worker"}

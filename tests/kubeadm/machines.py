@@ -58,10 +58,10 @@ class Machine:
         (directory / "bin").mkdir()
         for program in PROGRAMS.iterdir():
             shutil.copy(program, directory / "bin")
-        for program in _NOTHING:
-            shutil.copy(PROGRAMS / "nothing", directory / "bin" / program)
-        for program in ("kubectl", "kubelet"):
-            (directory / "bin" / program).symlink_to(Path(os.environ["JEROBOAM_KUBEADM"]) / program)
+        for name_of_none in _NOTHING:
+            shutil.copy(PROGRAMS / "nothing", directory / "bin" / name_of_none)
+        for built in ("kubectl", "kubelet"):
+            (directory / "bin" / built).symlink_to(Path(os.environ["JEROBOAM_KUBEADM"]) / built)
         self._connect(addresses)
         self._make_cgroups()
         self._init = self._boot()

@@ -59,7 +59,9 @@ def through_the_sdk(place: dict[str, Any], uuid: str) -> tuple[str, str]:
     try:
         proxy = connection.container_infrastructure_management
         assert [each.uuid for each in proxy.clusters()] == [uuid]
-        assert proxy.find_cluster("real").status == "CREATE_COMPLETE"
+        found = proxy.find_cluster("real")
+        assert found is not None
+        assert found.status == "CREATE_COMPLETE"
         assert [each.name for each in proxy.cluster_templates()] == ["k8s"]
         return proxy.get_cluster(uuid).name, proxy.get_cluster_certificate(uuid).pem.strip()
     finally:

@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import asyncpg
+
 from sandbox.run import Sandbox
 
 
@@ -20,7 +22,10 @@ def points(kind: str, steps: Sequence[Callable[..., Any]], between: Mapping[str,
 
 
 async def die_at_each(sandbox: Sandbox, service: str, moments: Sequence[str]) -> None:
-    """Start the service armed for each moment in turn, each time waiting for its death; then once unarmed."""
+    """Start the service armed for each moment in turn, each time waiting for its death; then once unarmed.
+
+    The lease that a dead process leaves behind is made to run out at once, while no process of the service lives.
+    """
     child = sandbox.children[service]
     for moment in moments:
         child.arm({"JEROBOAM_CRASH_AT": moment})
@@ -29,4 +34,11 @@ async def die_at_each(sandbox: Sandbox, service: str, moments: Sequence[str]) ->
             assert await child.wait(90) == -signal.SIGKILL
         except subprocess.TimeoutExpired:
             raise AssertionError(f"nothing died at {moment}: {child.log_tail()}") from None
+        await _leases_run_out(sandbox)
     child.start()
+
+
+async def _leases_run_out(sandbox: Sandbox) -> None:
+    connection = await asyncpg.connect(sandbox.database_url)
+    await connection.execute("UPDATE operations SET lease_until = now() WHERE lease_until > now()")
+    await connection.close()

@@ -6,12 +6,12 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 
 from services.api.app import create_app
 from services.api.deps import Deps, make_deps
@@ -33,7 +33,7 @@ class MemoryApi:
 
     async def sql(self, statement: str, **values: Any) -> list[Any]:
         async with self.deps.db.transaction() as session:
-            found = await session.execute(text(statement), values)
+            found = cast(CursorResult[Any], await session.execute(text(statement), values))
             return list(found.scalars()) if found.returns_rows else []
 
     async def built(self, name: str = "c1", **fields: Any) -> str:

@@ -7,21 +7,48 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import pytest_asyncio
 
+from sandbox.postgres import EmbeddedPostgres
 from sandbox.run import Sandbox, running_sandbox
 from shared.cloud.sdk import OpenStackCloudFactory
+from tests.support import warm
 from tests.support.client import Client, demo_client
 from tests.support.cloud_view import cloud_of
 
 
+class DatabaseOf(EmbeddedPostgres):
+    """A database of a server that runs already, copied from its migrated template; it is dropped at the end."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        super().__init__(server.directory, server.port, durable=server.durable)
+        self._name = f"s{uuid4().hex[:12]}"
+
+    def url(self, database: str = "jeroboam") -> str:
+        return super().url(self._name if database == "jeroboam" else database)
+
+    async def start(self) -> None:
+        await self._execute(f"CREATE DATABASE {self._name} TEMPLATE template_jeroboam")
+
+    async def stop(self) -> None:
+        await self._execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url("postgres"))
+        await connection.execute(statement)
+        await connection.close()
+
+
 def module_sandbox(**options: Any) -> Any:
-    """A sandbox whose Postgres need not survive a power cut; `options` are those of `running_sandbox`."""
+    """A sandbox on a database of its own in the session's Postgres; `options` are those of `running_sandbox`."""
 
     @pytest_asyncio.fixture(scope="module", loop_scope="module")
-    async def sandbox() -> AsyncIterator[Sandbox]:
-        async with running_sandbox(durable=False, **options) as running:
+    async def sandbox(postgres: EmbeddedPostgres) -> AsyncIterator[Sandbox]:
+        database = DatabaseOf(postgres)
+        async with running_sandbox(launch=warm.launch, postgres=database, **options) as running:
             yield running
 
     return sandbox

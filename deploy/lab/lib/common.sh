@@ -3,8 +3,33 @@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV http_proxy https_proxy HTTP_PROXY HTTPS_PROXY || true
 
+umask 022
+STARTED=$SECONDS
+phase() { printf '[%4d s] %s\n' $((SECONDS - STARTED)) "$1"; }
+fail() { echo "$1" >&2; exit 1; }
+require_root() { [ "$(id -u)" = 0 ] || fail "the laboratory needs root: it installs Debian packages and starts services as their own users"; }
+
+# Everything below $LAB is written and run as root, and the processes its pid files name are ended: only root may be able
+# to write to it, or to rename a directory above it.
+require_private_directory() {
+  local place=$LAB owner mode
+  while :; do
+    read -r owner mode < <(stat -c '%u %a' "$place")
+    [ "$owner" = 0 ] || fail "$place does not belong to root: choose another directory for the laboratory"
+    # A directory above it may be sticky, as /tmp is: there only an entry's owner may rename it.
+    if ((8#$mode & 8#022)) && { [ "$place" = "$LAB" ] || ! ((8#$mode & 8#1000)); }; then
+      fail "$place can be written to by others than root: choose another directory for the laboratory"
+    fi
+    [ "$place" != / ] || break
+    place=$(dirname "$place")
+  done
+}
+
+require_root
 mkdir -p "$LAB"
-LAB=$(cd "$LAB" && pwd)
+[ ! -L "$LAB" ] || fail "$LAB is a symbolic link; name the directory itself"
+LAB=$(cd "$LAB" && pwd -P)
+require_private_directory
 LOGS=$LAB/logs RUN=$LAB/run STATE=$LAB/state ETC=$LAB/etc
 PASSWORD=laboratory       # everybody's; everything listens on loopback only
 REGION=RegionOne
@@ -15,10 +40,6 @@ AUTH=http://127.0.0.1:5000/v3
 mkdir -p "$LOGS" "$RUN" "$STATE" "$ETC"
 chmod 755 "$LAB"
 
-STARTED=$SECONDS
-phase() { printf '[%4d s] %s\n' $((SECONDS - STARTED)) "$1"; }
-fail() { echo "$1" >&2; exit 1; }
-require_root() { [ "$(id -u)" = 0 ] || fail "the laboratory needs root: it installs Debian packages and starts services as their own users"; }
 one_at_a_time() { exec 9>"$LAB/lock"; flock -n 9 || fail "another run works in $LAB"; }
 
 have() { [ -e "$STATE/$1" ]; }

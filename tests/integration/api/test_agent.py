@@ -15,12 +15,12 @@ from sqlalchemy import select, update
 
 from services.api.deps import Deps
 from services.api.nodes import command_watch
-from services.api.nodes.command_watch import CHANNEL as COMMANDS_CHANNEL
 from shared.db.engine import notify
 from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 from shared.drivers.registry import find_driver
+from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
 from shared.operations.node_tokens import hash_token
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -72,7 +73,12 @@ async def test_templates(coe: Coe) -> None:
     every += " --labels a=b,c=d --tags x,y --server-type vm --floating-ip-disabled --master-lb-enabled"
     made = (await coe(f"cluster template create k8s {TEMPLATE} {every} -f json")).json()
     assert set(made) == set(CLUSTER_TEMPLATE_ATTRIBUTES)
-    expected = {"name": "k8s", "coe": "kubernetes", "image_id": "ubuntu-24.04", "labels": {"a": "b", "c": "d"}}
+    expected: dict[str, Any] = {
+        "name": "k8s",
+        "coe": "kubernetes",
+        "image_id": "ubuntu-24.04",
+        "labels": {"a": "b", "c": "d"},
+    }
     expected |= {"docker_volume_size": 5, "floating_ip_enabled": False, "master_lb_enabled": True}
     expected |= {"cluster_distro": "ubuntu", "dns_nameserver": "8.8.4.4", "volume_driver": "cinder", "public": False}
     assert {name: made[name] for name in expected} == expected

@@ -108,8 +108,8 @@ async def test_the_version_document_has_a_version_too(anonymous: httpx.AsyncClie
         ("1.99", "Version 1.99 was requested but"),
         ("2.1", "Mutually exclusive versions requested. "),
     ):
-        asked = {"OpenStack-API-Version": f"container-infra {version}", "Accept": "application/json"}
-        described = (await anonymous.get("/v1", headers=asked)).json()["errors"][0]["description"]
+        headers = {"OpenStack-API-Version": f"container-infra {version}", "Accept": "application/json"}
+        described = (await anonymous.get("/v1", headers=headers)).json()["errors"][0]["description"]
         assert described.startswith(words)
         assert described.endswith(f"The supported version range is: [{SERVICE} 1.1, {SERVICE} 1.14].")
     assert (await ask("compute 1.1")).json() == REFUSED

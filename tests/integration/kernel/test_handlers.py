@@ -61,7 +61,7 @@ async def lived(database: Database, events: int = 12) -> str:
 async def messages(database: Database) -> list[Message]:
     async with database.transaction() as session:
         found = await session.execute(text("SELECT * FROM events ORDER BY seq"))
-        return [to_message(row) for row in found.mappings()]
+        return [to_message({**row}) for row in found.mappings()]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -222,10 +222,10 @@ async def test_behind_a_failure_it_is_cancelled_and_says_why(database: Database)
         "cluster.resize.cancelled",
     ]
     async with database.transaction() as session:
-        row = await lock_cluster(session, cluster)
-        assert row is not None
+        locked = await lock_cluster(session, cluster)
+        assert locked is not None
         failed = (await session.execute(select(Operation).where(Operation.uuid == create))).scalar_one()
-        await retry_operation(session, failed, row, request_id=None, timeout=None)
+        await retry_operation(session, failed, locked, request_id=None, timeout=None)
     assert await status(database, cluster) == "CREATE_IN_PROGRESS"
 
 

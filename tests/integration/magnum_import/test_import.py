@@ -113,7 +113,7 @@ async def test_all_of_a_cluster_is_carried_over(
         ("default-worker", 2),
         ("gpu", 0),
     ]
-    assert sorted(nodes) == ["10.0.0.5", "10.0.0.9", "10.0.0.9"]
+    assert sorted(address or "" for address in nodes) == ["10.0.0.5", "10.0.0.9", "10.0.0.9"]
     assert set(secrets) == {"kubernetes", "etcd", "front_proxy"}
     signed = sign_request(make_csr("me", "team"), as_key_material(secrets["kubernetes"]), now=utc_now())
     authority = x509.load_pem_x509_certificate(str(secrets["kubernetes"].certificate).encode())
@@ -270,7 +270,11 @@ async def test_a_certificate_that_cannot_be_read_is_told_and_counts(
     )
     locked = magnum.authority()
     magnum.change("x509keypair", locked, private_key_passphrase="another")
-    references = {"ca_cert_ref": wrong, "etcd_ca_cert_ref": locked, "front_proxy_ca_cert_ref": "nowhere"}
+    references: dict[str, Any] = {
+        "ca_cert_ref": wrong,
+        "etcd_ca_cert_ref": locked,
+        "front_proxy_ca_cert_ref": "nowhere",
+    }
     magnum.cluster(magnum.template(), **references)
     report = await run()
     told = line(report, "cluster")
@@ -299,7 +303,7 @@ async def test_certificates_kept_in_files_and_in_barbican(
             row = pairs[in_barbican]
             return {name: row[name] for name in ("certificate", "private_key", "private_key_passphrase")}
 
-    values = {"ca_cert_ref": reference, "etcd_ca_cert_ref": "file-ref", "front_proxy_ca_cert_ref": None}
+    values: dict[str, Any] = {"ca_cert_ref": reference, "etcd_ca_cert_ref": "file-ref", "front_proxy_ca_cert_ref": None}
     uuid = magnum.cluster(magnum.template(), **values)
     report = await run(certificates=Certificates({}, Containers(), tmp_path))
     assert (report.status, line(report, "cluster").whole) == (0, True)

@@ -91,7 +91,7 @@ async def test_an_imported_cluster_is_shown_configured_and_deleted(
 ) -> None:
     base = await make_stack(cloud, "old-k2yx7dqoyuml", NETWORK)
     own = await make_stack(cloud, "old-gpu-q3ab", {"group": {"type": "OS::Nova::ServerGroup", "properties": {}}})
-    owner = {"project_id": PROJECT, "user_id": USER}
+    owner: dict[str, Any] = {"project_id": PROJECT, "user_id": USER}
     uuid = magnum.cluster(magnum.template(**owner), stack_id=base, **owner)
     magnum.nodegroup(uuid, name="gpu", role="gpu", node_count=0, stack_id=own, status="CREATE_COMPLETE")
 
@@ -149,7 +149,7 @@ async def test_an_imported_cluster_is_shown_configured_and_deleted(
 async def test_stacks_that_are_gone_already_hold_nothing_up(
     sandbox: Sandbox, client: Client, magnum: MagnumDatabase
 ) -> None:
-    owner = {"project_id": PROJECT, "user_id": USER}
+    owner: dict[str, Any] = {"project_id": PROJECT, "user_id": USER}
     uuid = magnum.cluster(magnum.template(**owner), status="CREATE_FAILED", status_reason="no valid host", **owner)
     assert (await import_magnum(sandbox, magnum))[0] == 0
     shown = await client.get(f"/v1/clusters/{uuid}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -184,9 +186,18 @@ async def test_a_failed_cluster_can_be_deleted(client: Client, cloud: Cloud, san
 
 
 async def test_a_deadline_ends_a_create_with_what_it_waited_for(client: Client, cloud: Cloud, sandbox: Sandbox) -> None:
-    """The user's own limit of one minute, and a node whose agent never speaks."""
+    """The user's own limit of one minute, which is then made to pass, and a node whose agent never speaks."""
     await cloud.faults({"behaviours": {"silent": ["worker-1$"]}})
     cluster = await client.create("late", create_timeout=1)
+    async with asyncio.timeout(50):
+        while (await client.operations(cluster))[0]["step_reason"] != "2 of 3 nodes have joined":
+            await asyncio.sleep(0.1)
+    connection = await asyncpg.connect(sandbox.database_url)
+    limits = "SELECT deadline_at - created_at FROM operations WHERE cluster_id = $1"
+    assert await connection.fetchval(limits, cluster) == timedelta(minutes=1)
+    passed = "UPDATE operations SET deadline_at = now(), next_attempt_at = now() WHERE cluster_id = $1"
+    await connection.execute(passed, cluster)
+    await connection.close()
     assert await client.settled(cluster, 120) == "CREATE_FAILED"
     view = await shown(client, cluster)
     assert view["status_reason"] == "deadline passed; ensure_nodes_joined was waiting: 2 of 3 nodes have joined"

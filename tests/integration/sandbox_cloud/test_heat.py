@@ -63,7 +63,7 @@ async def servers(demo: Any) -> dict[str, Json]:
 
 
 async def test_a_stack_makes_what_it_says_and_its_delete_leaves_nothing(demo: Any) -> None:
-    fip = {"type": "OS::Neutron::FloatingIP", "properties": {"floating_network": "public"}}
+    fip: Json = {"type": "OS::Neutron::FloatingIP", "properties": {"floating_network": "public"}}
     fip["properties"]["port_id"] = {"get_resource": "port-0"}
     outputs = {"outputs": {"address": {"value": {"get_attr": ["fip", "floating_ip_address"]}}}}
     await demo.create("c", {**nodes(3), "fip": fip}, tags="x,y", template=outputs)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from services.api.nodes.command_watch import CHANNEL, CommandWatch
+from services.api.nodes.command_watch import CommandWatch
 from services.api.wakeups import Wakeups, happens
+from shared.operations.node_commands import CHANNEL
 
 
 def no_database() -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 
@@ -40,3 +41,16 @@ def test_no_port_twice_whatever_is_seeded() -> None:
         random.seed(0)
         found.add(ports.free_port())
     assert len(found) == 50
+
+
+def test_a_range_is_free_and_claimed_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ports.free_port(following=2)
+    monkeypatch.setattr(ports, "FIRST_PORT", first)
+    monkeypatch.setattr(ports, "LAST_PORT", first + 2)
+    with pytest.raises(OSError, match="no free port"):
+        ports.free_port()
+    assert ports.take_port(first + 2), "a port that this process has claimed is its own to take"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", first + 1))
+        listener.listen()
+        assert not ports.take_port(first + 1)

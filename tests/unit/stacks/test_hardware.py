@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jeroboam.driver import MASTER, WORKER, ClusterSpec, Infrastructure, NodegroupSpec, Rule
+from jeroboam.driver import MASTER, WORKER, ClusterSpec, Hardware, Infrastructure, NodegroupSpec, Rule
 from jeroboam.testing.cases import Case, make_case
 from shared.drivers.driver import Driver
 from shared.drivers.kubernetes.engine import KubernetesEngine
@@ -18,7 +18,7 @@ from shared.stacks import quotas
 from tests.support.kubernetes import driver
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Rack:
     """Machines with nothing but a network."""
 
@@ -35,7 +35,7 @@ class Rack:
         return []
 
 
-RACK = Rack()
+RACK: Hardware = Rack()
 
 
 def resources(case: Case, role: str = WORKER) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from benchmarks import relay
-from benchmarks.__main__ import BENCHMARKS
 from sandbox.rabbitmq import RabbitServer
 
 
@@ -15,9 +14,3 @@ async def test_both_sides_publish_everything(database_url: str, rabbit: RabbitSe
     assert ours.value > 0
     assert figures["share"].value == pytest.approx(ours.value / bare.value * 100)
     assert figures["share"].met is not None
-
-
-def test_every_benchmark_has_options_with_defaults_and_says_what_it_is() -> None:
-    for name, module in BENCHMARKS.items():
-        assert module.__doc__, name
-        assert all(isinstance(default, int | float) for default in module.run.__kwdefaults__.values()), name

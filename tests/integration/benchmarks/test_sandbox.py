@@ -7,6 +7,7 @@ import pytest
 from benchmarks import accepted_to_heat, api
 from benchmarks.measure import Figure
 from sandbox.run import running_sandbox
+from tests.support import warm
 
 
 def _by_name(figures: list[Figure]) -> dict[str, Figure]:
@@ -17,7 +18,7 @@ def _by_name(figures: list[Figure]) -> dict[str, Figure]:
 
 
 async def test_the_smallest_run() -> None:
-    async with running_sandbox(extra_environment=api.NO_LIMIT, durable=False) as sandbox:
+    async with running_sandbox(extra_environment=api.NO_LIMIT, durable=False, launch=warm.launch) as sandbox:
         heat = _by_name(await accepted_to_heat.measure(sandbox, creates=1))
         served = _by_name(await api.measure(sandbox, seconds=0.2, rounds=1, connections=2, clusters=2))
     stored, received = (heat[f"{what} -> Heat's first POST, p50"] for what in ("operation stored", "202 received"))
