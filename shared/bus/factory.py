@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from shared.bus.contract import Bus
 from shared.bus.local import LocalBus
-from shared.bus.rabbit import RabbitBus
 from shared.bus.topology import QUEUES
 from shared.db.engine import Database
 
@@ -15,5 +14,8 @@ def make_bus(amqp_url: str | None, database: Database, *, name: str) -> Bus:
     name: the service, for the broker's list of connections.
     """
     if amqp_url:
+        # The AMQP client takes a tenth of a second to import, and a process without a broker never needs it.
+        from shared.bus.rabbit import RabbitBus
+
         return RabbitBus(amqp_url, QUEUES, name=name)
     return LocalBus(database, QUEUES)
