@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,14 +15,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.models import Node, OperationStep
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
+from shared.drivers.base import NodeAction
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.outputs import JoinedNodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
+from shared.operations.step_keys import CREATE_NODE_STACKS, UPDATE_NODE_STACKS
+from shared.steps.commands import CommandState, command_limit, give_commands
 from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 _SETTLED = {NodeState.JOINED, NodeState.FAILED}
+_STACKS = (CREATE_NODE_STACKS.name, UPDATE_NODE_STACKS.name)  # a plan has one of them
 
 
 async def ensure_nodes_joined(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -33,14 +36,14 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
         await lock_cluster(session, operation.cluster_id)
         rows = list(await session.scalars(_concerned(operation).order_by(Node.name).with_for_update()))
         if operation.retries:
-            await ask_again(session, operation, rows)
+            await ask_again(session, context, operation, rows)
         shards_done = await _shards_done_at(session, operation)
         if shards_done is not None and datetime.now(UTC) - shards_done > limit:
             await _give_up_on_silent(session, operation, rows, limit)
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if node.state not in _SETTLED]
         failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
-        obstacle = await _why_nobody_can_join(session, operation) if unsettled else None
+        obstacle = await _why_none_can_join(session, operation) if unsettled else None
     if unsettled and obstacle is None:
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
     if failed:
@@ -49,7 +52,7 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
         raise PermanentError(f"{len(failed)} of {len(rows)} nodes failed to join: {shown}{more}")
     if obstacle is not None:
         raise PermanentError(obstacle)
-    return Done({"nodes": len(rows)})
+    return Done(JoinedNodes(nodes=len(rows)))
 
 
 def _concerned(operation: OperationView) -> Select[Node]:
@@ -57,7 +60,7 @@ def _concerned(operation: OperationView) -> Select[Node]:
     return found if operation.nodegroup_ids is None else found.where(Node.nodegroup_id.in_(operation.nodegroup_ids))
 
 
-async def _why_nobody_can_join(session: AsyncSession, operation: OperationView) -> str | None:
+async def _why_none_can_join(session: AsyncSession, operation: OperationView) -> str | None:
     """Why the others wait in vain: the first master makes the cluster, and it has failed or was never made."""
     masters = list(
         await session.scalars(
@@ -78,20 +81,22 @@ async def _shards_done_at(session: AsyncSession, operation: OperationView) -> da
     """When the last server was built: from then on, silence counts against a node."""
     finished: datetime | None = await session.scalar(
         select(OperationStep.finished_at).where(
-            OperationStep.operation_id == operation.uuid, OperationStep.name == "ensure_shards"
+            OperationStep.operation_id == operation.uuid, OperationStep.name.in_(_STACKS)
         )
     )
     return finished
 
 
-async def ask_again(session: AsyncSession, operation: OperationView, nodes: Sequence[Node]) -> None:
-    """Tell each node that failed to bootstrap to try once more; once per run."""
-    for node in nodes:
-        if node.state != NodeState.FAILED or node.server_id is None:
-            continue
-        command = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {node.uuid}"))
-        if await send_command(session, node.uuid, "bootstrap", command_id=command):
-            await move_node(session, node, NodeState.ANNOUNCED, project_id=operation.project_id)
+async def ask_again(
+    session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node]
+) -> None:
+    """Have each node that failed to bootstrap try once more; once per run. How it ends is the node's own report."""
+    failed = {node.uuid: node for node in nodes if node.state == NodeState.FAILED and node.server_id is not None}
+    actions = {uuid: NodeAction(uuid, "bootstrap") for uuid in failed}
+    answers = await give_commands(session, operation.run_tag, actions, limit=command_limit(context.settings))
+    for uuid, answer in answers.items():
+        if answer.state is CommandState.SENT:
+            await move_node(session, failed[uuid], NodeState.ANNOUNCED, project_id=operation.project_id)
 
 
 async def _give_up_on_silent(

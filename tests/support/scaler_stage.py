@@ -17,7 +17,7 @@ from shared.db.engine import Database
 from shared.db.models import Event, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.sealing import Sealer, new_key
 from shared.settings import Settings
@@ -98,7 +98,7 @@ async def make_stage(database: Database, database_url: str, clouds: Any = None) 
         )
         session.add(workers)
         await session.flush()
-        made = await plan_nodes(session, cluster, masters, 3, 2) + await plan_nodes(session, cluster, workers, 5, 2)
+        made = await add_nodes(session, cluster, masters, 3, 2) + await add_nodes(session, cluster, workers, 5, 2)
         for node in made:
             node.state, node.server_id, node.announced_at = "joined", f"server of {node.name}", datetime.now(UTC)
     settings = Settings(

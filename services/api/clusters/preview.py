@@ -10,8 +10,8 @@ from services.api.clusters.rows import DEFAULT_MASTER, DEFAULT_WORKER
 from services.api.deps import Deps
 
 
-def plan(deps: Deps, prepared: Prepared) -> dict[str, Any]:
-    """The plan: stacks, nodes, quota lines and problems. Nothing is stored."""
+def preview(deps: Deps, prepared: Prepared) -> dict[str, Any]:
+    """What would be made: stacks, nodes, quota lines and problems. Nothing is stored."""
     per_stack = deps.settings.nodes_per_stack
     counts = {DEFAULT_MASTER: prepared.values["master_count"], DEFAULT_WORKER: prepared.values["node_count"]}
     stacks = [{"kind": "base", "nodegroup": None, "nodes": 0}]

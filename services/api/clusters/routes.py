@@ -8,7 +8,7 @@ from services.api.clusters.client_config import DEFAULT_HOURS, MAX_HOURS, client
 from services.api.clusters.create import accept, prepare
 from services.api.clusters.delete import delete_cluster
 from services.api.clusters.patch import RULES
-from services.api.clusters.preview import plan
+from services.api.clusters.preview import preview
 from services.api.clusters.queries import list_clusters, one_cluster
 from services.api.clusters.update import update_cluster
 from services.api.clusters.views import full, one, reduced
@@ -60,7 +60,7 @@ async def post(request: Request) -> Response:
     deps, context = deps_of(request), context_of(request)
     body = await read_object(request, "cluster")
     if boolean("dry_run", request.query_params.get("dry_run", "false")):
-        return json_response(plan(deps, await prepare(deps, context, body)))
+        return json_response(preview(deps, await prepare(deps, context, body)))
     key = read_key(request, context, body)
     if (answer := await replay(deps.reader, key)) is not None:
         return answer

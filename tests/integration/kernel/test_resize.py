@@ -15,7 +15,7 @@ from shared.domain.errors import Conflict, PermanentError
 from shared.domain.states import OperationKind
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
 from shared.operations.plan import Done, Wait
 from shared.operations.requests import cancel_operation, request_delete, retry_operation
 from shared.operations.resize import request_resize
@@ -297,7 +297,7 @@ async def test_a_node_number_is_never_given_twice(database: Database) -> None:
             row = await lock_cluster(session, cluster)
             group = (await session.scalars(select(Nodegroup).where(Nodegroup.name == "a"))).one()
             assert row is not None
-            numbers += [node.index for node in await plan_nodes(session, row, group, 2, 50)]
+            numbers += [node.index for node in await add_nodes(session, row, group, 2, 50)]
         async with database.transaction() as session:
             await session.execute(text("DELETE FROM nodes"))
     assert numbers == [0, 1, 2, 3, 4, 5]

@@ -17,7 +17,7 @@ from shared.domain.states import NodeState, OperationKind
 from shared.drivers.kubernetes import driver
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
 from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
@@ -56,7 +56,7 @@ async def begin(database: Database, sealer: Sealer, *, masters: int = 3, workers
         await session.flush()
         first = (await session.scalars(select(Nodegroup).where(Nodegroup.name == "default-master"))).one()
         for each, count in ((first, masters), (group, workers)):
-            for node in await plan_nodes(session, cluster, each, count, 50):
+            for node in await add_nodes(session, cluster, each, count, 50):
                 node.state = NodeState.JOINED
         uuid = cluster.uuid
     await cluster_secrets.ensure_cluster_secrets(
