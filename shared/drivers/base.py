@@ -141,8 +141,8 @@ class NodeAction:
 class Removal:
     """What empties some of the nodes that go and has the engine forget them.
 
-    `nodes` are the uuids it is about. Where one of them could not be emptied, the command's output has a line
-    `not drained <node name>: <why>`.
+    `nodes` are the uuids it is about. Where one of them could not be emptied, the command has a result
+    `not_drained.<node name>`, which is why.
     """
 
     action: NodeAction

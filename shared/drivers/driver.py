@@ -146,7 +146,7 @@ class Driver(Protocol):
     def trust_refresh(self, masters: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         """What makes all that runs in the cluster read anew which authorities it trusts; empty where nothing must.
 
-        Where something did not take part, the command's output has a line `not restarted <name>: <why>`.
+        Where something did not take part, the command has a result `not_restarted.<kind/name>`, which is why.
 
         Args:
             masters: all of the cluster's.

@@ -17,7 +17,7 @@ CHANNEL = "jeroboam_commands"
 # What a command may hand back as data: docs/agent-protocol.md.
 MOST_RESULTS = 100
 RESULT_NAME = re.compile(r"[A-Za-z0-9._/-]{1,200}")
-RESULT_BYTES = 1000
+RESULT_VALUE = re.compile(r"[ -~]{0,1000}")
 
 _LAST_WORDS = 1000  # bytes
 _LAST_LINE = 200  # characters
@@ -57,7 +57,7 @@ async def send_command(
 
 def is_result(name: str, value: str) -> bool:
     """Whether `name` and `value` are of the form a command may hand back: a short name, one printable line."""
-    return RESULT_NAME.fullmatch(name) is not None and value.isprintable() and len(value.encode()) <= RESULT_BYTES
+    return RESULT_NAME.fullmatch(name) is not None and RESULT_VALUE.fullmatch(value) is not None
 
 
 def spoken_results(output: str) -> dict[str, str]:

@@ -18,7 +18,9 @@ from shared.db.models import Event, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.operations.nodes import add_nodes
-from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.outputs import SelectedNodes
+from shared.operations.plan import Done, OperationView
+from shared.operations.step_keys import SELECT_NODES, StepKey
 from shared.pki.sealing import Sealer, new_key
 from shared.settings import Settings
 from shared.steps.context import StepContext
@@ -47,24 +49,24 @@ class Stage:
         async with self.context.database.transaction() as session:
             await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_count=count))
 
-    def after(self, step: str, done: Done | Wait) -> None:
-        assert isinstance(done, Done)
-        self.view = replace(self.view, outputs={**self.view.outputs, step: done.output})
+    def after(self, step: StepKey[Any], done: Done) -> None:
+        self.view = replace(self.view, outputs={**self.view.outputs, step.name: done.output.dump()})
 
-    async def chosen(self, count: int) -> Done:
+    async def chosen(self, count: int) -> SelectedNodes:
         await self.wish(count)
         done = await ensure_nodes_chosen(self.context, self.view)
-        self.after("ensure_nodes_chosen", done)
         assert isinstance(done, Done)
-        return done
+        self.after(SELECT_NODES, done)
+        return self.view.output(SELECT_NODES)
 
     async def commands(self) -> Sequence[NodeCommand]:
         async with self.context.database.transaction() as session:
             return list(await session.scalars(select(NodeCommand).order_by(NodeCommand.created_at)))
 
-    async def answer(self, *, ok: bool = True, output: str = "") -> None:
+    async def answer(self, *, ok: bool = True, output: str = "", results: dict[str, str] | None = None) -> None:
+        values = {"ok": ok, "output": output, "results": results or {}, "finished_at": func.now()}
         async with self.context.database.transaction() as session:
-            await session.execute(update(NodeCommand).values(ok=ok, output=output, finished_at=func.now()))
+            await session.execute(update(NodeCommand).values(**values))
 
     async def first_stack(self) -> str | None:
         async with self.context.database.transaction() as session:

@@ -16,6 +16,7 @@ from shared.domain.states import NodeState, OperationKind
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import add_nodes
+from shared.operations.params import UpgradeParams
 from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
@@ -59,7 +60,7 @@ async def begin(database: Database, *, masters: int = 3, workers: int = 4, batch
             kind=OperationKind.UPGRADE,
             user_id="u1",
             request_id=None,
-            params={"cluster_template_id": template.uuid, "max_batch_size": batch},
+            params=UpgradeParams(cluster_template_id=template.uuid, max_batch_size=batch),
             timeout=timedelta(hours=1),
         )
         return operation.uuid
