@@ -31,7 +31,8 @@ class WhenLive(Enum):
     """What becomes of a request for an operation while another one of the cluster is live."""
 
     REFUSED = "refused"
-    WAITS = "waits"  # joins one of its own kind; behind another kind it begins when that one has ended well
+    # A wish for numbers of nodes: joins one of such a kind; behind another it begins when that has ended well.
+    WAITS = "waits"
     CANCELS = "cancels"  # stops the other one and begins when that has ended, however it ended
 
 

@@ -66,7 +66,7 @@ async def request_resize(
         raise Conflict(f"Cluster {cluster.name} is being deleted.")
     if live.cancel_requested:
         raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; ask again when that has ended.")
-    if live.kind == OperationKind.RESIZE:
+    if kinds[0].traits.when_live is WhenLive.WAITS:
         await _join(session, cluster, live, wish, asked, request_id=request_id, timeout=timeout)
         return live.uuid
     waiting = FollowUp(
@@ -139,7 +139,8 @@ async def _join(
         live.deadline_at = max(live.deadline_at, now + timeout) if timeout else None
     if live.state == OperationState.WAITING:
         live.next_attempt_at = now
-    await set_statuses(session, cluster, OperationKind.RESIZE, Outcome.IN_PROGRESS, nodegroup_ids=live.nodegroup_ids)
+    kind = OperationKind(live.kind)
+    await set_statuses(session, cluster, kind, Outcome.IN_PROGRESS, nodegroup_ids=live.nodegroup_ids)
     await session.flush()
     await emit_requested(session, cluster, live)
     await notify(session, CHANNEL)

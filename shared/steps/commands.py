@@ -97,6 +97,8 @@ async def find_answers(
 ) -> dict[str, Answer]:
     """What has become of the commands that were sent under these keys; arguments as for `give_commands`."""
     ids = {_id(scope, key): key for key in keys}
+    if not ids:
+        return {}
     rows = await session.scalars(
         select(NodeCommand).where(NodeCommand.id.in_(ids)).execution_options(populate_existing=True)
     )

@@ -80,6 +80,19 @@ class Stage:
             return sorted(row.data["name"].rsplit("-", 1)[1] for row in rows)
 
 
+def make_context(database: Database, database_url: str, clouds: Any = None) -> StepContext:
+    """Shards of two nodes, a minute to drain; `clouds` only where the step asks a cloud."""
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
+        secret_keys=[SecretStr(new_key())],
+        nodes_per_stack=2,
+        drain_timeout_seconds=60,
+    )
+    stacks = StackList(clouds, fresh_seconds=0)
+    return StepContext(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
+
+
 async def make_stage(database: Database, database_url: str, clouds: Any = None) -> Stage:
     """On a migrated database; `clouds` only where the step asks a cloud."""
     async with database.transaction() as session:
@@ -103,15 +116,7 @@ async def make_stage(database: Database, database_url: str, clouds: Any = None) 
         made = await add_nodes(session, cluster, masters, 3, 2) + await add_nodes(session, cluster, workers, 5, 2)
         for node in made:
             node.state, node.server_id, node.announced_at = "joined", f"server of {node.name}", datetime.now(UTC)
-    settings = Settings(
-        database_url=SecretStr(database_url),
-        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
-        secret_keys=[SecretStr(new_key())],
-        nodes_per_stack=2,
-        drain_timeout_seconds=60,
-    )
-    stacks = StackList(clouds, fresh_seconds=0)
-    context = StepContext(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
+    context = make_context(database, database_url, clouds)
     view = OperationView(
         uuid=new_id(),
         kind=OperationKind.RESIZE.value,

@@ -61,7 +61,8 @@ _KINDS = (
 )
 
 # A failed operation too, for a retry resumes it. One that has succeeded or was cancelled is history, and keeps the names
-# it had, as its events do.
+# it had, as its events do. A process of the version before that is still up finds none of the names it knows and runs
+# the steps from the first on, which every step allows.
 _RENAME_STEPS = """
 UPDATE operation_steps s SET name = r.new
 FROM operations o, (VALUES {rows}) AS r (kind, old, new)
