@@ -1,8 +1,8 @@
 """Operations whose deadline has passed while no service was there to say so.
 
-Rule: a terminal state is always reached, also while every process that could work on an operation is down. Whoever is
-at work is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its reason. It can
-be retried like any other.
+Rule: a terminal state is always reached, also while every process that could work on an operation is down. What a
+service works on is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its
+reason. It can be retried like any other.
 """
 
 from __future__ import annotations

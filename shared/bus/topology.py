@@ -1,4 +1,4 @@
-"""The exchange and the queues, declared by whoever starts first.
+"""The exchange and the queues, declared by the process that starts first.
 
 Rule: queue names are versioned, because a queue's arguments cannot be changed in place. Every process declares the
 whole topology, so an event published before its consumer's first start waits for it.

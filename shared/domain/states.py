@@ -60,7 +60,7 @@ CLUSTER_STATUSES = tuple(f"{verb}_{outcome}" for verb in Verb for outcome in Out
 
 
 def cluster_status(kind: OperationKind, outcome: Outcome) -> str:
-    """Magnum's status for an operation of `kind` that stands at `outcome`, e.g. `UPDATE_FAILED`."""
+    """Magnum's status for an operation of `kind` that is at `outcome`, e.g. `UPDATE_FAILED`."""
     return f"{kind.traits.verb}_{outcome}"
 
 

@@ -52,7 +52,7 @@ class OperationFailed(EventData):
     kind: OperationKind
     status: str
     step: str | None
-    reason: str = Field(description="the true reason, in the words of whoever refused")
+    reason: str = Field(description="the true reason, in the words of what refused")
     faults: dict[str, str] = Field(default_factory=dict, description="node or nodegroup name -> its own reason")
 
 
@@ -98,8 +98,8 @@ class QuotaExceeded(EventData):
 class EventType:
     """One entry of the catalog. `name` is the routing key; with PREFIX before it, the CloudEvents type.
 
-    A mandatory event is a request: at least one queue must take it, or it stays unpublished. A fact that nobody has
-    subscribed to is published all the same.
+    A mandatory event is a request: at least one queue must take it, or it stays unpublished. A fact that no queue is
+    bound to is published all the same.
     """
 
     name: str

@@ -93,7 +93,7 @@ async def begin_follow_up(session: AsyncSession, cluster: Cluster, ended: Operat
 
 
 async def _cancel_unbegun(session: AsyncSession, cluster: Cluster, waiting: FollowUp, reason: str) -> None:
-    """Put an operation that will never begin on record: its id was given to whoever asked for it."""
+    """Put an operation that will never begin on record: its id was in the answer to the request."""
     operation = new_operation(
         cluster,
         waiting.kind,

@@ -124,7 +124,7 @@ class Runner:
         OPERATIONS_ACTIVE.set(len(self._active))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease stays and runs out; whoever claims next resumes at the recorded step.
+            # The lease stays and runs out; the next claim resumes at the recorded step.
             log.error("runner.operation_dropped", task=task.get_name(), exc_info=error)
 
     async def execute(self, claim: Claim) -> None:

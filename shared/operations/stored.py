@@ -47,8 +47,8 @@ class Wish(Stored):
 class FollowUp(Stored):
     """An operation that was accepted while another one was live (`operations.follow_up`).
 
-    `uuid` was promised to whoever asked; `timeout` is in seconds, None for no deadline; `params` are those of its kind;
-    `wish` is written when it begins.
+    `uuid` was in the answer to the request; `timeout` is in seconds, None for no deadline; `params` are those of its
+    kind; `wish` is written when it begins.
     """
 
     kind: OperationKind

@@ -1,7 +1,7 @@
 """Commands for nodes' agents: waited for, taken, answered.
 
-Rule: a command is given again until its result is stored, and the first result stands. No database connection is held
-while an agent waits.
+Rule: a command is given again until its result is stored, and a later result changes nothing. No database connection
+is held while an agent waits.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def _unfinished(deps: Deps, node_id: str) -> list[dict[str, Any]]:
 
 
 async def finish_command(deps: Deps, node_id: str, command_id: str, told: CommandResult) -> None:
-    """Store a command's result; the first one stands."""
+    """Store a command's result; a later one changes nothing."""
     async with deps.db.transaction() as session:
         command = await session.scalar(
             select(NodeCommand).where(NodeCommand.id == command_id, NodeCommand.node_id == node_id).with_for_update()

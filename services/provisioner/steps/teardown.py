@@ -1,8 +1,8 @@
 """Taking a cluster away until nothing is left.
 
-Rule: every step is an `ensure_*_gone` that works from what the cloud says is there, never from what we remember
-making, so it holds for a cluster in any state and for a create that died half-way. A stack that will not go is asked
-again, with Heat's reason shown, until the deadline; it never ends as "deleted" with something left.
+Rule: every step works from what the cloud says is there, never from what we remember making, so it holds for a cluster
+in any state and for a create that died half-way. A stack that will not go is asked again, with Heat's reason shown,
+until the deadline; it never ends as "deleted" with something left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The end of a node: its row goes when its server has gone, and the world is told once."""
+"""The end of a node: its row goes when its server has gone, with one event."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Empties nodes that go, all at once, and has Kubernetes forget them. Those that could not be emptied are results
-# not_drained.<node>=<why>; they go all the same. Arguments: nodes, leaving (all that go, these among them), each a list with blanks between; timeout (seconds).
+# not_drained.<node>=<why>; they go all the same.
+# Arguments: nodes, leaving (all that go, these among them), each a list with blanks between; timeout (seconds).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
