@@ -172,7 +172,7 @@ class NodeAgent:
             for command in commands:
                 trouble = await self._carry_out(client, remembered, command)
                 self._log.info("node carried out a command", command=command.get("name"), trouble=trouble)
-                result = {"ok": trouble is None, "output": trouble or self._said(command)}
+                result = {"ok": trouble is None, "output": trouble or "", "results": self._results(command)}
                 await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))
             if not commands and clock() - asked < 1:
                 # An API that does not hold the poll must not be asked in a tight loop.
@@ -193,13 +193,13 @@ class NodeAgent:
         answer = await self._ask(client, "POST", "/csr", json={"csr": request})
         return trouble_with(answer.json(), request)
 
-    def _said(self, command: dict[str, Any]) -> str:
-        """What the driver's own command would print."""
+    def _results(self, command: dict[str, Any]) -> dict[str, str]:
+        """What the driver's own command would hand back."""
         if command.get("name") != "remove-nodes":
-            return ""
+            return {}
         names = str(command.get("args", {}).get("nodes", "")).split()
         stuck = [name for name in names if self.behaviours.behaves("drain_fails", name)]
-        return "".join(f"not drained {name}: simulated pod that does not go\n" for name in stuck)
+        return {f"not_drained.{name}": "simulated pod that does not go" for name in stuck}
 
     async def _report(self, client: httpx.AsyncClient, kind: str, **body: Any) -> None:
         await self._ask(client, "POST", "/reports", json={"kind": kind, **body}, final=(200, 204))

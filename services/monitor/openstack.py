@@ -39,7 +39,7 @@ class OpenStackEvents:
         event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {notification.id}"))
         async with self._database.transaction() as session:
             cluster = await lock_cluster(session, stack[1])
-            # The row is locked, so nobody stores the same notification beside us.
+            # The row is locked, so no other process stores the same notification now.
             known = await session.scalar(select(Event.seq).where(Event.id == event_id))
             if cluster is None or known is not None:
                 return

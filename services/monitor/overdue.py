@@ -1,8 +1,8 @@
 """Operations whose deadline has passed while no service was there to say so.
 
-Rule: a terminal state is always reached, also while every process that could work on an operation is down. Whoever is
-at work is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its reason. It can
-be retried like any other.
+Rule: a terminal state is always reached, also while every process that could work on an operation is down. What a
+service works on is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its
+reason. It can be retried like any other.
 """
 
 from __future__ import annotations
@@ -12,13 +12,11 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import Database
-from shared.db.models import Cluster, Operation
+from shared.db.models import Operation
 from shared.domain.clock import utc_now
 from shared.operations.locks import lock_cluster
-from shared.operations.plan import Step
 from shared.operations.record import record_failed
 
 log = structlog.get_logger(__name__)
@@ -35,22 +33,6 @@ ORDER BY deadline_at LIMIT 100
 """)
 
 
-class _Nobody:
-    """The plan of a service that is not there: it has nothing to add."""
-
-    kind = ""
-    steps: tuple[Step, ...] = ()
-    removes_cluster = False
-
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Never called: nothing ends well here."""
-
-    async def failed(
-        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
-    ) -> dict[str, str]:
-        return {}
-
-
 async def watch(database: Database) -> None:
     """Look now and then until cancelled."""
     while True:
@@ -62,7 +44,7 @@ async def watch(database: Database) -> None:
 
 
 async def end_overdue(database: Database) -> int:
-    """End every operation nobody has worked on since its deadline; how many there were."""
+    """End every operation that no service has worked on since its deadline; how many there were."""
     async with database.transaction() as session:
         found = (await session.execute(_OVERDUE, {"grace": GRACE, "uuid": None})).all()
     ended = 0
@@ -81,6 +63,6 @@ async def _end(database: Database, operation_id: str, cluster_id: str) -> bool:
             return False
         waited = f"; it was waiting: {operation.step_reason}" if operation.step_reason else ""
         reason = f"deadline passed, and no service has worked on the {operation.kind}{waited}"
-        await record_failed(session, operation, _Nobody(), reason, utc_now())
+        await record_failed(session, operation, None, reason, utc_now())
     log.error("operation.overdue", operation=operation_id, cluster=cluster_id)
     return True

@@ -1,6 +1,6 @@
 """The plans of the provisioner: how a cluster comes to be, and how it goes. Read this first.
 
-Each step is one function in `steps/`, can be run again at any time, and is skipped once it has recorded that it holds.
+Each step is one function in `steps/`, can be run again at any time, and is skipped once it is recorded as finished.
 """
 
 from __future__ import annotations
@@ -10,29 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.provisioner.steps import base_stack as base
 from services.provisioner.steps import teardown
 from shared.db.models import Cluster, Operation
-from shared.domain.states import OperationKind
+from shared.domain.kinds import OperationKind
+from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
 from shared.steps import join, shards
-from shared.steps.context import StepContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
+from shared.steps.step_plan import StepPlan
 
 
-class CreatePlan:
-    kind = OperationKind.CREATE.value
-    removes_cluster = False
-
-    def __init__(self, context: StepContext) -> None:
-        self.steps = bound_steps(
-            context,
-            [
-                base.ensure_base_stack_sent,
-                base.ensure_secrets,
-                base.ensure_credential,
-                base.ensure_base_stack,
-                shards.ensure_shards,
-                join.ensure_nodes_joined,
-            ],
-        )
+class CreatePlan(StepPlan):
+    kind = OperationKind.CREATE
+    functions = (
+        (keys.SUBMIT_BASE_STACK, base.ensure_base_stack_sent),
+        (keys.CREATE_SECRETS, base.ensure_secrets),
+        (keys.CREATE_CREDENTIAL, base.ensure_credential),
+        (keys.AWAIT_BASE_STACK, base.ensure_base_stack),
+        (keys.CREATE_NODE_STACKS, shards.ensure_shards),
+        (keys.AWAIT_NODES, join.ensure_nodes_joined),
+    )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         record_versions(cluster)
@@ -43,27 +38,18 @@ class CreatePlan:
         return await record_nodegroup_faults(session, cluster, operation)
 
 
-class DeletePlan:
-    kind = OperationKind.DELETE.value
-    removes_cluster = True
+class DeletePlan(StepPlan):
+    """Keys, nodes and nodegroups go with the cluster's row; the completion event is the last of its sequence."""
 
-    def __init__(self, context: StepContext) -> None:
-        self.steps = bound_steps(
-            context,
-            [
-                teardown.ensure_agents_dismissed,
-                teardown.ensure_shards_gone,
-                teardown.ensure_service_load_balancers_gone,
-                teardown.ensure_base_gone,
-                teardown.ensure_nothing_left,
-                teardown.ensure_credential_gone,
-            ],
-        )
+    kind = OperationKind.DELETE
+    functions = (
+        (keys.STOP_AGENTS, teardown.ensure_agents_stopped),
+        (keys.DELETE_NODE_STACKS, teardown.ensure_shards_gone),
+        (keys.DELETE_SERVICE_LOAD_BALANCERS, teardown.ensure_service_load_balancers_gone),
+        (keys.DELETE_BASE_STACK, teardown.ensure_base_gone),
+        (keys.DELETE_LEFTOVERS, teardown.ensure_nothing_left),
+        (keys.DELETE_CREDENTIAL, teardown.ensure_credential_gone),
+    )
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Keys, nodes and nodegroups go with the row; the completion event is the last of its sequence."""
 
-    async def failed(
-        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
-    ) -> dict[str, str]:
-        return {}
+PLANS = (CreatePlan, DeletePlan)

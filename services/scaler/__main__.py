@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from services.scaler.plan import NodegroupCreatePlan, NodegroupDeletePlan, NodegroupUpdatePlan, ResizePlan
+from services.scaler.plan import PLANS
 from shared.bus import topology
-from shared.operations.plan import Plan
+from shared.domain.kinds import Service
 from shared.runtime.worker import run_worker
-from shared.steps.context import StepContext
-
-
-def _plans(context: StepContext) -> list[Plan]:
-    return [plan(context) for plan in (ResizePlan, NodegroupCreatePlan, NodegroupUpdatePlan, NodegroupDeletePlan)]
-
 
 if __name__ == "__main__":
-    asyncio.run(run_worker("scaler", topology.SCALER, _plans))
+    asyncio.run(run_worker(Service.SCALER, topology.SCALER, PLANS))

@@ -2,7 +2,7 @@
 
 Rule: what was asked for goes in any case. Of the others those go first that the cluster misses least: the ones that
 failed or were never made, then those that have not joined yet, then the newest. Masters hold the cluster's data, so
-none goes that nobody asked for.
+none goes unless it was asked for.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
 """The plans of the scaler: how a cluster gets more or fewer nodes. Read this first.
 
-Each step is one function in `steps/` or `shared/steps/`, can be run again at any time, and is skipped once it has
-recorded that it holds. What is wanted is read from the rows (`nodegroups.node_count`), never from the request, so a
+Each step is one function in `steps/` or `shared/steps/`, can be run again at any time, and is skipped once it is
+recorded as finished. What is wanted is read from the rows (`nodegroups.node_count`), never from the request, so a
 request that joins a live resize only makes it look again.
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,28 +13,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from jeroboam.driver import MASTER
 from services.scaler.steps import choice, drain, gone, labels, shards
 from shared.db.models import Cluster, Node, Nodegroup, Operation
-from shared.domain.states import NodeState, OperationKind, Outcome, nodegroup_status
+from shared.domain.kinds import OperationKind
+from shared.domain.states import NodeState, Outcome, nodegroup_status
+from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
-from shared.operations.plan import Step
 from shared.steps import join
-from shared.steps.context import StepContext, StepOfContext, bound_steps
 from shared.steps.faults import record_nodegroup_faults
+from shared.steps.step_plan import StepPlan
 
 
-class _NodesPlan:
+class _NodesPlan(StepPlan):
     """The nodes of some nodegroups brought to their count."""
 
-    functions: ClassVar[list[StepOfContext]] = [
-        choice.ensure_nodes_chosen,
-        drain.ensure_nodes_drained,
-        shards.ensure_shards,
-        join.ensure_nodes_joined,
-        gone.ensure_nodes_gone,
-    ]
-    removes_cluster = False
-
-    def __init__(self, context: StepContext) -> None:
-        self.steps: tuple[Step, ...] = bound_steps(context, self.functions)
+    functions = (
+        (keys.SELECT_NODES, choice.ensure_nodes_chosen),
+        (keys.DRAIN_NODES, drain.ensure_nodes_drained),
+        (keys.UPDATE_NODE_STACKS, shards.ensure_shards),
+        (keys.AWAIT_NODES, join.ensure_nodes_joined),
+        (keys.REMOVE_NODE_RECORDS, gone.ensure_nodes_gone),
+    )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         if cluster.coe_version is None:
@@ -70,26 +65,31 @@ async def _finish_create(session: AsyncSession, cluster: Cluster) -> None:
 
 
 class ResizePlan(_NodesPlan):
-    kind = OperationKind.RESIZE.value
+    kind = OperationKind.RESIZE
 
 
 class NodegroupCreatePlan(_NodesPlan):
-    kind = OperationKind.NODEGROUP_CREATE.value
+    kind = OperationKind.NODEGROUP_CREATE
 
 
 class NodegroupDeletePlan(_NodesPlan):
-    kind = OperationKind.NODEGROUP_DELETE.value
+    kind = OperationKind.NODEGROUP_DELETE
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         concerned = operation.nodegroup_ids or []
         await session.execute(delete(Nodegroup).where(Nodegroup.uuid.in_(concerned)))
 
 
-class NodegroupUpdatePlan(_NodesPlan):
-    """Counts' limits hold from the moment they are written; labels and taints are told to the nodes there are."""
+class NodegroupUpdatePlan(StepPlan):
+    """Counts' limits hold from the moment they are written; the nodes there are get new labels and taints."""
 
-    kind = OperationKind.NODEGROUP_UPDATE.value
-    functions: ClassVar[list[StepOfContext]] = [labels.ensure_nodes_labelled]
+    kind = OperationKind.NODEGROUP_UPDATE
+    functions = ((keys.UPDATE_NODE_LABELS, labels.ensure_nodes_labelled),)
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """The row and the nodes say it already."""
+    async def failed(
+        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
+    ) -> dict[str, str]:
+        return await record_nodegroup_faults(session, cluster, operation)
+
+
+PLANS = (ResizePlan, NodegroupCreatePlan, NodegroupUpdatePlan, NodegroupDeletePlan)

@@ -6,56 +6,42 @@ one after another before any worker. What was done is in `nodes.version`, so a r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.upgrader.steps import authorities, credential, nodes, target
-from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation, OperationStep
-from shared.domain.states import OperationKind
-from shared.steps.context import StepContext, StepOfContext, bound_steps
+from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation
+from shared.domain.kinds import OperationKind
+from shared.operations import step_keys as keys
+from shared.operations.params import UpgradeParams
+from shared.operations.record import load_view
+from shared.steps.step_plan import StepPlan
 
 
-class UpgradePlan:
-    kind = OperationKind.UPGRADE.value
-    removes_cluster = False
-    functions: ClassVar[Sequence[StepOfContext]] = (
-        target.ensure_target_known,
-        nodes.ensure_masters_upgraded,
-        nodes.ensure_workers_upgraded,
+class UpgradePlan(StepPlan):
+    kind = OperationKind.UPGRADE
+    functions = (
+        (keys.RESOLVE_TARGET, target.ensure_target_known),
+        (keys.UPGRADE_CONTROL_NODES, nodes.ensure_masters_upgraded),
+        (keys.UPGRADE_OTHER_NODES, nodes.ensure_workers_upgraded),
     )
-
-    def __init__(self, context: StepContext) -> None:
-        self.steps = bound_steps(context, self.functions)
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         """The cluster is its new template's from now on, and nodes made later get the new version."""
-        output = await session.scalar(
-            select(OperationStep.output).where(
-                OperationStep.operation_id == operation.uuid, OperationStep.name == "ensure_target_known"
-            )
-        )
-        assert output is not None
+        reached = (await load_view(session, operation)).output(keys.RESOLVE_TARGET)
         groups = select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid)
         if operation.nodegroup_ids is not None:
             groups = groups.where(Nodegroup.uuid.in_(operation.nodegroup_ids))
-        changed = {name: value for name, value in output["labels"].items() if cluster.labels.get(name) != value}
+        changed = {name: value for name, value in reached.labels.items() if cluster.labels.get(name) != value}
         whole = False
         for group in await session.scalars(groups.execution_options(populate_existing=True)):
             group.labels = {**group.labels, **changed}
-            group.version = output["version"]
+            group.version = reached.version
             whole = whole or group.is_default
         if whole:
-            cluster.labels = output["labels"]
-            cluster.coe_version = output["version"]
-            await _take_template(session, cluster, operation.params["cluster_template_id"])
-
-    async def failed(
-        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
-    ) -> dict[str, str]:
-        return {}
+            cluster.labels = reached.labels
+            cluster.coe_version = reached.version
+            await _take_template(session, cluster, UpgradeParams.load(operation.params).cluster_template_id)
 
 
 async def _take_template(session: AsyncSession, cluster: Cluster, template_id: str) -> None:
@@ -67,39 +53,26 @@ async def _take_template(session: AsyncSession, cluster: Cluster, template_id: s
         cluster.cluster_template_id = found
 
 
-class _RotationPlan:
-    """The steps of a rotation write everything, so that a broken one is gone on with."""
+class RotateCaPlan(StepPlan):
+    """Its steps write everything, so that the next rotation can finish one that was broken off."""
 
-    removes_cluster = False
-    functions: ClassVar[Sequence[StepOfContext]]
-
-    def __init__(self, context: StepContext) -> None:
-        self.steps = bound_steps(context, self.functions)
-
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Nothing is left to write."""
-
-    async def failed(
-        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
-    ) -> dict[str, str]:
-        return {}
-
-
-class RotateCaPlan(_RotationPlan):
-    kind = OperationKind.ROTATE_CA.value
-    functions: ClassVar[Sequence[StepOfContext]] = (
-        authorities.ensure_successors_made,
-        authorities.ensure_both_trusted,
-        authorities.ensure_trust_refreshed,
-        authorities.ensure_successors_sign,
-        authorities.ensure_old_ones_forgotten,
+    kind = OperationKind.ROTATE_CA
+    functions = (
+        (keys.CREATE_AUTHORITIES, authorities.ensure_successors_made),
+        (keys.TRUST_BOTH, authorities.ensure_both_trusted),
+        (keys.RESTART_WORKLOADS, authorities.ensure_trust_refreshed),
+        (keys.SIGN_WITH_NEW, authorities.ensure_successors_sign),
+        (keys.REMOVE_OLD_AUTHORITIES, authorities.ensure_old_ones_removed),
     )
 
 
-class RotateCredentialsPlan(_RotationPlan):
-    kind = OperationKind.ROTATE_CREDENTIALS.value
-    functions: ClassVar[Sequence[StepOfContext]] = (
-        credential.ensure_new_credential,
-        credential.ensure_cluster_has_it,
-        credential.ensure_old_ones_gone,
+class RotateCredentialsPlan(StepPlan):
+    kind = OperationKind.ROTATE_CREDENTIALS
+    functions = (
+        (keys.CREATE_CREDENTIAL, credential.ensure_new_credential),
+        (keys.DISTRIBUTE_CREDENTIAL, credential.ensure_credential_distributed),
+        (keys.DELETE_OLD_CREDENTIALS, credential.ensure_old_ones_gone),
     )
+
+
+PLANS = (UpgradePlan, RotateCaPlan, RotateCredentialsPlan)

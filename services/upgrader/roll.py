@@ -1,6 +1,6 @@
 """Whose turn it is in a rolling change: pure, from what each node has behind it.
 
-Rule: never more than `batch` nodes are away at once, and after the first failure nobody else is begun: what broke one
+Rule: never more than `batch` nodes are away at once, and after the first failure no other node is begun: what broke one
 node would break the next. Those already begun are waited for, so that no node is left half done unseen.
 """
 
@@ -59,5 +59,5 @@ def next_turn(order: Sequence[str], progress: Mapping[str, Progress], batch: int
 
 
 def careful_batch(count: int) -> int:
-    """How many of `count` nodes may be away at once where nobody said: a tenth of them, at least one, at most fifty."""
+    """How many of `count` nodes may be away at once where the request does not say: a tenth of them, from 1 to 50."""
     return max(1, min(50, count // 10))

@@ -1,4 +1,4 @@
-"""The exchange and the queues, declared by whoever starts first.
+"""The exchange and the queues, declared by the process that starts first.
 
 Rule: queue names are versioned, because a queue's arguments cannot be changed in place. Every process declares the
 whole topology, so an event published before its consumer's first start waits for it.
@@ -7,22 +7,22 @@ whole topology, so an event published before its consumer's first start waits fo
 from __future__ import annotations
 
 from shared.bus.contract import QueueSpec
+from shared.domain.kinds import Service, kinds_of, operation_event
 
 EXCHANGE = "jeroboam.events"
 DEAD_EXCHANGE = "jeroboam.dead"
+# What makes a waiting operation due.
+_CHANGES = ("node.#", "stack.changed.v1")
 
-PROVISIONER = QueueSpec(
-    "jeroboam.provisioner.v1",
-    ("cluster.create.requested.v1", "cluster.delete.requested.v1", "node.#", "stack.changed.v1"),
-)
-UPGRADER = QueueSpec(
-    "jeroboam.upgrader.v1",
-    ("cluster.upgrade.requested.v1", "cluster.rotate_ca.requested.v1", "cluster.rotate_credentials.requested.v1"),
-)
-SCALER = QueueSpec(
-    "jeroboam.scaler.v1",
-    ("cluster.resize.requested.v1", "nodegroup.*.requested.v1", "node.#", "stack.changed.v1"),
-)
+
+def _requests(service: Service) -> tuple[str, ...]:
+    """The events that ask a service for work."""
+    return tuple(operation_event(kind, "requested") for kind in kinds_of(service))
+
+
+PROVISIONER = QueueSpec("jeroboam.provisioner.v1", (*_requests(Service.PROVISIONER), *_CHANGES))
+UPGRADER = QueueSpec("jeroboam.upgrader.v1", _requests(Service.UPGRADER))
+SCALER = QueueSpec("jeroboam.scaler.v1", (*_requests(Service.SCALER), *_CHANGES))
 DEAD = QueueSpec("jeroboam.dead.v1", ("#",), dead_letters=True)
 
 QUEUES = (PROVISIONER, SCALER, UPGRADER, DEAD)

@@ -202,6 +202,7 @@ class NodeCommand(Base):
     finished_at: Mapped[datetime | None]
     ok: Mapped[bool | None]
     output: Mapped[str | None]
+    results: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))  # what its hook wrote as data
 
     __table_args__ = (CheckConstraint("(finished_at IS NULL) = (ok IS NULL)", name="finished_has_a_result"),)
 

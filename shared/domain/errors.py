@@ -1,6 +1,7 @@
 """The words for what goes wrong.
 
-Rule: whoever calls the outside world translates its errors here; whoever decides what follows reads only these.
+Rule: code that calls the outside world translates its errors into these; code that decides what follows reads only
+these.
 
     JeroboamError
      |- TemporaryError     may pass: try again after `delay`
@@ -21,7 +22,7 @@ class TemporaryError(JeroboamError):
     """An obstacle that may pass.
 
     Args:
-        message: what happened, in the words of whoever said it.
+        message: what happened, in the words of the other side.
         delay: seconds the other side asked us to wait, or None to let the retry policy choose.
     """
 
@@ -35,7 +36,7 @@ class PermanentError(JeroboamError):
 
 
 class NotFound(PermanentError):
-    """The thing named does not exist, or not for whoever asked."""
+    """The thing named does not exist, or not for the one who asked."""
 
 
 class LostLease(JeroboamError):

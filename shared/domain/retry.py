@@ -17,7 +17,7 @@ class RetryPolicy:
     Args:
         first_delay: wait after the first temporary failure.
         max_delay: the longest wait.
-        unexpected_attempts: how often an error nobody foresaw (a bug, most likely) may repeat before it is final.
+        unexpected_attempts: how often an unforeseen error (a bug, most likely) may repeat before it is final.
     """
 
     first_delay: float = 1.0

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from shared.domain.errors import JeroboamError
+from shared.domain.kinds import OperationKind as OperationKind
+from shared.domain.kinds import Verb
 
 
 class InvalidTransition(JeroboamError):
@@ -23,19 +25,6 @@ class OperationState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"  # may be queued again by a retry
     CANCELLED = "cancelled"
-
-
-class OperationKind(StrEnum):
-    CREATE = "create"
-    DELETE = "delete"
-    RESIZE = "resize"
-    UPGRADE = "upgrade"
-    UPDATE = "update"
-    ROTATE_CA = "rotate_ca"
-    ROTATE_CREDENTIALS = "rotate_credentials"
-    NODEGROUP_CREATE = "nodegroup_create"
-    NODEGROUP_UPDATE = "nodegroup_update"
-    NODEGROUP_DELETE = "nodegroup_delete"
 
 
 LIVE = frozenset({OperationState.QUEUED, OperationState.RUNNING, OperationState.WAITING})
@@ -59,14 +48,6 @@ OPERATION_MOVES: Mapping[OperationState, frozenset[OperationState]] = {
 }
 
 
-class Verb(StrEnum):
-    """The first half of Magnum's status words."""
-
-    CREATE = "CREATE"
-    UPDATE = "UPDATE"
-    DELETE = "DELETE"
-
-
 class Outcome(StrEnum):
     """The second half of Magnum's status words."""
 
@@ -75,36 +56,17 @@ class Outcome(StrEnum):
     FAILED = "FAILED"
 
 
-VERB_OF_KIND: Mapping[OperationKind, Verb] = {
-    OperationKind.CREATE: Verb.CREATE,
-    OperationKind.DELETE: Verb.DELETE,
-    OperationKind.RESIZE: Verb.UPDATE,
-    OperationKind.UPGRADE: Verb.UPDATE,
-    OperationKind.UPDATE: Verb.UPDATE,
-    OperationKind.ROTATE_CA: Verb.UPDATE,
-    OperationKind.ROTATE_CREDENTIALS: Verb.UPDATE,
-    OperationKind.NODEGROUP_CREATE: Verb.UPDATE,
-    OperationKind.NODEGROUP_UPDATE: Verb.UPDATE,
-    OperationKind.NODEGROUP_DELETE: Verb.UPDATE,
-}
-
-# What the nodegroups concerned show while their cluster shows the verb above; the others show the same as it.
-_NODEGROUP_VERB_OF_KIND: Mapping[OperationKind, Verb] = {
-    OperationKind.NODEGROUP_CREATE: Verb.CREATE,
-    OperationKind.NODEGROUP_DELETE: Verb.DELETE,
-}
-
 CLUSTER_STATUSES = tuple(f"{verb}_{outcome}" for verb in Verb for outcome in Outcome)
 
 
 def cluster_status(kind: OperationKind, outcome: Outcome) -> str:
-    """Magnum's status for an operation of `kind` that stands at `outcome`, e.g. `UPDATE_FAILED`."""
-    return f"{VERB_OF_KIND[kind]}_{outcome}"
+    """Magnum's status for an operation of `kind` that is at `outcome`, e.g. `UPDATE_FAILED`."""
+    return f"{kind.traits.verb}_{outcome}"
 
 
 def nodegroup_status(kind: OperationKind, outcome: Outcome) -> str:
     """The status of a nodegroup that an operation of `kind` concerns, e.g. `CREATE_IN_PROGRESS`."""
-    return f"{_NODEGROUP_VERB_OF_KIND.get(kind, VERB_OF_KIND[kind])}_{outcome}"
+    return f"{kind.traits.nodegroup_verb or kind.traits.verb}_{outcome}"
 
 
 class NodeState(StrEnum):

@@ -22,7 +22,7 @@ from jeroboam.driver import (
     Secret,
     SecretKind,
 )
-from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
 
 IMPORTED = "magnum-imported"
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.states import NodeState, OperationKind
+from shared.domain.kinds import OperationKind, operation_event
+from shared.domain.states import NodeState
 
 PREFIX = "io.jeroboam."
 
@@ -51,7 +52,7 @@ class OperationFailed(EventData):
     kind: OperationKind
     status: str
     step: str | None
-    reason: str = Field(description="the true reason, in the words of whoever refused")
+    reason: str = Field(description="the true reason, in the words of what refused")
     faults: dict[str, str] = Field(default_factory=dict, description="node or nodegroup name -> its own reason")
 
 
@@ -97,8 +98,8 @@ class QuotaExceeded(EventData):
 class EventType:
     """One entry of the catalog. `name` is the routing key; with PREFIX before it, the CloudEvents type.
 
-    A mandatory event is a request: at least one queue must take it, or it stays unpublished. A fact that nobody has
-    subscribed to is published all the same.
+    A mandatory event is a request: at least one queue must take it, or it stays unpublished. A fact that no queue is
+    bound to is published all the same.
     """
 
     name: str
@@ -129,19 +130,9 @@ def _operation_types() -> list[EventType]:
     ]
 
 
-def operation_event(kind: OperationKind | str, outcome: str) -> str:
-    """The name of an operation's event, e.g. `cluster.create.completed.v1` or `nodegroup.delete.failed.v1`."""
-    word = OperationKind(kind).value
-    family, verb = word.split("_", 1) if word.startswith(_NODEGROUP) else ("cluster", word)
-    return f"{family}.{verb}.{outcome}.v1"
-
-
 def _subject(kind: OperationKind) -> str:
-    verb = kind.value.removeprefix(_NODEGROUP)
-    return f"A nodegroup's {verb}" if kind.value.startswith(_NODEGROUP) else f"A cluster's {verb}"
-
-
-_NODEGROUP = "nodegroup_"
+    family, _, verb = kind.traits.event.partition(".")
+    return f"A {family}'s {verb}"
 
 
 _NODE_MEANINGS = {

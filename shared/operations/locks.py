@@ -1,6 +1,6 @@
 """The order of locks: a cluster's row first, then its operation or its nodes.
 
-Rule: whoever will write both, or emit an event about a cluster (its counter is in the row), takes the cluster first.
+Rule: code that will write both, or emit an event about a cluster (its counter is in the row), takes the cluster first.
 Two requests, a runner and a thousand agents then wait for each other and never deadlock.
 """
 

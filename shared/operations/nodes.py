@@ -1,4 +1,4 @@
-"""Planning nodes: rows first, machines after.
+"""Adding nodes: rows first, machines after.
 
 Rule: an index is never given twice in a nodegroup, and a shard never holds more than `nodes_per_stack` nodes, so a
 node's place in the cloud follows from its row alone.
@@ -30,7 +30,7 @@ def _host_part(name: str) -> str:
     return _UNSAFE.sub("-", name.lower()).strip("-") or "c"
 
 
-async def plan_nodes(
+async def add_nodes(
     session: AsyncSession, cluster: Cluster, nodegroup: Nodegroup, count: int, nodes_per_stack: int
 ) -> list[Node]:
     """Insert rows for `count` more nodes of a nodegroup.

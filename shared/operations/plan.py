@@ -1,28 +1,33 @@
 """What a plan is made of.
 
-Rule: a step is an idempotent `ensure_*`: it looks before it makes, can be run again after a crash at any point, and
-returns `Done` or `Wait`. It raises TemporaryError or PermanentError; the runner decides what follows. A step never
-sleeps and never opens a transaction across a network call.
+Rule: a step looks before it makes, can be run again after a crash at any point, and returns `Done` or `Wait`. It
+raises TemporaryError or PermanentError; the runner decides what follows. A step never sleeps and never opens a
+transaction across a network call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Cluster, Operation
-from shared.domain.retry import RetryPolicy
+from shared.domain.kinds import OperationKind
+from shared.operations.outputs import NO_OUTPUT
+from shared.operations.step_keys import Output, StepKey
+from shared.operations.stored import Stored
+
+ParamsOfKind = TypeVar("ParamsOfKind", bound=Stored)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The step holds. `output` is recorded and handed to later steps."""
+    """The step is finished. `output` is recorded, and later steps may read it."""
 
-    output: Mapping[str, Any] = field(default_factory=dict)
+    output: Stored = NO_OUTPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class OperationView:
-    """The operation as a step may see it: values, not a live row."""
+    """The operation as a step may see it: values, not a live row.
+
+    `params` and `outputs` (by step name) are as stored; steps read them with `read_params` and `output`.
+    """
 
     uuid: str
     kind: str
@@ -62,9 +70,17 @@ class OperationView:
         earlier run is driven again and one that failed in this run is not."""
         return f"jeroboam-run-{self.uuid}-{self.retries}-{self.revision}"
 
-    def output(self, step: str) -> Mapping[str, Any]:
-        """What an earlier step recorded; empty if it recorded nothing."""
-        return self.outputs.get(step, {})
+    def read_params(self, model: type[ParamsOfKind]) -> ParamsOfKind:
+        """The params, by the model of the operation's kind (shared.operations.params)."""
+        return model.load(self.params)
+
+    def output(self, step: StepKey[Output]) -> Output:
+        """What an earlier step recorded.
+
+        Raises:
+            pydantic.ValidationError: it recorded nothing, and its model has no defaults.
+        """
+        return step.output.load(self.outputs.get(step.name, {}))
 
 
 StepFunction = Callable[[OperationView], Awaitable[Done | Wait]]
@@ -72,17 +88,20 @@ StepFunction = Callable[[OperationView], Awaitable[Done | Wait]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """`name` is one of shared.operations.step_keys."""
+
     name: str
     run: StepFunction
-    policy: RetryPolicy = RetryPolicy()
 
 
 class Plan(Protocol):
     """The ordered steps of one operation kind, and what its end means for the cluster."""
 
-    kind: str
-    steps: tuple[Step, ...]
-    removes_cluster: bool  # a delete: its good end takes the cluster's row away
+    @property
+    def kind(self) -> OperationKind: ...
+
+    @property
+    def steps(self) -> tuple[Step, ...]: ...
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         """In the transaction that ends it well, statuses set: record what only this kind knows."""

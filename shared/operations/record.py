@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Cluster, Operation, OperationStep
-from shared.domain.states import OperationKind, OperationState, Outcome, check_operation_move
+from shared.domain.kinds import OperationKind, operation_event
+from shared.domain.states import OperationState, Outcome, check_operation_move
 from shared.events.catalog import (
     OperationCompleted,
     OperationFailed,
     OperationProgressed,
     OperationStarted,
-    operation_event,
 )
 from shared.events.log import emit
 from shared.operations.follow_up import begin_follow_up
 from shared.operations.plan import OperationView, Plan, Wait
 from shared.operations.start import set_statuses
+from shared.operations.stored import Stored
 from shared.telemetry.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
 PROGRESS_EVERY = timedelta(seconds=1)
@@ -83,10 +82,10 @@ async def record_step_begun(session: AsyncSession, operation: Operation, name: s
 
 
 async def record_step_done(
-    session: AsyncSession, operation: Operation, name: str, position: int, output: Mapping[str, Any], now: datetime
+    session: AsyncSession, operation: Operation, name: str, position: int, output: Stored, now: datetime
 ) -> None:
     statement = insert(OperationStep).values(
-        operation_id=operation.uuid, name=name, position=position, output=dict(output), finished_at=func.now()
+        operation_id=operation.uuid, name=name, position=position, output=output.dump(), finished_at=func.now()
     )
     await session.execute(
         statement.on_conflict_do_update(
@@ -173,19 +172,25 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
         operation_id=operation.uuid,
     )
     await begin_follow_up(session, cluster, operation)
-    if plan.removes_cluster:
+    if plan.kind.traits.removes_cluster:
         await session.flush()
         await session.delete(cluster)
 
 
-async def record_failed(session: AsyncSession, operation: Operation, plan: Plan, reason: str, now: datetime) -> None:
-    """End badly, with the true reason."""
+async def record_failed(
+    session: AsyncSession, operation: Operation, plan: Plan | None, reason: str, now: datetime
+) -> None:
+    """End badly, with the true reason.
+
+    Args:
+        plan: adds what only the operation's kind knows; None where no service that has it is there.
+    """
     cluster = await cluster_of(session, operation)
     operation.reason = reason
     _end(operation, OperationState.FAILED, now)
     kind, concerned = OperationKind(operation.kind), operation.nodegroup_ids
     await set_statuses(session, cluster, kind, Outcome.FAILED, nodegroup_ids=concerned, reason=reason)
-    faults = await plan.failed(session, cluster, operation, reason)
+    faults = await plan.failed(session, cluster, operation, reason) if plan else {}
     await emit(
         session,
         operation_event(kind, "failed"),

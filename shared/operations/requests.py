@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.db.engine import notify
 from shared.db.models import Cluster, Operation
 from shared.domain.errors import Conflict
-from shared.domain.states import LIVE, OperationKind, OperationState, Outcome, check_operation_move
-from shared.events.catalog import OperationCancelled, operation_event
+from shared.domain.kinds import OperationKind, operation_event
+from shared.domain.states import LIVE, OperationState, Outcome, check_operation_move
+from shared.events.catalog import OperationCancelled
 from shared.events.log import emit
-from shared.operations.follow_up import begin_follow_up, let_delete_follow
+from shared.operations.follow_up import begin_follow_up, let_delete_follow, waiting_behind
 from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
 
 
@@ -64,7 +65,8 @@ async def end_cancelled(session: AsyncSession, cluster: Cluster, operation: Oper
     """End a live operation as cancelled, and begin the delete that waited for it, if one does."""
     check_operation_move(OperationState(operation.state), OperationState.CANCELLED)
     kind = OperationKind(operation.kind)
-    deleting = operation.follow_up is not None and operation.follow_up["kind"] == OperationKind.DELETE
+    waiting = waiting_behind(operation)
+    deleting = waiting is not None and waiting.kind.traits.removes_cluster
     reason = "Cancelled: the cluster is being deleted." if deleting else "Cancelled on request."
     operation.state = OperationState.CANCELLED
     operation.reason = reason
@@ -93,8 +95,8 @@ async def cancel_operation(session: AsyncSession, operation: Operation, cluster:
     """
     if operation.state not in LIVE:
         raise Conflict(f"Operation {operation.uuid} has already ended as {operation.state}.")
-    if operation.kind == OperationKind.DELETE:
-        raise Conflict("A delete cannot be cancelled.")
+    if OperationKind(operation.kind).traits.removes_cluster:
+        raise Conflict(f"A {operation.kind} cannot be cancelled.")
     operation.cancel_requested = True
     if operation.state != OperationState.RUNNING:
         await end_cancelled(session, cluster, operation)

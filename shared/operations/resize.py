@@ -18,8 +18,11 @@ from shared.db.engine import notify
 from shared.db.models import Cluster, Nodegroup, Operation, OperationStep
 from shared.domain.errors import Conflict
 from shared.domain.ids import new_id
-from shared.domain.states import OperationKind, OperationState, Outcome
+from shared.domain.kinds import OperationKind, WhenLive
+from shared.domain.states import OperationState, Outcome
+from shared.operations.params import ResizeParams
 from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
+from shared.operations.stored import FollowUp, Wish
 
 
 async def request_resize(
@@ -32,14 +35,14 @@ async def request_resize(
     user_id: str,
     request_id: str | None,
     timeout: timedelta | None = None,
-    params: Mapping[str, Any] | None = None,
+    rollback: bool | None = None,
 ) -> str:
     """Ask that a nodegroup has `node_count` nodes.
 
     Args:
         cluster: locked in this session.
         remove: uuids of nodes that shall go in any case.
-        params: more to remember of the request.
+        rollback: as asked for; it is stored and changes nothing. None: not asked.
 
     Returns:
         The id of the operation that does it; it may not be queued yet.
@@ -47,39 +50,42 @@ async def request_resize(
     Raises:
         Conflict: the cluster is being deleted, or its live resize is being cancelled.
     """
-    wish: dict[str, Any] = {"counts": {nodegroup.uuid: node_count}, "remove": list(remove)}
-    asked = {**(params or {}), "node_count": node_count, "nodegroup": nodegroup.name}
+    wish = Wish(counts={nodegroup.uuid: node_count}, remove=tuple(remove))
+    asked: dict[str, Any] = {"node_count": node_count, "nodegroup": nodegroup.name}
+    if rollback is not None:
+        asked["rollback"] = rollback
     live = await live_operation(session, cluster.uuid)
     if live is None:
         operation = await begin_resize(
             session, cluster, wish, asked, user_id=user_id, request_id=request_id, timeout=timeout
         )
         return operation.uuid
-    following = live.follow_up or {}
-    if OperationKind.DELETE in (live.kind, following.get("kind")):
+    following = FollowUp.load(live.follow_up) if live.follow_up else None
+    kinds = [OperationKind(live.kind), *([following.kind] if following else [])]
+    if any(kind.traits.when_live is WhenLive.CANCELS for kind in kinds):
         raise Conflict(f"Cluster {cluster.name} is being deleted.")
     if live.cancel_requested:
         raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; ask again when that has ended.")
-    if live.kind == OperationKind.RESIZE:
+    if kinds[0].traits.when_live is WhenLive.WAITS:
         await _join(session, cluster, live, wish, asked, request_id=request_id, timeout=timeout)
         return live.uuid
-    live.follow_up = {
-        "kind": OperationKind.RESIZE.value,
-        "uuid": following.get("uuid") or new_id(),
-        "user_id": user_id,
-        "request_id": request_id,
-        "timeout": timeout.total_seconds() if timeout else None,
-        "params": asked,
-        "wish": _both(following.get("wish"), wish),
-    }
-    waiting: str = live.follow_up["uuid"]
-    return waiting
+    waiting = FollowUp(
+        kind=OperationKind.RESIZE,
+        uuid=following.uuid if following else new_id(),
+        user_id=user_id,
+        request_id=request_id,
+        timeout=timeout.total_seconds() if timeout else None,
+        params=asked,
+        wish=following.wish.joined_by(wish) if following and following.wish else wish,
+    )
+    live.follow_up = waiting.dump()
+    return waiting.uuid
 
 
 async def begin_resize(
     session: AsyncSession,
     cluster: Cluster,
-    wish: Mapping[str, Any],
+    wish: Wish,
     params: Mapping[str, Any],
     *,
     user_id: str,
@@ -87,7 +93,11 @@ async def begin_resize(
     timeout: timedelta | None,
     operation_id: str | None = None,
 ) -> Operation:
-    """Write the wish and queue the operation, on a cluster that has none live."""
+    """Write the wish and queue the operation, on a cluster that has none live.
+
+    Args:
+        params: of ResizeParams, without what the wish says.
+    """
     concerned = await _write_counts(session, cluster, wish)
     return await start_operation(
         session,
@@ -95,7 +105,7 @@ async def begin_resize(
         kind=OperationKind.RESIZE,
         user_id=user_id,
         request_id=request_id,
-        params={**params, "nodes_to_remove": wish["remove"]},
+        params=ResizeParams.load({**params, "nodes_to_remove": wish.remove}),
         timeout=timeout,
         nodegroup_ids=concerned,
         operation_id=operation_id,
@@ -106,7 +116,7 @@ async def _join(
     session: AsyncSession,
     cluster: Cluster,
     live: Operation,
-    wish: Mapping[str, Any],
+    wish: Wish,
     asked: Mapping[str, Any],
     *,
     request_id: str | None,
@@ -120,39 +130,31 @@ async def _join(
     await session.execute(delete(OperationStep).where(OperationStep.operation_id == live.uuid))
     live.step = live.step_reason = None
     live.attempts = 0
-    removed = live.params.get("nodes_to_remove", [])
-    live.params = {**live.params, **asked, "nodes_to_remove": sorted({*removed, *wish["remove"]})}
+    removed = ResizeParams.load(live.params).nodes_to_remove
+    now_asked = ResizeParams.load({**live.params, **asked, "nodes_to_remove": sorted({*removed, *wish.remove})})
+    live.params = {**live.params, **now_asked.dump()}
     live.nodegroup_ids = sorted({*(live.nodegroup_ids or ()), *concerned})
     live.request_id = request_id
     if live.deadline_at is not None:
         live.deadline_at = max(live.deadline_at, now + timeout) if timeout else None
     if live.state == OperationState.WAITING:
         live.next_attempt_at = now
-    await set_statuses(session, cluster, OperationKind.RESIZE, Outcome.IN_PROGRESS, nodegroup_ids=live.nodegroup_ids)
+    kind = OperationKind(live.kind)
+    await set_statuses(session, cluster, kind, Outcome.IN_PROGRESS, nodegroup_ids=live.nodegroup_ids)
     await session.flush()
     await emit_requested(session, cluster, live)
     await notify(session, CHANNEL)
 
 
-async def _write_counts(session: AsyncSession, cluster: Cluster, wish: Mapping[str, Any]) -> list[str]:
+async def _write_counts(session: AsyncSession, cluster: Cluster, wish: Wish) -> list[str]:
     """Returns the nodegroups that are still there to have one."""
     groups = await session.scalars(
         select(Nodegroup)
-        .where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.uuid.in_(list(wish["counts"])))
+        .where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.uuid.in_(list(wish.counts)))
         .execution_options(populate_existing=True)
     )
     found = list(groups)
     for group in found:
-        group.node_count = wish["counts"][group.uuid]
+        group.node_count = wish.counts[group.uuid]
     await session.flush()
     return [group.uuid for group in found]
-
-
-def _both(waiting: Mapping[str, Any] | None, wish: Mapping[str, Any]) -> dict[str, Any]:
-    """Two wishes that wait become one; the later count of a nodegroup stands."""
-    if waiting is None:
-        return dict(wish)
-    return {
-        "counts": {**waiting["counts"], **wish["counts"]},
-        "remove": sorted({*waiting["remove"], *wish["remove"]}),
-    }

@@ -20,7 +20,8 @@ from shared.db.engine import Database
 from shared.db.models import Operation
 from shared.domain.clock import Clock, utc_now
 from shared.domain.errors import LostLease, TemporaryError
-from shared.domain.retry import GiveUp, decide
+from shared.domain.kinds import OperationKind
+from shared.domain.retry import GiveUp, RetryPolicy, decide
 from shared.operations.leases import Claim, Leases
 from shared.operations.plan import Done, OperationView, Plan, Step, Wait
 from shared.operations.record import (
@@ -45,6 +46,7 @@ class _Overtaken(Exception):
     """A later request joined the operation: what this walk saw of it is not what is wanted any more."""
 
 
+_POLICY = RetryPolicy()
 _DATABASE_AWAY = (InterfaceError, OperationalError, OSError, TimeoutError)
 
 
@@ -122,7 +124,7 @@ class Runner:
         OPERATIONS_ACTIVE.set(len(self._active))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease stays and runs out; whoever claims next resumes at the recorded step.
+            # The lease stays and runs out; the next claim resumes at the recorded step.
             log.error("runner.operation_dropped", task=task.get_name(), exc_info=error)
 
     async def execute(self, claim: Claim) -> None:
@@ -172,7 +174,7 @@ class Runner:
     async def _walk_plan(self, claim: Claim) -> None:
         with structlog.contextvars.bound_contextvars(operation=claim.operation_id):
             async with self._leases.fenced(claim) as (session, operation):
-                plan = self._plans[operation.kind]
+                plan = self._plans[OperationKind(operation.kind)]
                 await record_started(session, operation)
                 view = await load_view(session, operation)
             for position, step in enumerate(plan.steps):
@@ -234,7 +236,7 @@ class Runner:
             operation.attempts += 1
             left = None if operation.deadline_at is None else (operation.deadline_at - now).total_seconds()
             decision = decide(
-                step.policy,
+                _POLICY,
                 failure,
                 attempts=operation.attempts,
                 seconds_left=left,

@@ -6,7 +6,7 @@ live; the database holds that rule, this module turns it into words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +17,11 @@ from shared.db.engine import notify
 from shared.db.models import Cluster, Nodegroup, Operation
 from shared.domain.errors import Conflict
 from shared.domain.ids import new_id
-from shared.domain.states import LIVE, OperationKind, OperationState, Outcome, cluster_status, nodegroup_status
-from shared.events.catalog import OperationRequested, operation_event
+from shared.domain.kinds import OperationKind, operation_event
+from shared.domain.states import LIVE, OperationState, Outcome, cluster_status, nodegroup_status
+from shared.events.catalog import OperationRequested
 from shared.events.log import emit
+from shared.operations.params import PARAMS_OF_KIND, Params
 
 CHANNEL = "jeroboam_operations"
 
@@ -39,7 +41,7 @@ async def start_operation(
     kind: OperationKind,
     user_id: str,
     request_id: str | None,
-    params: Mapping[str, Any] | None = None,
+    params: Params | None = None,
     timeout: timedelta | None = None,
     nodegroup_ids: Sequence[str] | None = None,
     operation_id: str | None = None,
@@ -49,6 +51,7 @@ async def start_operation(
     Args:
         cluster: the row, in this session; its status and those of the nodegroups concerned become
             `<VERB>_IN_PROGRESS`.
+        params: those of the kind; None for none.
         timeout: until the deadline; None for no deadline.
         nodegroup_ids: the nodegroups concerned; None for all of the cluster's.
         operation_id: where the id was promised before.
@@ -56,6 +59,7 @@ async def start_operation(
     Raises:
         Conflict: another operation of the cluster is live.
     """
+    assert params is None or isinstance(params, PARAMS_OF_KIND.get(kind, Params))
     if await live_operation(session, cluster.uuid) is not None:
         raise Conflict(f"Cluster {cluster.name} already has an operation in progress.")
     now = await session.scalar(select(func.now()))
@@ -66,7 +70,7 @@ async def start_operation(
         OperationState.QUEUED,
         operation_id=operation_id,
         user_id=user_id,
-        params=dict(params or {}),
+        params=params.dump() if params else {},
         request_id=request_id,
         deadline_at=now + timeout if timeout else None,
         nodegroup_ids=None if nodegroup_ids is None else list(nodegroup_ids),

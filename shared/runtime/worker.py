@@ -21,12 +21,12 @@ from shared.steps.context import StepContext
 from shared.telemetry.logging import configure_logging
 
 
-async def run_worker(service: str, queue: QueueSpec, plans: Callable[[StepContext], Sequence[Plan]]) -> None:
+async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[StepContext], Plan]]) -> None:
     """Consume `queue` and run operations until a signal asks to stop.
 
     Args:
         service: the process's name, for logs and the heartbeat.
-        plans: makes one plan for each operation kind the service works on.
+        plans: one for each operation kind the service works on.
     """
     settings = Settings()
     configure_logging(service, level=settings.log_level, fmt=settings.log_format)
@@ -44,7 +44,7 @@ async def run_worker(service: str, queue: QueueSpec, plans: Callable[[StepContex
             )
             runner = Runner(
                 kernel.database,
-                plans(context),
+                [plan(context) for plan in plans],
                 lease_seconds=settings.lease_seconds,
                 poll_seconds=settings.poll_seconds,
                 concurrency=settings.operation_concurrency,

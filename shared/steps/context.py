@@ -1,18 +1,17 @@
-"""What the steps of every service are given, and how functions of it become a plan's steps.
+"""What the steps of every service are given.
 
 Rule: a step has no state of its own; whatever it needs is in the context, the operation, the rows or the cloud.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from shared.cloud.contract import Cloud, CloudFactory
 from shared.cloud.stack_list import StackList
 from shared.db.engine import Database
 from shared.operations.cluster_state import ClusterState, load_cluster
-from shared.operations.plan import Done, OperationView, Step, Wait
+from shared.operations.plan import OperationView
 from shared.pki.sealing import Sealer
 from shared.settings import Settings
 
@@ -31,18 +30,3 @@ class StepContext:
 
     async def cluster(self, operation: OperationView) -> ClusterState:
         return await load_cluster(self.database, operation.cluster_id)
-
-
-StepOfContext = Callable[[StepContext, OperationView], Awaitable[Done | Wait]]
-
-
-def bound_steps(context: StepContext, functions: Sequence[StepOfContext]) -> tuple[Step, ...]:
-    """Steps named after their functions, in this order."""
-
-    def bind(function: StepOfContext) -> Step:
-        async def run(operation: OperationView) -> Done | Wait:
-            return await function(context, operation)
-
-        return Step(function.__name__, run)
-
-    return tuple(bind(function) for function in functions)

@@ -1,6 +1,6 @@
 """What a failed operation tells of its parts.
 
-Rule: a reason stands with the thing that failed: a node keeps its own, its nodegroup shows the first few.
+Rule: a reason is kept with the thing that failed: a node keeps its own, its nodegroup shows the first few.
 """
 
 from __future__ import annotations

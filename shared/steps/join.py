@@ -1,46 +1,50 @@
-"""Waiting for the nodes' own word that they are part of the cluster.
+"""Waiting until the nodes report that they are part of the cluster.
 
-Rule: only the agents can say a node joined. A node that said it failed, or whose agent stays silent long after its
-server was built, fails the operation once all the others have settled; the reason is the node's own.
+Rule: only an agent can report that its node has joined. A node that reports a failure, or whose agent stays silent long
+after its server was built, fails the operation once all others have settled; the reason is the node's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.models import Node, OperationStep
+from jeroboam.driver import NodeAction
+from shared.db.models import Node, Nodegroup, OperationStep
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
+from shared.drivers.registry import get_hardware
+from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import send_command
+from shared.operations.outputs import JoinedNodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
+from shared.operations.step_keys import CREATE_NODE_STACKS, UPDATE_NODE_STACKS
+from shared.steps.commands import CommandState, command_limit, give_commands
 from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 _SETTLED = {NodeState.JOINED, NodeState.FAILED}
+_STACKS = (CREATE_NODE_STACKS.name, UPDATE_NODE_STACKS.name)  # a plan has one of them
 
 
 async def ensure_nodes_joined(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that stays in the nodegroups concerned has joined."""
-    limit = timedelta(minutes=context.settings.node_join_timeout_minutes)
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         rows = list(await session.scalars(_concerned(operation).order_by(Node.name).with_for_update()))
         if operation.retries:
-            await ask_again(session, operation, rows)
+            await ask_again(session, context, operation, rows)
         shards_done = await _shards_done_at(session, operation)
-        if shards_done is not None and datetime.now(UTC) - shards_done > limit:
-            await _give_up_on_silent(session, operation, rows, limit)
+        if shards_done is not None:
+            await _give_up_on_silent(session, context, operation, rows, datetime.now(UTC) - shards_done)
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if node.state not in _SETTLED]
         failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
-        obstacle = await _why_nobody_can_join(session, operation) if unsettled else None
+        obstacle = await _why_none_can_join(session, operation) if unsettled else None
     if unsettled and obstacle is None:
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
     if failed:
@@ -49,7 +53,7 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
         raise PermanentError(f"{len(failed)} of {len(rows)} nodes failed to join: {shown}{more}")
     if obstacle is not None:
         raise PermanentError(obstacle)
-    return Done({"nodes": len(rows)})
+    return Done(JoinedNodes(nodes=len(rows)))
 
 
 def _concerned(operation: OperationView) -> Select[Node]:
@@ -57,49 +61,57 @@ def _concerned(operation: OperationView) -> Select[Node]:
     return found if operation.nodegroup_ids is None else found.where(Node.nodegroup_id.in_(operation.nodegroup_ids))
 
 
-async def _why_nobody_can_join(session: AsyncSession, operation: OperationView) -> str | None:
-    """Why the others wait in vain: the first master makes the cluster, and it has failed or was never made."""
-    masters = list(
-        await session.scalars(
-            select(Node)
-            .where(Node.cluster_id == operation.cluster_id, Node.role == "master", Node.state != NodeState.REMOVING)
-            .order_by(Node.index)
-        )
-    )
-    if not masters or any(node.state == NodeState.JOINED for node in masters):
+async def _why_none_can_join(session: AsyncSession, operation: OperationView) -> str | None:
+    """Why the others would wait in vain: the node that founds the cluster has failed or was never created."""
+    state = await read_cluster(session, operation.cluster_id)
+    founder = state.engine.founder([node for node in state.nodes if node.state != NodeState.REMOVING])
+    if founder is None or founder.state not in (NodeState.FAILED, NodeState.PLANNED):
         return None
-    first = masters[0]
-    if first.state not in (NodeState.FAILED, NodeState.PLANNED):
-        return None
-    return f"there is no cluster to join: master {first.name} {first.reason or 'was never made'}"
+    reason = await session.scalar(select(Node.reason).where(Node.uuid == founder.uuid))
+    return f"there is no cluster to join: {founder.role} {founder.name} {reason or 'was never created'}"
 
 
 async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:
     """When the last server was built: from then on, silence counts against a node."""
     finished: datetime | None = await session.scalar(
         select(OperationStep.finished_at).where(
-            OperationStep.operation_id == operation.uuid, OperationStep.name == "ensure_shards"
+            OperationStep.operation_id == operation.uuid, OperationStep.name.in_(_STACKS)
         )
     )
     return finished
 
 
-async def ask_again(session: AsyncSession, operation: OperationView, nodes: Sequence[Node]) -> None:
-    """Tell each node that failed to bootstrap to try once more; once per run."""
-    for node in nodes:
-        if node.state != NodeState.FAILED or node.server_id is None:
-            continue
-        command = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {node.uuid}"))
-        if await send_command(session, node.uuid, "bootstrap", command_id=command):
-            await move_node(session, node, NodeState.ANNOUNCED, project_id=operation.project_id)
+async def ask_again(
+    session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node]
+) -> None:
+    """Have each node that failed to bootstrap try once more; once per run. How it ends is the node's own report."""
+    failed = {node.uuid: node for node in nodes if node.state == NodeState.FAILED and node.server_id is not None}
+    actions = {uuid: NodeAction(uuid, "bootstrap") for uuid in failed}
+    answers = await give_commands(session, operation.run_tag, actions, limit=command_limit(context.settings))
+    for uuid, answer in answers.items():
+        if answer.state is CommandState.SENT:
+            await move_node(session, failed[uuid], NodeState.ANNOUNCED, project_id=operation.project_id)
 
 
 async def _give_up_on_silent(
-    session: AsyncSession, operation: OperationView, nodes: Sequence[Node], limit: timedelta
+    session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node], waited: timedelta
 ) -> None:
-    for node in nodes:
-        if node.state not in _SETTLED:
-            spoke = "has not joined" if node.announced_at else "has never spoken"
-            minutes = int(limit.total_seconds() // 60)
-            reason = f"the node's agent {spoke} within {minutes} minutes of its server being built"
+    """Fail nodes that have not joined within the time of their hardware, or of the setting."""
+    late = [node for node in nodes if node.state not in _SETTLED]
+    if not late:
+        return
+    rows = await session.execute(
+        select(Nodegroup.uuid, Nodegroup.hardware).where(Nodegroup.cluster_id == operation.cluster_id)
+    )
+    minutes = {uuid: _join_minutes(context, hardware) for uuid, hardware in rows}
+    for node in late:
+        limit = minutes[node.nodegroup_id]
+        if waited > timedelta(minutes=limit):
+            spoke = "has not joined" if node.announced_at else "has not sent any report"
+            reason = f"the node's agent {spoke} within {limit} minutes of its server being built"
             await move_node(session, node, NodeState.FAILED, project_id=operation.project_id, reason=reason)
+
+
+def _join_minutes(context: StepContext, hardware: str | None) -> int:
+    own = get_hardware(hardware).join_timeout_minutes if hardware else None
+    return own or context.settings.node_join_timeout_minutes

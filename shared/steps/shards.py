@@ -2,7 +2,7 @@
 
 Rule: a shard is brought to exactly the nodes that stay; one left without nodes is deleted. Whatever is to be added or
 removed in a shard is one update of its stack. A shard that fails does not stop the others; when all have settled the
-operation fails with every node's own reason. Nothing is rolled back: what stands, stands, and a retry mends the rest.
+operation fails with every node's own reason. Nothing is rolled back: what was built stays, and a retry mends the rest.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from shared.db.models import Nodegroup
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.domain.states import NodeState
 from shared.operations.cluster_state import ClusterState
+from shared.operations.outputs import NodeStacks
 from shared.operations.plan import Done, OperationView, Wait
 from shared.stacks.shard_template import EMPTY, edited, node_indexes
 from shared.steps import shard_nodes
@@ -56,7 +57,7 @@ async def ensure_shards(context: StepContext, operation: OperationView) -> Done 
     """Every shard's stack complete, and every node's server and addresses known."""
     state = await context.cluster(operation)
     shards = shards_of(state)
-    return await drive_shards(context, operation, state, shards) or Done({"stacks": len(shards)})
+    return await drive_shards(context, operation, state, shards) or Done(NodeStacks(stacks=len(shards)))
 
 
 async def drive_shards(

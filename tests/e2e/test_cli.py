@@ -73,7 +73,7 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
     assert {node["state"] for node in as_json(sandbox, "cluster nodes one")} == {"joined"}
     (operation,) = as_json(sandbox, "operation list")
     shown = as_json(sandbox, f"operation show {operation['uuid']}")
-    assert shown["steps"][0]["name"] == "ensure_base_stack_sent"
+    assert shown["steps"][0]["name"] == "submit_base_stack"
     assert all(step["finished_at"] for step in shown["steps"])
     assert "one" in jeroboam(sandbox, "cluster list")
 

@@ -53,7 +53,7 @@ async def under_way(client: Client, name: str) -> str:
     """A cluster whose base stack is being built."""
     cluster = await client.create(name)
     async with asyncio.timeout(60):
-        while (await client.operations(cluster))[0]["step"] in (None, "ensure_base_stack_sent", "ensure_secrets"):
+        while (await client.operations(cluster))[0]["step"] in (None, "submit_base_stack", "create_secrets"):
             await asyncio.sleep(0.05)
     return cluster
 

@@ -14,11 +14,9 @@ import pytest
 
 from sandbox.layout import SERVICES
 from sandbox.run import Sandbox
-from services.provisioner.steps import base_stack as base
-from services.provisioner.steps import teardown
+from services.provisioner.plan import CreatePlan, DeletePlan
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
-from shared.steps import join, shards
 from tests.support.client import Client
 from tests.support.cloud_view import left_behind, stacks_of
 from tests.support.killing import die_at_each, points
@@ -29,34 +27,14 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-CREATE_STEPS = [
-    base.ensure_base_stack_sent,
-    base.ensure_secrets,
-    base.ensure_credential,
-    base.ensure_base_stack,
-    shards.ensure_shards,
-    join.ensure_nodes_joined,
-]
-DELETE_STEPS = [
-    teardown.ensure_agents_dismissed,
-    teardown.ensure_shards_gone,
-    teardown.ensure_service_load_balancers_gone,
-    teardown.ensure_base_gone,
-    teardown.ensure_nothing_left,
-    teardown.ensure_credential_gone,
-]
-
-
 CREATE_POINTS = points(
-    "create",
-    CREATE_STEPS,
+    CreatePlan,
     # Once for the shards: they are sent at the same time, so a second one may be there already.
-    {"ensure_base_stack_sent": ["stack.created"], "ensure_shards": ["stack.created"]},
+    {"submit_base_stack": ["stack.created"], "create_node_stacks": ["stack.created"]},
 )
 DELETE_POINTS = points(
-    "delete",
-    DELETE_STEPS,
-    {"ensure_shards_gone": ["stack.delete_sent"], "ensure_base_gone": ["stack.delete_sent"]},
+    DeletePlan,
+    {"delete_node_stacks": ["stack.delete_sent"], "delete_base_stack": ["stack.delete_sent"]},
 )
 
 

@@ -23,9 +23,8 @@ pytestmark = [
 
 # One stack at a time, so that each is sent in a life of its own: the shard left empty, the one changed, the new one.
 MOMENTS = points(
-    "resize",
-    ResizePlan.functions,
-    {"ensure_shards": ["stack.delete_sent", "stack.driven_again", "stack.created"]},
+    ResizePlan,
+    {"update_node_stacks": ["stack.delete_sent", "stack.driven_again", "stack.created"]},
 )
 
 

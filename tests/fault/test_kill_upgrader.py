@@ -41,7 +41,7 @@ async def killed_at_every_moment(
     method, path, body = request
     accepted = await client.call(method, path, json=body)
     assert accepted.status_code == 202, accepted.text
-    await die_at_each(client.sandbox, "upgrader", points(plan.kind, plan.functions, {}))
+    await die_at_each(client.sandbox, "upgrader", points(plan, {}))
     assert await client.settled(cluster) == "UPDATE_COMPLETE"
     types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
     for word in ("requested", "started", "completed"):

@@ -85,7 +85,9 @@ def test_authorities_follow_one_another_while_everything_works(pair: Pair) -> No
         if phase == "trust":
             done = run_command(pair, "restart-workloads", "timeout=30\n")
             assert done.returncode == 0, done.stderr
-            assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["not restarted default/broken"]
+            assert [line.split("=")[0] for line in done.stdout.splitlines()] == [
+                "not_restarted.deployments/default/broken"
+            ], "printed, since there is no file for results"
             pair.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
             pair.kubectl("delete", "deployment", "broken")
     assert asked_by(pair, "forget", "forget") == "200"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
 from sandbox.run import Sandbox
+from shared.steps.step_plan import StepPlan
 
 
-def points(kind: str, steps: Sequence[Callable[..., Any]], between: Mapping[str, Sequence[str]]) -> list[str]:
+def points(plan: type[StepPlan], between: Mapping[str, Sequence[str]]) -> list[str]:
     """Every step's two moments, and the named moments inside some steps, in the order they are reached."""
     found = []
-    for step in steps:
-        name = step.__name__
-        found += [f"{kind}.{name}.before", *between.get(name, []), f"{kind}.{name}.after"]
+    for key, _ in plan.functions:
+        found += [f"{plan.kind}.{key.name}.before", *between.get(key.name, []), f"{plan.kind}.{key.name}.after"]
     return found
 
 

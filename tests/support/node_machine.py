@@ -89,6 +89,7 @@ class NodeMachine:
         self.root = root / "root"
         self.fake = root / "fake"
         self._bin = root / "bin"
+        self.takes_results = True  # whether its agent gives commands a file for their results
         for directory in (self.root / "etc", self.fake, self._bin):
             directory.mkdir(parents=True)
         for name in PROGRAMS.split():
@@ -121,6 +122,8 @@ class NodeMachine:
 
     def _sh(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         self.set("calls")
+        self.set("results")
+        given_results = {"JEROBOAM_RESULTS": str(self.fake / "results")} if self.takes_results else {}
         return subprocess.run(
             ["sh", *arguments],
             input=given,
@@ -128,6 +131,7 @@ class NodeMachine:
                 "PATH": f"{self._bin}:/usr/bin:/bin",
                 "JEROBOAM_ROOT": str(self.root),
                 "FAKE": str(self.fake),
+                **given_results,
                 "JEROBOAM_RETRY_SECONDS": "0",
                 "PYTHON": sys.executable,
                 "LEAVES": str(Path(__file__).with_name("kubernetes_leaves.py")),
@@ -141,6 +145,11 @@ class NodeMachine:
     @property
     def calls(self) -> list[str]:
         return (self.fake / "calls").read_text().splitlines()
+
+    @property
+    def results(self) -> list[str]:
+        """What the last command wrote as its results."""
+        return (self.fake / "results").read_text().splitlines()
 
     def called(self, start: str) -> list[str]:
         return [call for call in self.calls if call.startswith(start)]

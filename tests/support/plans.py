@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from pydantic import ConfigDict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Cluster, Operation
 from shared.domain.states import OperationKind
 from shared.operations.plan import Done, OperationView, Step, Wait
+from shared.operations.step_keys import StepKey
+from shared.operations.stored import Stored
 
 Behaviour = Done | Wait | BaseException | Callable[[], Any]
+
+
+class Anything(Stored):
+    """What a scripted step records: whatever the test says."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+def key(name: str) -> StepKey[Anything]:
+    """A scripted step's key."""
+    return StepKey(name, Anything)
 
 
 class ScriptedPlan:
@@ -19,14 +33,10 @@ class ScriptedPlan:
 
     Args:
         script: step name -> behaviours.
-        removes: whether a good end removes the cluster.
     """
 
-    def __init__(
-        self, script: dict[str, list[Behaviour]], *, kind: OperationKind = OperationKind.CREATE, removes: bool = False
-    ) -> None:
-        self.kind = kind.value
-        self.removes_cluster = removes
+    def __init__(self, script: dict[str, list[Behaviour]], *, kind: OperationKind = OperationKind.CREATE) -> None:
+        self.kind = kind
         self.runs: list[str] = []
         self.views: list[OperationView] = []
         self._script = script

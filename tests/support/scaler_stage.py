@@ -17,8 +17,10 @@ from shared.db.engine import Database
 from shared.db.models import Event, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
-from shared.operations.nodes import plan_nodes
-from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.nodes import add_nodes
+from shared.operations.outputs import SelectedNodes
+from shared.operations.plan import Done, OperationView
+from shared.operations.step_keys import SELECT_NODES, StepKey
 from shared.pki.sealing import Sealer, new_key
 from shared.settings import Settings
 from shared.steps.context import StepContext
@@ -47,24 +49,24 @@ class Stage:
         async with self.context.database.transaction() as session:
             await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_count=count))
 
-    def after(self, step: str, done: Done | Wait) -> None:
-        assert isinstance(done, Done)
-        self.view = replace(self.view, outputs={**self.view.outputs, step: done.output})
+    def after(self, step: StepKey[Any], done: Done) -> None:
+        self.view = replace(self.view, outputs={**self.view.outputs, step.name: done.output.dump()})
 
-    async def chosen(self, count: int) -> Done:
+    async def chosen(self, count: int) -> SelectedNodes:
         await self.wish(count)
         done = await ensure_nodes_chosen(self.context, self.view)
-        self.after("ensure_nodes_chosen", done)
         assert isinstance(done, Done)
-        return done
+        self.after(SELECT_NODES, done)
+        return self.view.output(SELECT_NODES)
 
     async def commands(self) -> Sequence[NodeCommand]:
         async with self.context.database.transaction() as session:
             return list(await session.scalars(select(NodeCommand).order_by(NodeCommand.created_at)))
 
-    async def answer(self, *, ok: bool = True, output: str = "") -> None:
+    async def answer(self, *, ok: bool = True, output: str = "", results: dict[str, str] | None = None) -> None:
+        values = {"ok": ok, "output": output, "results": results or {}, "finished_at": func.now()}
         async with self.context.database.transaction() as session:
-            await session.execute(update(NodeCommand).values(ok=ok, output=output, finished_at=func.now()))
+            await session.execute(update(NodeCommand).values(**values))
 
     async def first_stack(self) -> str | None:
         async with self.context.database.transaction() as session:
@@ -76,6 +78,19 @@ class Stage:
         async with self.context.database.transaction() as session:
             rows = await session.scalars(select(Event).where(Event.type.endswith(name)))
             return sorted(row.data["name"].rsplit("-", 1)[1] for row in rows)
+
+
+def make_context(database: Database, database_url: str, clouds: Any = None) -> StepContext:
+    """Shards of two nodes, a minute to drain; `clouds` only where the step asks a cloud."""
+    settings = Settings(
+        database_url=SecretStr(database_url),
+        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
+        secret_keys=[SecretStr(new_key())],
+        nodes_per_stack=2,
+        drain_timeout_seconds=60,
+    )
+    stacks = StackList(clouds, fresh_seconds=0)
+    return StepContext(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
 
 
 async def make_stage(database: Database, database_url: str, clouds: Any = None) -> Stage:
@@ -100,18 +115,10 @@ async def make_stage(database: Database, database_url: str, clouds: Any = None) 
         )
         session.add(workers)
         await session.flush()
-        made = await plan_nodes(session, cluster, masters, 3, 2) + await plan_nodes(session, cluster, workers, 5, 2)
+        made = await add_nodes(session, cluster, masters, 3, 2) + await add_nodes(session, cluster, workers, 5, 2)
         for node in made:
             node.state, node.server_id, node.announced_at = "joined", f"server of {node.name}", datetime.now(UTC)
-    settings = Settings(
-        database_url=SecretStr(database_url),
-        cloud=CloudSettings(auth_url="http://127.0.0.1:9/v3", username="nobody", password=SecretStr("x")),
-        secret_keys=[SecretStr(new_key())],
-        nodes_per_stack=2,
-        drain_timeout_seconds=60,
-    )
-    stacks = StackList(clouds, fresh_seconds=0)
-    context = StepContext(settings, database, clouds=clouds, stacks=stacks, sealer=Sealer(settings.secret_keys))
+    context = make_context(database, database_url, clouds)
     view = OperationView(
         uuid=new_id(),
         kind=OperationKind.RESIZE.value,

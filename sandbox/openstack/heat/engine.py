@@ -116,7 +116,7 @@ class Engine:
         for name, definition in template.resources.items():
             graph[name] |= _implied(template, name)
             if name not in rows:
-                rows[name] = self.stacks.planned(stack["id"], definition)
+                rows[name] = self.stacks.add_resource(stack["id"], definition)
             self.stacks.resources.update(rows[name], requires=sorted(graph[name]))
         scope = _Scope(self, stack, rows)
 

@@ -62,7 +62,7 @@ class Stacks:
         """The resources of a stack by name."""
         return {row["name"]: row for row in self.resources.where("stack", stack_id)}
 
-    def planned(self, stack_id: str, definition: Definition) -> Row:
+    def add_resource(self, stack_id: str, definition: Definition) -> Row:
         """A resource that is not made yet."""
         return self.resources.add(
             {

@@ -32,7 +32,8 @@ from shared.domain.states import OperationKind
 from shared.drivers import checks
 from shared.drivers.driver import Driver
 from shared.drivers.registry import find_driver, find_engine, supported_types
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
+from shared.operations.params import CreateParams
 from shared.operations.start import start_operation
 
 
@@ -110,14 +111,14 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
         session.add_all(groups)
         await session.flush()
         for group in groups:
-            await plan_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
+            await add_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
         await start_operation(
             session,
             cluster=cluster,
             kind=OperationKind.CREATE,
             user_id=context.user_id,
             request_id=context.request_id,
-            params={"node_count": prepared.values["node_count"], "master_count": prepared.values["master_count"]},
+            params=CreateParams(node_count=prepared.values["node_count"], master_count=prepared.values["master_count"]),
             timeout=deadline(settings, cluster, OperationKind.CREATE),
         )
         await remember(session, key, 202, answer)

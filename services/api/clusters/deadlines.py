@@ -10,16 +10,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.db.models import Cluster
-from shared.domain.states import OperationKind
+from shared.domain.kinds import OperationKind, TimeLimit
 from shared.settings import Settings
-
-_NODE_BY_NODE = frozenset({OperationKind.UPGRADE, OperationKind.ROTATE_CA})
 
 
 def deadline(settings: Settings, cluster: Cluster, kind: OperationKind) -> timedelta | None:
     """The time an operation of `kind` on `cluster` has from now on; None for no limit on the whole."""
-    if kind in _NODE_BY_NODE:
-        return None
-    if kind is OperationKind.DELETE:
-        return timedelta(minutes=settings.delete_timeout_minutes)
-    return timedelta(minutes=cluster.create_timeout or settings.create_timeout_minutes)
+    match kind.traits.time_limit:
+        case TimeLimit.NONE:
+            return None
+        case TimeLimit.DELETE:
+            return timedelta(minutes=settings.delete_timeout_minutes)
+        case TimeLimit.CREATE:
+            return timedelta(minutes=cluster.create_timeout or settings.create_timeout_minutes)

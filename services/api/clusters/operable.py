@@ -6,8 +6,7 @@ one operation of a cluster is live is Postgres's to hold, and said here in Magnu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,19 +20,11 @@ from shared.db.models import Cluster
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
 from shared.drivers.registry import get_engine
+from shared.operations.params import Params
 from shared.operations.start import start_operation
 
 _BEING_CREATED = "CREATE_IN_PROGRESS"
 _NOT_CREATED = "CREATE_FAILED"
-# What makes nodes come and go can also finish what a create has left undone.
-_FINISHING = frozenset(
-    {
-        OperationKind.RESIZE,
-        OperationKind.NODEGROUP_CREATE,
-        OperationKind.NODEGROUP_UPDATE,
-        OperationKind.NODEGROUP_DELETE,
-    }
-)
 
 
 def require_operation(found: Row, kind: OperationKind) -> Engine:
@@ -60,7 +51,7 @@ def _can_go_on(found: Row, kind: OperationKind) -> bool:
     """
     if not found["base_outputs"]:
         return False
-    return found["status"] != _NOT_CREATED or (kind in _FINISHING and found["has_master"])
+    return found["status"] != _NOT_CREATED or (kind.traits.mends_create and found["has_master"])
 
 
 async def start(
@@ -70,7 +61,7 @@ async def start(
     cluster: Cluster,
     kind: OperationKind,
     *,
-    params: Mapping[str, Any] | None = None,
+    params: Params | None = None,
     nodegroup_ids: Sequence[str] | None = None,
 ) -> None:
     """Queue an operation in the caller's transaction, with the cluster's own deadline.

@@ -58,7 +58,7 @@ async def resize_cluster(deps: Deps, context: RequestContext, found: Row, body: 
         cluster = await lock_cluster(session, found["uuid"])
         if cluster is None:
             raise not_found("Cluster", found["uuid"])
-        await start_resize(session, deps, context, cluster, asked, {})
+        await start_resize(session, deps, context, cluster, asked)
 
 
 def refuse_zero(context: RequestContext, node_count: int) -> None:
@@ -100,7 +100,8 @@ async def start_resize(
     context: RequestContext,
     cluster: Cluster,
     asked: Resize,
-    params: Mapping[str, Any],
+    *,
+    rollback: bool | None = None,
 ) -> None:
     """Write a checked resize in the caller's transaction, in which the cluster is locked."""
     nodegroup = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == asked.nodegroup_id))
@@ -116,7 +117,7 @@ async def start_resize(
             user_id=context.user_id,
             request_id=context.request_id,
             timeout=deadline(deps.settings, cluster, OperationKind.RESIZE),
-            params=params,
+            rollback=rollback,
         )
     except Conflict as error:
         raise bad_request(str(error)) from None

@@ -53,8 +53,7 @@ async def update_cluster(
             raise not_found("Cluster", found["uuid"])
         await _write(session, cluster, asked)
         if resize is not None:
-            params = {} if rollback is None else {"rollback": rollback}
-            await start_resize(session, deps, context, cluster, resize, params)
+            await start_resize(session, deps, context, cluster, resize, rollback=rollback)
 
 
 def _check_labels(found: Row, labels: dict[str, str]) -> None:

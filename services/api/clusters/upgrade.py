@@ -21,6 +21,7 @@ from shared.db.models import Cluster
 from shared.domain.states import OperationKind
 from shared.drivers.registry import find_driver
 from shared.operations.locks import lock_cluster
+from shared.operations.params import UpgradeParams
 from shared.operations.specs import read_spec
 
 FIELDS = [
@@ -59,11 +60,11 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
             context,
             cluster,
             OperationKind.UPGRADE,
-            params={
-                "cluster_template_id": template["uuid"],
-                "max_batch_size": body.get("max_batch_size") or 1,
-                "nodegroup": body.get("nodegroup"),
-            },
+            params=UpgradeParams(
+                cluster_template_id=template["uuid"],
+                max_batch_size=body.get("max_batch_size") or 1,
+                nodegroup=body.get("nodegroup"),
+            ),
             nodegroup_ids=concerned,
         )
 

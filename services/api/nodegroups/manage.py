@@ -30,6 +30,12 @@ from shared.domain.states import OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.cluster_state import load_cluster
 from shared.operations.locks import lock_cluster
+from shared.operations.params import (
+    NodegroupCreateParams,
+    NodegroupDeleteParams,
+    NodegroupLabels,
+    NodegroupUpdateParams,
+)
 
 _DEFAULTS: dict[str, Any] = {
     "node_count": 1,
@@ -83,7 +89,7 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
             context,
             cluster,
             OperationKind.NODEGROUP_CREATE,
-            params={"nodegroup": row.name, "node_count": row.node_count},
+            params=NodegroupCreateParams(nodegroup=row.name, node_count=row.node_count),
             nodegroup_ids=[row.uuid],
         )
     return await one_nodegroup(deps.reader, found["uuid"], row.uuid)
@@ -98,7 +104,7 @@ async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
     if not changes:
         return group
     require_operation(found, OperationKind.NODEGROUP_UPDATE)
-    before = {name: group[name] for name in ("node_labels", "node_taints")}
+    before = NodegroupLabels(node_labels=group["node_labels"], node_taints=group["node_taints"])
     async with deps.db.transaction() as session:
         cluster = await _locked(session, found)
         row = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == group["uuid"]))
@@ -113,7 +119,7 @@ async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
             context,
             cluster,
             OperationKind.NODEGROUP_UPDATE,
-            params={"nodegroup": row.name, "before": before},
+            params=NodegroupUpdateParams(nodegroup=row.name, before=before),
             nodegroup_ids=[row.uuid],
         )
     return await one_nodegroup(deps.reader, found["uuid"], group["uuid"])
@@ -135,7 +141,7 @@ async def delete_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
             context,
             await _locked(session, found),
             OperationKind.NODEGROUP_DELETE,
-            params={"nodegroup": group["name"]},
+            params=NodegroupDeleteParams(nodegroup=group["name"]),
             nodegroup_ids=[group["uuid"]],
         )
 

@@ -1,12 +1,14 @@
 """Commands for nodes' agents: waited for, taken, answered.
 
-Rule: a command is given again until its result is stored, and the first result stands. No database connection is held
-while an agent waits.
+Rule: a command is given again until its result is stored, and a later result changes nothing. No database connection
+is held while an agent waits.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,10 +18,20 @@ from services.api.wakeups import happens
 from services.api.wire.errors import not_found
 from shared.db.engine import notify
 from shared.db.models import Node, NodeCommand
+from shared.operations.node_commands import spoken_results
 from shared.operations.requests import make_due
 from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
 
 _MAX_OUTPUT = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How an agent says a command ended: whether well, what it printed, and what it hands back as data."""
+
+    ok: bool
+    output: str = ""
+    results: Mapping[str, str] = field(default_factory=dict)
 
 
 async def wait_for_commands(deps: Deps, node_id: str, seconds: float) -> list[dict[str, Any]]:
@@ -51,8 +63,8 @@ async def _unfinished(deps: Deps, node_id: str) -> list[dict[str, Any]]:
     return [{"id": row["id"], "name": row["name"], "args": row["args"]} for row in rows]
 
 
-async def finish_command(deps: Deps, node_id: str, command_id: str, *, ok: bool, output: str) -> None:
-    """Store a command's result; the first one stands."""
+async def finish_command(deps: Deps, node_id: str, command_id: str, told: CommandResult) -> None:
+    """Store a command's result; a later one changes nothing."""
     async with deps.db.transaction() as session:
         command = await session.scalar(
             select(NodeCommand).where(NodeCommand.id == command_id, NodeCommand.node_id == node_id).with_for_update()
@@ -61,8 +73,9 @@ async def finish_command(deps: Deps, node_id: str, command_id: str, *, ok: bool,
             raise not_found("Command", command_id)
         if command.finished_at is None:
             command.finished_at = deps.clock()
-            command.ok = ok
-            command.output = output[:_MAX_OUTPUT]
+            command.ok = told.ok
+            command.output = told.output[-_MAX_OUTPUT:]
+            command.results = dict(told.results) or spoken_results(told.output)
             cluster_id = await session.scalar(select(Node.cluster_id).where(Node.uuid == node_id))
             assert cluster_id is not None
             await make_due(session, cluster_id)

@@ -17,6 +17,7 @@ from services.api.wire.errors import ApiError, invalid_field
 from services.api.wire.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
 from services.api.wire.rendering import empty_response, json_response
 from shared.drivers.agent import bundle
+from shared.operations.node_commands import MOST_RESULTS, RESULT_NAME, RESULT_VALUE, is_result
 from shared.operations.reports import REPORT_KINDS
 
 router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
@@ -59,6 +60,21 @@ def _facts(name: str, value: Any) -> dict[str, str]:
 
 
 FACTS = "facts"
+
+
+def _results(name: str, value: Any) -> dict[str, str]:
+    small = isinstance(value, dict) and len(value) <= MOST_RESULTS
+    if small and all(isinstance(text, str) and is_result(key, text) for key, text in value.items()):
+        return dict(value)
+    raise invalid_field(name, "...", f"Value should be at most {MOST_RESULTS} names, each with one line of text")
+
+
+_RESULTS = {
+    "type": "object",
+    "maxProperties": MOST_RESULTS,
+    "propertyNames": {"pattern": f"^{RESULT_NAME.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": f"^{RESULT_VALUE.pattern}$"},
+}
 REPORT_FIELDS = [
     Field("kind", one_of(*REPORT_KINDS, FACTS), {"enum": [*REPORT_KINDS, FACTS]}, mandatory=True),
     Field("facts", _facts, {"type": "object", "additionalProperties": {"type": "string"}}),
@@ -70,6 +86,7 @@ CSR_FIELDS = [Field("csr", string(longest=65536), {"type": "string"}, mandatory=
 RESULT_FIELDS = [
     Field("ok", boolean, {"type": "boolean"}, mandatory=True),
     Field("output", string(shortest=0, longest=1_000_000), {"type": "string"}),
+    Field("results", _results, _RESULTS),
 ]
 
 
@@ -140,7 +157,8 @@ async def result(request: Request, node_id: str, command_id: str) -> Response:
     body = parse_body(await read_object(request, "result"), RESULT_FIELDS, "result")
     if not storable(command_id):
         raise ApiError(404, "Command could not be found.")
-    await agent_commands.finish_command(deps, node, command_id, ok=body["ok"], output=body.get("output", ""))
+    told = agent_commands.CommandResult(body["ok"], body.get("output", ""), body.get("results", {}))
+    await agent_commands.finish_command(deps, node, command_id, told)
     return empty_response()
 
 

@@ -43,7 +43,7 @@ class CommandWatch:
         return self._waiting.setdefault(node_id, asyncio.Event())
 
     def forget(self, node_id: str, event: asyncio.Event) -> None:
-        """Nobody waits for this any more. Whoever shares the event only looks again when their own time is over."""
+        """No one waits for this any more. Others that share the event look again when their own time is over."""
         if self._waiting.get(node_id) is event:
             del self._waiting[node_id]
 

@@ -68,7 +68,7 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("delete", "/v1/clustertemplates/{template_id}"): _Route({204: None}),
     ("get", "/v1/clusters"): _Route({200: listed("clusters", "ClusterSummary")}, _PAGE),
     ("get", "/v1/clusters/detail"): _Route({200: listed("clusters", "Cluster")}, _PAGE),
-    ("post", "/v1/clusters"): _Route({200: ref("Plan"), 202: ref("Accepted")}, ("dry_run",), body(CLUSTER_FIELDS)),
+    ("post", "/v1/clusters"): _Route({200: ref("Preview"), 202: ref("Accepted")}, ("dry_run",), body(CLUSTER_FIELDS)),
     ("get", "/v1/clusters/{cluster_id}"): _Route(_one("Cluster")),
     ("patch", "/v1/clusters/{cluster_id}"): _Route({202: ref("Accepted")}, ("rollback",), CLUSTER_PATCH),
     ("delete", "/v1/clusters/{cluster_id}"): _Route({204: None}),

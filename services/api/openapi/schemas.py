@@ -99,7 +99,7 @@ SCHEMAS: dict[str, Schema] = {
     "Stats": _resource(("clusters", "nodes")),
     "Service": _resource(administration.SERVICE, *_TIMES),
     "Accepted": _resource(("uuid",)),
-    "Plan": {"type": "object", "required": ["accepted", "stacks", "nodes", "quotas", "problems"]},
+    "Preview": {"type": "object", "required": ["accepted", "stacks", "nodes", "quotas", "problems"]},
     "Config": _resource(("filename", "content", "expires_at", "group")),
     "Errors": {
         "type": "object",

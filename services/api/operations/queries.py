@@ -54,7 +54,7 @@ async def operation_steps(reader: Reader, operation_id: str) -> list[Row]:
 async def list_nodes(
     reader: Reader, cluster_id: str, *, state: str | None, nodegroup: str | None, marker: str | None, limit: int
 ) -> list[Row]:
-    """In the order they were planned; `marker` is the last uuid of the page before."""
+    """In the order in which they were added; `marker` is the last uuid of the page before."""
     return await reader.rows(
         f"{_NODES} AND ($2::text IS NULL OR n.state = $2) AND ($3::text IS NULL OR g.name = $3 OR g.uuid = $3) "
         "AND ($4::text IS NULL OR n.uuid > $4) ORDER BY n.uuid LIMIT $5",

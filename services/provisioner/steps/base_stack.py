@@ -11,6 +11,7 @@ from shared.cloud import names
 from shared.db.models import Cluster
 from shared.domain.errors import PermanentError
 from shared.operations.node_tokens import SEED_SECRET
+from shared.operations.outputs import BaseStack
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 from shared.stacks import base_stack
@@ -69,7 +70,7 @@ async def ensure_base_stack(context: StepContext, operation: OperationView) -> D
     if full is None:
         return Wait("base stack was replaced while we looked", poll_delay(operation))
     await _record_base(context, operation, full.id, dict(full.outputs), state.engine.api_url(state.spec, full.outputs))
-    return Done({"stack_id": full.id})
+    return Done(BaseStack(stack_id=full.id))
 
 
 async def _record_base(

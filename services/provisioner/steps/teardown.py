@@ -1,8 +1,8 @@
 """Taking a cluster away until nothing is left.
 
-Rule: every step is an `ensure_*_gone` that works from what the cloud says is there, never from what we remember
-making, so it holds for a cluster in any state and for a create that died half-way. A stack that will not go is asked
-again, with Heat's reason shown, until the deadline; it never ends as "deleted" with something left.
+Rule: every step works from what the cloud says is there, never from what we remember making, so it holds for a cluster
+in any state and for a create that died half-way. A stack that will not go is asked again, with Heat's reason shown,
+until the deadline; it never ends as "deleted" with something left.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from shared.cloud.types import InventoryItem, Stack
 from shared.db.models import Node
 from shared.domain.errors import TemporaryError
 from shared.domain.states import NodeState
+from shared.operations.outputs import StoppedAgents
 from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.step_keys import STOP_AGENTS
 from shared.steps.context import StepContext
 from shared.steps.credentials import delete_credentials, first_name, names, read_credential
 from shared.steps.stacks import poll_delay
 from shared.telemetry import crashpoints
 
 
-async def ensure_agents_dismissed(context: StepContext, operation: OperationView) -> Done | Wait:
+async def ensure_agents_stopped(context: StepContext, operation: OperationView) -> Done | Wait:
     """No node may report or fetch anything any more."""
     async with context.database.transaction() as session:
         await session.execute(
@@ -36,7 +38,7 @@ async def ensure_agents_dismissed(context: StepContext, operation: OperationView
         servers = await session.scalars(
             select(Node.server_id).where(Node.cluster_id == operation.cluster_id, Node.server_id.is_not(None))
         )
-        return Done({"servers": list(servers)})
+        return Done(StoppedAgents(servers=tuple(servers)))
 
 
 async def ensure_shards_gone(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -106,7 +108,7 @@ async def _ensure_stacks_gone(
 
 
 async def _inventory(context: StepContext, operation: OperationView) -> list[InventoryItem]:
-    servers = operation.output("ensure_agents_dismissed").get("servers", [])
+    servers = operation.output(STOP_AGENTS).servers
     return await context.cloud(operation).inventory(cluster_id=operation.cluster_id, server_ids=servers)
 
 

@@ -1,7 +1,7 @@
 """Which nodes come and which go: rows first, in one transaction.
 
 Rule: the step may be run again at any time, also after the wish has changed, and never takes back what it wrote: a
-node that was told to go goes, and what is then lacking is planned anew.
+node that was marked to go goes, and for what is then lacking other nodes are added.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState, OperationKind
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
+from shared.operations.outputs import SelectedNodes
+from shared.operations.params import ResizeParams
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
 from shared.operations.specs import node_spec
@@ -23,7 +25,7 @@ from shared.steps.join import ask_again
 
 
 async def ensure_nodes_chosen(context: StepContext, operation: OperationView) -> Done | Wait:
-    """New nodes are planned, those to go are marked; the output names the shards to drive and the nodes that go."""
+    """New nodes have rows, those to go are marked; the output names the shards to drive and the nodes that go."""
     shards: set[tuple[str, int]] = set()
     going: list[str] = []
     async with context.database.transaction() as session:
@@ -40,7 +42,7 @@ async def ensure_nodes_chosen(context: StepContext, operation: OperationView) ->
                     going.append(node.uuid)
                 if node.state == NodeState.REMOVING or node.server_id is None:
                     shards.add((group.uuid, node.shard))
-    return Done({"shards": [list(shard) for shard in sorted(shards)], "leaving": going})
+    return Done(SelectedNodes(shards=tuple(sorted(shards)), leaving=tuple(going)))
 
 
 async def _settle(
@@ -56,14 +58,14 @@ async def _settle(
     if operation.kind == OperationKind.NODEGROUP_DELETE:
         count, asked = 0, set(by_id)
     else:
-        count, asked = group.node_count, set(operation.params.get("nodes_to_remove", []))
+        count, asked = group.node_count, set(operation.read_params(ResizeParams).nodes_to_remove)
     for chosen in leaving([node_spec(node) for node in rows], count, asked):
         await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
     staying = [node for node in rows if node.state != NodeState.REMOVING]
     if len(staying) > count:
         raise PermanentError(f"nodegroup {group.name}: masters are removed one by one and by name")
     # A node that was built and could not join is asked to try once more; one that was not built has its shard driven.
-    await ask_again(session, operation, staying)
-    made = await plan_nodes(session, cluster, group, count - len(staying), context.settings.nodes_per_stack)
+    await ask_again(session, context, operation, staying)
+    made = await add_nodes(session, cluster, group, count - len(staying), context.settings.nodes_per_stack)
     await session.flush()
     return rows + made

@@ -1,27 +1,29 @@
 """Emptying the nodes that go, while they still work.
 
 Rule: bounded, and never in the way: what cannot be emptied within `drain_timeout_seconds`, or because no master is
-left to do it, goes all the same, and its row and its last event say so. What was sent is known by ids that follow from
-the operation and the nodes, so a crash sends nothing twice; what was found stands in the node's `reason`.
+left to do it, goes all the same, and its row and its last event say so. What was found is in the node's `reason`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import Removal
+from jeroboam.driver import NodeAction, Removal
 from shared.db.models import Node
 from shared.domain.states import NodeState
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import command_given
+from shared.operations.node_commands import last_line
+from shared.operations.outputs import DrainedNodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
 from shared.operations.specs import node_spec
+from shared.operations.step_keys import SELECT_NODES
+from shared.steps.commands import Answer, CommandState, give_commands
 from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
@@ -32,7 +34,7 @@ _GRACE = timedelta(seconds=90)
 
 async def ensure_nodes_drained(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that goes was emptied, or has the reason why not."""
-    leaving = operation.output("ensure_nodes_chosen").get("leaving", [])
+    leaving = operation.output(SELECT_NODES).leaving
     seconds = context.settings.drain_timeout_seconds
     limit = timedelta(seconds=seconds) + _GRACE
     async with context.database.transaction() as session:
@@ -44,55 +46,52 @@ async def ensure_nodes_drained(context: StepContext, operation: OperationView) -
         if open_ones:
             state = await read_cluster(session, operation.cluster_id)
             specs = [node_spec(node) for node in nodes.values()]
-            drain = state.engine.drain(state.spec, specs, state.nodes, seconds=seconds)
-            for uuid in open_ones & drain.nothing_to_do:
-                await _settle(session, operation, nodes[uuid], None)
-            for uuid in open_ones & drain.impossible.keys():
-                await _settle(session, operation, nodes[uuid], drain.impossible[uuid])
-            for removal in drain.removals:
-                await _carry_out(session, operation, removal, nodes, limit)
+            answer = state.engine.drain(state.spec, specs, state.nodes, seconds=seconds)
+            covered = {uuid for removal in answer.removals for uuid in removal.nodes}
+            for uuid in open_ones - covered:
+                idle = uuid in answer.nothing_to_do
+                obstacle = None if idle else answer.impossible.get(uuid, "its engine does not say how to drain it")
+                await _settle(session, operation, nodes[uuid], obstacle)
+            await _carry_out(session, operation, answer.removals, nodes, limit)
         waiting = [node.name for node in nodes.values() if node.reason is None]
         drained = sum(node.reason == DRAINED for node in nodes.values())
     if waiting:
         done = len(nodes) - len(waiting)
         return Wait(f"{done} of {len(nodes)} nodes are drained", poll_delay(operation), done, len(nodes))
-    return Done({"drained": drained, "not_drained": len(nodes) - drained})
+    return Done(DrainedNodes(drained=drained, not_drained=len(nodes) - drained))
 
 
 async def _carry_out(
-    session: AsyncSession, operation: OperationView, removal: Removal, nodes: dict[str, Node], limit: timedelta
+    session: AsyncSession,
+    operation: OperationView,
+    removals: Sequence[Removal],
+    nodes: Mapping[str, Node],
+    limit: timedelta,
 ) -> None:
-    """Send one command, or take what became of it."""
-    about = [nodes[uuid] for uuid in removal.nodes]
-    if all(node.reason is not None for node in about):
-        return
-    action = removal.action
-    command_id = str(uuid5(NAMESPACE_OID, " ".join([operation.uuid, action.command, *sorted(removal.nodes)])))
-    sent = await command_given(session, action.node_id, action.command, command_id=command_id, args=action.args)
-    if sent.ok is None:
-        if datetime.now(UTC) - sent.created_at > limit:
-            for node in about:
-                await _settle(session, operation, node, "no answer came in time")
-        return
-    reasons = _not_drained(sent.output or "")
-    failure = None if sent.ok else _last_words(sent.output or "")
-    for node in about:
-        await _settle(session, operation, node, failure or reasons.get(node.name))
+    """Give the commands of those not settled yet, or take in what became of them."""
+    about: dict[str, list[Node]] = {}
+    actions: dict[str, NodeAction] = {}
+    for removal in removals:
+        if unsettled := [nodes[uuid] for uuid in removal.nodes if nodes[uuid].reason is None]:
+            key = " ".join([removal.action.command, *sorted(removal.nodes)])
+            about[key], actions[key] = unsettled, removal.action
+    # Within the operation, not its run: a node that was drained before a retry is not drained again.
+    answers = await give_commands(session, operation.uuid, actions, limit=limit)
+    for key, answer in answers.items():
+        if answer.is_pending:
+            continue
+        reasons = answer.results_of("not_drained")
+        for node in about[key]:
+            await _settle(session, operation, node, _obstacle(answer, reasons.get(node.name)))
 
 
-def _not_drained(output: str) -> dict[str, str]:
-    """The lines `not drained <name>: <why>` of a command's output."""
-    found: dict[str, str] = {}
-    for line in output.splitlines():
-        name, separator, why = line.removeprefix("not drained ").partition(": ")
-        if line.startswith("not drained ") and separator:
-            found[name] = why or "no reason was given"
-    return found
-
-
-def _last_words(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "no reason was given"
+def _obstacle(answer: Answer, result: str | None) -> str | None:
+    """Why a node was not drained; None when it was."""
+    if answer.state is CommandState.TIMED_OUT:
+        return "no answer came in time"
+    if not answer.succeeded:
+        return last_line(answer.output) or answer.reason
+    return None if result is None else result or "no reason was given"
 
 
 async def _settle(session: AsyncSession, operation: OperationView, node: Node, obstacle: str | None) -> None:

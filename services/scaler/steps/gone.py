@@ -1,4 +1,4 @@
-"""The end of a node: its row goes when its server has gone, and the world is told once."""
+"""The end of a node: its row goes when its server has gone, with one event."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from sqlalchemy import select
 from shared.db.models import Node
 from shared.domain.states import NodeState
 from shared.operations.locks import lock_cluster
+from shared.operations.outputs import RemovedNodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
+from shared.operations.step_keys import SELECT_NODES
 from shared.steps.context import StepContext
 
 
 async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     """No row is left of the nodes that were to go."""
-    leaving = operation.output("ensure_nodes_chosen").get("leaving", [])
+    leaving = operation.output(SELECT_NODES).leaving
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         rows = await session.scalars(
@@ -23,4 +25,4 @@ async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> D
         for node in list(rows):
             await emit_node(session, node, "node.removed.v1", project_id=operation.project_id, reason=node.reason)
             await session.delete(node)
-    return Done({"removed": len(leaving)})
+    return Done(RemovedNodes(removed=len(leaving)))

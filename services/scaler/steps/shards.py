@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from shared.operations.outputs import NodeStacks
 from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.step_keys import SELECT_NODES
 from shared.steps.context import StepContext
 from shared.steps.shards import drive_shards, shards_of
 
 
 async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The shards that were chosen have the nodes that stay, and no others."""
-    chosen = {(group, number) for group, number in operation.output("ensure_nodes_chosen").get("shards", [])}
+    """The shards that were selected have the nodes that stay, and no others."""
+    chosen = set(operation.output(SELECT_NODES).shards)
     state = await context.cluster(operation)
     touched = [shard for shard in shards_of(state) if (shard.group.uuid, shard.number) in chosen]
-    return await drive_shards(context, operation, state, touched) or Done({"stacks": len(touched)})
+    return await drive_shards(context, operation, state, touched) or Done(NodeStacks(stacks=len(touched)))

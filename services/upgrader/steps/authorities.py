@@ -1,27 +1,26 @@
 """From a cluster's certificate authorities to their successors, in three rounds through its nodes.
 
-Rule: a round is over when every node that works has said so, and only then does the next begin: nobody is shown a
-certificate of an authority it was not told of. What each round means is in the rows (`shared/pki/rotation.py`); nodes
+Rule: a round is over when every node that works has said so, and only then does the next begin: no node is shown a
+certificate of an authority it does not trust. What each round means is in the rows (`shared/pki/rotation.py`); nodes
 take what they find there. Service accounts' key stays: its tokens are not certificates.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import SecretKind
 from services.upgrader.roll import Turn, careful_batch
-from services.upgrader.steps.turns import LOOK_EVERY, outcome, take_turn, working_nodes
+from services.upgrader.steps.turns import outcome, take_turn, working_nodes
 from shared.domain.errors import PermanentError
 from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import command_given, last_words
+from shared.operations.outputs import RestartedWorkloads
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki import rotation
+from shared.steps.commands import LOOK_EVERY, command_limit, give_commands
 from shared.steps.context import StepContext
 
 _SHOWN = 20
@@ -50,25 +49,21 @@ async def ensure_both_trusted(context: StepContext, operation: OperationView) ->
 
 async def ensure_trust_refreshed(context: StepContext, operation: OperationView) -> Done | Wait:
     """What runs in the cluster has read the new ones too. What did not come back is named, and holds up nothing."""
-    limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
-    left: list[str] = []
+    left: dict[str, str] = {}
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
         actions = state.engine.trust_refresh(state.nodes)
         for number, action in enumerate(actions):
-            command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} refresh {number}"))
-            given = await command_given(
-                session, action.node_id, action.command, command_id=command_id, args=action.args
-            )
-            if given.ok is None:
-                if given.created_at + limit < datetime.now(UTC):
-                    raise PermanentError("what runs in the cluster was not restarted in time")
+            key = f"refresh {number}"
+            limit = command_limit(context.settings)
+            answer = (await give_commands(session, operation.run_tag, {key: action}, limit=limit))[key]
+            if answer.is_pending:
                 return Wait("what runs in the cluster is restarted, so that it trusts both", LOOK_EVERY, 0, 1)
-            if not given.ok:
-                raise PermanentError(f"what runs in the cluster could not be restarted: {last_words(given)}")
-            left += [line for line in (given.output or "").splitlines() if line.startswith("not restarted ")]
-    return Done({"not_restarted": left[:_SHOWN]})
+            if not answer.succeeded:
+                raise PermanentError(f"what runs in the cluster could not be restarted: {answer.reason}")
+            left |= answer.results_of("not_restarted")
+    return Done(RestartedWorkloads(not_restarted=dict(list(left.items())[:_SHOWN])))
 
 
 async def ensure_successors_sign(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -79,8 +74,8 @@ async def ensure_successors_sign(context: StepContext, operation: OperationView)
         return await _round(context, session, operation, "sign")
 
 
-async def ensure_old_ones_forgotten(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Nobody trusts the old authorities any more."""
+async def ensure_old_ones_removed(context: StepContext, operation: OperationView) -> Done | Wait:
+    """No node trusts the old authorities any more."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
@@ -90,7 +85,7 @@ async def ensure_old_ones_forgotten(context: StepContext, operation: OperationVi
 
 async def _round(context: StepContext, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
     """Masters one after another, for etcd and the API are away for a moment; then workers, a tenth of them at once."""
-    limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
+    limit = command_limit(context.settings)
     state = await read_cluster(session, operation.cluster_id)
     specs = {node.uuid: node for node in state.nodes}
     masters = await working_nodes(session, operation, state, masters=True)

@@ -1,25 +1,22 @@
 """Another application credential for a cluster's add-ons, without a moment in which they have none.
 
-Rule: the new one works before the cluster is told, and the old one goes after the cluster has said it has the new.
+Rule: the new one works before the cluster gets it, and the old one goes after the cluster has said it has the new.
 """
 
 from __future__ import annotations
 
-from uuid import NAMESPACE_OID, uuid5
-
-from sqlalchemy import select
-
+from jeroboam.driver import Impossible
 from shared.cloud.names import credential
-from shared.db.models import Node
 from shared.domain.errors import PermanentError
-from shared.domain.states import NodeState
+from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_commands import command_given, last_words
+from shared.operations.outputs import DistributedCredential
 from shared.operations.plan import Done, OperationView, Wait
+from shared.steps.commands import LOOK_EVERY, command_limit, give_commands
 from shared.steps.context import StepContext
 from shared.steps.credentials import delete_credentials, make_credential, read_credential, store_credential
 
-_LOOK_EVERY = 30.0
+_KEY = "credential"
 
 
 async def ensure_new_credential(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -27,23 +24,28 @@ async def ensure_new_credential(context: StepContext, operation: OperationView) 
     return Done()
 
 
-async def ensure_cluster_has_it(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The master that applies the add-ons does so again: their configuration holds the credential."""
+async def ensure_credential_distributed(context: StepContext, operation: OperationView) -> Done | Wait:
+    """The nodes that the engine names have applied the new credential."""
     if not await read_credential(context, operation):
-        return Done({"told": None})
+        return Done(DistributedCredential(node_id=None))
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
-        masters = select(Node).where(Node.cluster_id == operation.cluster_id, Node.role == "master")
-        first = (await session.scalars(masters.order_by(Node.index).limit(1))).one()
-        if first.state != NodeState.JOINED:
-            raise PermanentError(f"{first.name}, which applies the add-ons, is {first.state}")
-        command_id = str(uuid5(NAMESPACE_OID, f"{operation.run_tag} credential"))
-        told = await command_given(session, first.uuid, "bootstrap", command_id=command_id)
-        if told.ok is None:
-            return Wait(f"{first.name} takes the new credential", _LOOK_EVERY, 0, 1)
-        if not told.ok:
-            raise PermanentError(f"{first.name} could not take the new credential: {last_words(told)}")
-    return Done({"told": first.uuid})
+        state = await read_cluster(session, operation.cluster_id)
+        found = state.engine.credential_actions(state.nodes)
+        if isinstance(found, Impossible):
+            raise PermanentError(found.reason)
+        names = {node.uuid: node.name for node in state.nodes}
+        actions = {f"{_KEY} {number}" if number else _KEY: action for number, action in enumerate(found)}
+        limit = command_limit(context.settings)
+        answers = await give_commands(session, operation.run_tag, actions, limit=limit)
+    for key, answer in answers.items():
+        if not answer.is_pending and not answer.succeeded:
+            raise PermanentError(f"{names[actions[key].node_id]} could not apply the new credential: {answer.reason}")
+    applied = sum(answer.succeeded for answer in answers.values())
+    if applied < len(actions):
+        waiting = next(names[actions[key].node_id] for key, answer in answers.items() if answer.is_pending)
+        return Wait(f"{waiting} applies the new credential", LOOK_EVERY, applied, len(actions))
+    return Done(DistributedCredential(node_id=next((action.node_id for action in actions.values()), None)))
 
 
 async def ensure_old_ones_gone(context: StepContext, operation: OperationView) -> Done | Wait:

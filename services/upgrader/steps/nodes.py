@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 from services.upgrader.steps.turns import outcome, take_turn, working_nodes
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
+from shared.operations.params import UpgradeParams
 from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.step_keys import RESOLVE_TARGET
+from shared.steps.commands import command_limit
 from shared.steps.context import StepContext
 
 
@@ -19,29 +21,29 @@ async def ensure_masters_upgraded(context: StepContext, operation: OperationView
 
 async def ensure_workers_upgraded(context: StepContext, operation: OperationView) -> Done | Wait:
     """At most `max_batch_size` at once."""
-    return await _roll(context, operation, masters=False, batch=int(operation.params.get("max_batch_size") or 1))
+    batch = operation.read_params(UpgradeParams).max_batch_size or 1
+    return await _roll(context, operation, masters=False, batch=batch)
 
 
 async def _roll(context: StepContext, operation: OperationView, *, masters: bool, batch: int) -> Done | Wait:
-    target = operation.output("ensure_target_known")
-    limit = timedelta(minutes=context.settings.node_command_timeout_minutes)
+    target = operation.output(RESOLVE_TARGET)
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
-        spec = replace(state.spec, labels=target["labels"])
+        spec = replace(state.spec, labels=target.labels)
         specs = {node.uuid: node for node in state.nodes}
         nodes = await working_nodes(session, operation, state, masters=masters)
         # A node that has the version, from an earlier run or from before, is left alone.
         actions = {
             node.uuid: ()
-            if node.version == target["version"]
+            if node.version == target.version
             else state.engine.upgrade_actions(spec, specs[node.uuid], state.nodes)
             for node in nodes
         }
-        turn = await take_turn(session, operation, actions, batch=batch, limit=limit)
+        turn = await take_turn(session, operation, actions, batch=batch, limit=command_limit(context.settings))
         done = set(turn.done)
         for node in nodes:
             if node.uuid in done:
-                node.version = target["version"]
+                node.version = target.version
         names = {node.uuid: node.name for node in nodes}
     return outcome(turn, names, "upgraded")

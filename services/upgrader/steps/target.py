@@ -8,6 +8,8 @@ from sqlalchemy import select
 
 from shared.db.models import ClusterTemplate
 from shared.domain.errors import PermanentError
+from shared.operations.outputs import UpgradeTarget
+from shared.operations.params import UpgradeParams
 from shared.operations.plan import Done, OperationView, Wait
 from shared.steps.context import StepContext
 
@@ -15,7 +17,7 @@ from shared.steps.context import StepContext
 async def ensure_target_known(context: StepContext, operation: OperationView) -> Done | Wait:
     """The labels the cluster is to have, and the version they mean."""
     state = await context.cluster(operation)
-    template_id = operation.params["cluster_template_id"]
+    template_id = operation.read_params(UpgradeParams).cluster_template_id
     async with context.database.transaction() as session:
         wanted = await session.scalar(select(ClusterTemplate.labels).where(ClusterTemplate.uuid == template_id))
     if wanted is None:
@@ -24,4 +26,5 @@ async def ensure_target_known(context: StepContext, operation: OperationView) ->
     if problems := state.engine.upgrade_problems(state.spec, wanted):
         raise PermanentError("; ".join(problems))
     labels = dict(state.engine.upgraded_labels(state.spec, wanted))
-    return Done({"labels": labels, "version": state.engine.version(replace(state.spec, labels=labels))})
+    version = state.engine.version(replace(state.spec, labels=labels))
+    return Done(UpgradeTarget(labels=labels, version=version))

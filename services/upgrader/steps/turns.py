@@ -1,29 +1,27 @@
 """One turn of a rolling change: commands to agents as rows, a few nodes at a time.
 
-Rule: what was given out and how it ended is in `node_commands`, under ids that follow from the run, the purpose, the
-node and the action, so a crash between any two lines repeats nothing and forgets nothing.
+Rule: a command's key is its purpose, its node and its place among the node's actions, so that what was given out and
+how it ended is known from the rows alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from uuid import NAMESPACE_OID, uuid5
+from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import MASTER, NodeAction
 from services.upgrader.roll import Progress, Turn, next_turn
-from shared.db.models import Node, NodeCommand
+from shared.db.models import Node
 from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
 from shared.operations.cluster_state import ClusterState
-from shared.operations.node_commands import last_words, send_command
+from shared.operations.outputs import ChangedNodes
 from shared.operations.plan import Done, OperationView, Wait
+from shared.steps.commands import LOOK_EVERY, Answer, find_answers, give_commands
 
-# An agent's answer makes the operation due; this is for an answer that never comes.
-LOOK_EVERY = 30.0
 _SHOWN = 5
 
 
@@ -63,34 +61,21 @@ async def take_turn(
         limit: an answer that takes longer is a failure.
         purpose: tells apart what one operation does to a node several times.
     """
-    ids = {
-        (node, number): str(uuid5(NAMESPACE_OID, f"{operation.run_tag} {purpose}{node} {number}"))
-        for node, planned in actions.items()
-        for number in range(len(planned))
-    }
-    rows = await session.scalars(select(NodeCommand).where(NodeCommand.id.in_(ids.values())))
-    sent = {row.id: row for row in rows}
-    progress = {
-        node: _progress([sent.get(ids[node, number]) for number in range(len(planned))], limit)
-        for node, planned in actions.items()
-    }
+    keys = {node: [f"{purpose}{node} {number}" for number in range(len(each))] for node, each in actions.items()}
+    every = [key for each in keys.values() for key in each]
+    answers = await find_answers(session, operation.run_tag, every, limit=limit)
+    progress = {node: _progress([answers.get(key) for key in each]) for node, each in keys.items()}
     turn = next_turn(list(actions), progress, batch)
-    for node in turn.send:
-        number = progress[node].sent
-        action = actions[node][number]
-        await send_command(session, action.node_id, action.command, command_id=ids[node, number], args=action.args)
+    chosen = {keys[node][number]: actions[node][number] for node in turn.send for number in [progress[node].sent]}
+    await give_commands(session, operation.run_tag, chosen, limit=limit)
     return turn
 
 
-def _progress(commands: Sequence[NodeCommand | None], limit: timedelta) -> Progress:
-    given = [command for command in commands if command is not None]
-    failure = None
-    for command in given:
-        if command.ok is False:
-            failure = f"{command.name} failed: {last_words(command) or 'no word why'}"
-        elif command.ok is None and datetime.now(UTC) - command.created_at > limit:
-            failure = f"{command.name} was not answered within {int(limit.total_seconds() // 60)} minutes"
-    return Progress(len(commands), len(given), sum(command.ok is True for command in given), failure)
+def _progress(answers: Sequence[Answer | None]) -> Progress:
+    given = [answer for answer in answers if answer is not None]
+    failures = [answer.failure for answer in given if answer.failure is not None]
+    finished = sum(answer.succeeded for answer in given)
+    return Progress(len(answers), len(given), finished, failures[-1] if failures else None)
 
 
 def outcome(turn: Turn, names: Mapping[str, str], what: str) -> Done | Wait:
@@ -108,4 +93,4 @@ def outcome(turn: Turn, names: Mapping[str, str], what: str) -> Done | Wait:
     if turn.failures:
         shown = "; ".join(f"{names[node]}: {why}" for node, why in list(turn.failures.items())[:_SHOWN])
         raise PermanentError(f"{len(turn.failures)} of {len(names)} nodes could not be {what}: {shown}")
-    return Done({"nodes": len(turn.done)})
+    return Done(ChangedNodes(nodes=len(turn.done)))

@@ -19,6 +19,7 @@ bootstrap_limit=${JEROBOAM_BOOTSTRAP_LIMIT:-1500}
 command_limit=${JEROBOAM_COMMAND_LIMIT:-3600}
 STOPPED=78 # told to the service manager: do not start me again
 next_beat=0
+escape=$(printf '\033')
 
 mkdir -p "$state/results" "${log%/*}"
 rm -rf "$state"/tmp.*
@@ -45,12 +46,19 @@ store() {
     cat >"$1.new" && mv -f "$1.new" "$1" && { sync "$1" 2>/dev/null || sync; }
 }
 
-# Standard input as a JSON string: its last 4000 printable characters.
+# Standard input as a JSON string: its last 4000 printable characters, without a terminal's escape sequences.
 quoted() {
     printf '"'
-    LC_ALL=C tr '\011' ' ' | LC_ALL=C tr -cd '\012\040-\176' | tail -c 4000 |
-        LC_ALL=C sed -e 's/[\\"]/\\&/g' -e 's/$/\\n/' | tr -d '\012'
+    LC_ALL=C sed "s|$escape\\[[0-?]*[ -/]*[@-~]||g" | tr '\011\015' '  ' |
+        LC_ALL=C tr -cd '\012\040-\176' | tail -c 4000 | LC_ALL=C sed -e 's/[\\"]/\\&/g' -e 's/$/\\n/' | tr -d '\012'
     printf '"'
+}
+
+# Standard input, lines NAME=VALUE, as members of a JSON object; lines of another form are left out.
+members() {
+    LC_ALL=C awk '{ at = index($0, "="); name = substr($0, 1, at - 1); value = substr($0, at + 1) }
+        at > 1 && at < 202 && name !~ /[^A-Za-z0-9._\/-]/ && length(value) <= 1000 && value !~ /[^ -~]/' |
+        head -n 100 | sed -e 's/[\\"]/\\&/g' -e 's/^\([^=]*\)=\(.*\)$/"\1": "\2"/' | tr '\012' ',' | sed -e 's/,$//'
 }
 
 # call SECONDS METHOD PATH [curl's arguments]: one request. Sets status (000: no whole answer) and retry_after.
@@ -220,16 +228,18 @@ perform() {
         ok=true
         out=$work/out
         printf '%s' "$3" | base64 -d >"$work/args"
+        : >"$work/results"
         if [ "$2" = bootstrap ]; then
             out=$log
             bootstrap "$work/args" || ok=false
         elif [ -n "$hook" ] && [ -x "$hook" ]; then
-            run "$out" "$work/args" "$command_limit" "$hook" || ok=false
+            run "$out" "$work/args" "$command_limit" env JEROBOAM_RESULTS="$work/results" "$hook" || ok=false
         else
             ok=false
             echo "this node knows no command $2" >"$out"
         fi
-        printf '{"ok": %s, "output": %s}' "$ok" "$(tail -n 40 "$out" 2>/dev/null | quoted)" | store "$result"
+        printf '{"ok": %s, "output": %s, "results": {%s}}' "$ok" "$(tail -n 40 "$out" 2>/dev/null | quoted)" \
+            "$(members <"$work/results")" | store "$result"
     fi
     ask '204 404' 30 POST "/commands/$1/result" --data-binary "@$result" && rm -f "$result"
 }

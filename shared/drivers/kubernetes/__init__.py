@@ -1,6 +1,6 @@
 """Kubernetes: an engine that kubeadm installs on operating systems with apt."""
 
 from jeroboam.driver import Engine
-from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
 
 engine: Engine = KubernetesEngine()

@@ -29,7 +29,7 @@ from shared.db.models import Node, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 from shared.drivers.agent.machine import machine_setup
-from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
 from shared.drivers.ubuntu import operating_system
 from shared.operations.node_tokens import hash_token
 from shared.pki.authority import KeyMaterial, make_authority

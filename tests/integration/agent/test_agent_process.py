@@ -16,7 +16,7 @@ from shared.db.engine import Database, notify
 from shared.db.models import Node, NodeCommand, NodeFact
 from shared.domain.ids import new_id
 from shared.drivers.agent import bundle
-from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
 from shared.operations.node_tokens import hash_token
 from shared.pki.authority import make_authority
@@ -101,6 +101,47 @@ async def test_commands_are_the_drivers_own_hooks(
     assert machine.text("/runs") == "once\nonce\n"
     unknown = await result(database, await command(database, node, "../../../bin/sh"))
     assert not unknown.ok, "a name that is a path is no hook"
+
+
+async def test_results_of_a_hook_come_as_data(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    hook = """#!/bin/sh
+        {
+            echo 'not_drained.w-1=a "quoted" \\ why = this'
+            echo 'not_drained.w-2='
+            echo 'no name or value'
+            echo '=no name'
+            echo 'a blank=x'
+            printf 'bell=\\007\\n'
+            printf 'long=%01001d\\n' 0
+            printf 'most=%01000d\\n' 0
+            printf '%0201d=x\\n' 0
+            printf 'last/line=without an end'
+        } >>"$JEROBOAM_RESULTS"
+        printf 'all \\033[31;1mred\\033[0m\\r\\n'
+    """
+    many = '#!/bin/sh\nfor n in $(seq 300); do echo "n$n=x" >>"$JEROBOAM_RESULTS"; done\nexit 1\n'
+    silent = "#!/bin/sh\nexit 0\n"
+    hooks = {"drain": hook, "many": many, "silent": silent}
+    files = [
+        {"path": f"/etc/jeroboam/commands.d/{name}", "content": text, "mode": "0755"} for name, text in hooks.items()
+    ]
+    bootstraps.script("exit 0", *files)
+    machine.boot()
+    await until(joined)
+    done = await result(database, await command(database, node, "drain"))
+    assert done.ok
+    assert done.results == {
+        "not_drained.w-1": 'a "quoted" \\ why = this',
+        "not_drained.w-2": "",
+        "most": "0" * 1000,
+        "last/line": "without an end",
+    }
+    assert done.output == "all red \n"
+    failed = await result(database, await command(database, node, "many"))
+    assert (failed.ok, len(failed.results)) == (False, 100)
+    assert (await result(database, await command(database, node, "silent"))).results == {}, "not those of another one"
 
 
 async def test_health_is_the_drivers_own_check(machine: Machine, bootstraps: Any, until: Any) -> None:

@@ -152,6 +152,59 @@ async def test_commands_are_waited_for(anonymous: httpx.AsyncClient, nodes: list
     assert (await anonymous.post(f"{url}/{new_id()}/result", headers=headers, json={"ok": True})).status_code == 404
 
 
+async def give(deps: Deps, node: str) -> str:
+    command = NodeCommand(id=new_id(), node_id=node, name="remove-nodes", args={})
+    async with deps.db.transaction() as session:
+        session.add(command)
+    return command.id
+
+
+@pytest.mark.parametrize(
+    ("told", "stored"),
+    [
+        ({"ok": True}, {}),
+        ({"ok": True, "results": {}, "output": "well"}, {}),
+        ({"ok": True, "results": {"not_drained.w-1": "a pod stays"}}, {"not_drained.w-1": "a pod stays"}),
+        ({"ok": False, "results": {"a/b": ""}, "output": "not drained w-1: x"}, {"a/b": ""}),
+        ({"ok": True, "output": "not drained w-1: a pod stays\n"}, {"not_drained.w-1": "a pod stays"}),
+    ],
+)
+async def test_results_are_stored_as_data(
+    anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps, told: dict[str, Any], stored: dict[str, str]
+) -> None:
+    headers = await credential(anonymous, nodes[0], "token-master")
+    command = await give(deps, nodes[0])
+    answer = await anonymous.post(f"/v1/nodes/{nodes[0]}/commands/{command}/result", headers=headers, json=told)
+    assert answer.status_code == 204, answer.text
+    async with deps.db.transaction() as session:
+        row = await session.get(NodeCommand, command)
+        assert row is not None
+        assert row.results == stored
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [],
+        "x",
+        {"a b": "x"},
+        {"a": 1},
+        {"a": "two\nlines"},
+        {"a": "x" * 1001},
+        {"a" * 201: "x"},
+        {f"n{number}": "x" for number in range(101)},
+    ],
+)
+async def test_results_of_another_form_are_refused(
+    anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps, results: Any
+) -> None:
+    headers = await credential(anonymous, nodes[0], "token-master")
+    command = await give(deps, nodes[0])
+    url = f"/v1/nodes/{nodes[0]}/commands/{command}/result"
+    assert (await anonymous.post(url, headers=headers, json={"ok": True, "results": results})).status_code == 400
+    assert (await anonymous.post(url, headers=headers, json={"ok": True})).status_code == 204, "it can be said again"
+
+
 async def test_a_command_nobody_told_of_is_found_by_the_poll(
     anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps, monkeypatch: pytest.MonkeyPatch
 ) -> None:

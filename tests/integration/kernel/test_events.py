@@ -13,8 +13,9 @@ from shared.bus.local import LocalBus
 from shared.bus.topology import PROVISIONER, QUEUES
 from shared.db.engine import Database
 from shared.domain.errors import JeroboamError, TemporaryError
+from shared.domain.kinds import operation_event
 from shared.domain.states import NodeState, OperationKind
-from shared.events.catalog import NodeChanged, OperationStarted, StackChanged, operation_event
+from shared.events.catalog import NodeChanged, OperationStarted, StackChanged
 from shared.events.envelope import MalformedEvent, from_message
 from shared.events.log import emit
 from shared.events.reader import Cursor, read_events

@@ -12,7 +12,7 @@ from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState, OperationKind
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
 from shared.operations.plan import Wait
 from shared.operations.reports import record_report
 from shared.operations.requests import request_delete
@@ -28,7 +28,7 @@ async def test_a_crowd_on_one_cluster(database: Database) -> None:
     async with database.transaction() as session:
         cluster = await make_cluster(session, nodes=NODES)
         group = (await session.scalars(select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid))).one()
-        nodes = [node.uuid for node in await plan_nodes(session, cluster, group, NODES, 50)]
+        nodes = [node.uuid for node in await add_nodes(session, cluster, group, NODES, 50)]
         await start_operation(session, cluster=cluster, kind=OperationKind.CREATE, user_id="u", request_id=None)
         uuid = cluster.uuid
     plan = ScriptedPlan({"only": [Wait("nodes", 0.0)]})

@@ -22,7 +22,7 @@ from shared.operations.requests import (
 )
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
-from tests.support.plans import ScriptedPlan
+from tests.support.plans import Anything, ScriptedPlan, key
 from tests.support.rows import make_cluster
 
 LONG = 3600.0
@@ -77,11 +77,11 @@ async def event_types(database: Database, cluster_id: str) -> list[str]:
 
 async def test_a_plan_is_walked_in_order_and_outputs_reach_later_steps(database: Database) -> None:
     cluster, operation = await started(database)
-    plan = ScriptedPlan({"first": [Done({"id": 7})], "second": [Done()]})
+    plan = ScriptedPlan({"first": [Done(Anything(id=7))], "second": [Done()]})
     assert await status(database, cluster) == "CREATE_IN_PROGRESS"
     assert await walk(database, plan) == 1
     assert plan.runs == ["first", "second"]
-    assert plan.views[1].output("first") == {"id": 7}
+    assert plan.views[1].output(key("first")) == Anything(id=7)
     row = await read(database, operation)
     assert (row.state, row.lease_token, row.finished_at is not None) == ("succeeded", None, True)
     assert await status(database, cluster) == "CREATE_COMPLETE"
@@ -185,7 +185,7 @@ async def test_a_lost_lease_writes_nothing_more_and_another_runner_resumes(datab
         await session.execute(text("UPDATE operations SET lease_until = now() - interval '1 s'"))
     plan = ScriptedPlan({"first": [Done()], "second": [Done()]})
     assert await walk(database, plan) == 1
-    late = ScriptedPlan({"first": [Done({"from": "the dead"})], "second": [Done()]})
+    late = ScriptedPlan({"first": [Done(Anything(whose="the dead"))], "second": [Done()]})
     await Runner(database, [late]).execute(old)
     assert late.runs == []
     assert (await read(database, operation)).state == "succeeded"
@@ -199,7 +199,7 @@ async def test_a_runner_that_loses_its_lease_during_a_step_drops_the_result(data
     async def steal() -> Done:
         async with database.transaction() as session:
             await session.execute(text("UPDATE operations SET lease_token = 'thief'"))
-        return Done({"lost": True})
+        return Done(Anything(lost=True))
 
     plan = ScriptedPlan({"first": [steal], "second": [Done()]})
     await Runner(database, [plan]).execute(claim)
@@ -239,7 +239,7 @@ async def test_a_delete_while_waiting_cancels_and_follows_in_one_transaction(dat
     assert (await read(database, operation)).state == "cancelled"
     assert (await read(database, delete)).state == "queued"
     assert await status(database, cluster) == "DELETE_IN_PROGRESS"
-    await walk(database, ScriptedPlan({"gone": [Done()]}, kind=OperationKind.DELETE, removes=True))
+    await walk(database, ScriptedPlan({"gone": [Done()]}, kind=OperationKind.DELETE))
     assert await status(database, cluster) is None
     events = await event_types(database, cluster)
     assert events[-1] == "cluster.delete.completed"

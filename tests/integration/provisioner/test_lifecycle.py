@@ -200,6 +200,6 @@ async def test_a_deadline_ends_a_create_with_what_it_waited_for(client: Client, 
     await connection.close()
     assert await client.settled(cluster, 120) == "CREATE_FAILED"
     view = await shown(client, cluster)
-    assert view["status_reason"] == "deadline passed; ensure_nodes_joined was waiting: 2 of 3 nodes have joined"
+    assert view["status_reason"] == "deadline passed; await_nodes was waiting: 2 of 3 nodes have joined"
     await cloud.faults(None)
     await vanishes(client, sandbox, cluster)

@@ -140,7 +140,7 @@ async def test_commands_are_carried_out_and_answered(api: Api) -> None:
         await until(lambda: "joined" in api.kinds("node-1"))
         api.commands["node-1"] = [{"id": "c1", "name": "drain", "args": {}}]
         await until(lambda: "c1" in api.results)
-    assert api.results["c1"] == {"ok": True, "output": ""}
+    assert api.results["c1"] == {"ok": True, "output": "", "results": {}}
 
 
 async def test_an_api_that_is_away_for_a_moment_is_asked_again(api: Api) -> None:

@@ -12,6 +12,7 @@ from shared.cloud.names import OWNED, shard_stack
 from shared.db.engine import Database
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.operations.node_tokens import SEED_SECRET
+from shared.operations.outputs import NodeStacks
 from shared.operations.plan import Done, Wait
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 from shared.stacks.shard_template import node_indexes
@@ -78,7 +79,7 @@ async def test_one_call_for_each_shard_and_none_twice(shards: Shards) -> None:
     shards.heat.ends(shards.name(1), "COMPLETE")
     assert await shards.took() == []
     shards.heat.ends(shards.name(2), "COMPLETE")
-    assert await shards.drive() == Done({"stacks": 2})
+    assert await shards.drive() == Done(NodeStacks(stacks=2))
     assert shards.heat.took() == []
 
 
@@ -107,7 +108,7 @@ async def test_an_old_list_ends_nothing_too_early(shards: Shards) -> None:
     assert await shards.took() == []
     shards.heat.snapshot = None
     shards.heat.ends(shards.name(1), "COMPLETE")
-    assert await shards.drive() == Done({"stacks": 1})
+    assert await shards.drive() == Done(NodeStacks(stacks=1))
 
 
 async def test_what_an_earlier_wish_began_is_let_finish_and_then_changed(shards: Shards) -> None:
@@ -120,7 +121,7 @@ async def test_what_an_earlier_wish_began_is_let_finish_and_then_changed(shards:
     assert await shards.took() == [("update", 2)]
     assert node_indexes(shards.held(2).template) == {4}
     shards.heat.ends(shards.name(2), "COMPLETE")
-    assert await shards.drive() == Done({"stacks": 1})
+    assert await shards.drive() == Done(NodeStacks(stacks=1))
 
 
 async def test_a_change_that_holds_already_is_not_made_again(shards: Shards) -> None:
@@ -132,7 +133,7 @@ async def test_a_change_that_holds_already_is_not_made_again(shards: Shards) -> 
     assert await shards.took() == [("update", 1)]
     shards.heat.ends(shards.name(1), "COMPLETE")
     shards.stage.view = replace(shards.stage.view, retries=1)
-    assert await shards.drive() == Done({"stacks": 2})
+    assert await shards.drive() == Done(NodeStacks(stacks=2))
     assert shards.heat.took() == []
 
 

@@ -17,6 +17,7 @@ from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup
 from shared.domain.errors import PermanentError
 from shared.domain.states import OperationKind
 from shared.drivers.kubernetes import members
+from shared.operations.outputs import DrainedNodes, UpdatedLabels
 from shared.operations.plan import Done, Wait
 from tests.support.scaler_stage import Stage, make_stage
 
@@ -36,8 +37,8 @@ async def test_choosing_twice_is_choosing_once(stage: Stage) -> None:
     assert rows == {f"worker-{i}": "removing" if i in (3, 4) else "joined" for i in range(5)}
     group = stage.view.nodegroup_ids
     assert group is not None
-    assert first.output["shards"] == [[group[0], 1], [group[0], 2]]
-    assert (await stage.chosen(3)).output == first.output
+    assert first.shards == ((group[0], 1), (group[0], 2))
+    assert await stage.chosen(3) == first
     assert states(await stage.nodes()) == rows
 
 
@@ -47,14 +48,14 @@ async def test_a_wish_that_grows_again_plans_anew_and_takes_nothing_back(stage: 
     rows = states(await stage.nodes())
     assert [name for name, state in rows.items() if state == "removing"] == ["worker-2", "worker-3", "worker-4"]
     assert [name for name, state in rows.items() if state == "planned"] == ["worker-5", "worker-6"]
-    assert len(done.output["leaving"]) == 3
+    assert len(done.leaving) == 3
 
 
 async def test_a_deleted_nodegroup_keeps_nobody(stage: Stage) -> None:
     stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_DELETE.value)
     done = await stage.chosen(5)
     assert set(states(await stage.nodes()).values()) == {"removing"}
-    assert len(done.output["leaving"]) == 5
+    assert len(done.leaving) == 5
 
 
 async def test_masters_are_not_chosen(stage: Stage) -> None:
@@ -84,10 +85,10 @@ async def test_a_drain_is_sent_once_and_told_once(stage: Stage) -> None:
     names = " ".join(nodes[name].name for name in ("worker-3", "worker-4"))
     assert (command.node_id, command.name) == (nodes["master-0"].uuid, "remove-nodes")
     assert command.args == {"nodes": names, "leaving": names, "timeout": 60}
-    await stage.answer(output=f"not drained {nodes['worker-4'].name}: a pod stays\n")
+    await stage.answer(results={f"not_drained.{nodes['worker-4'].name}": "a pod stays"})
     for _ in range(3):
         done = await ensure_nodes_drained(stage.context, stage.view)
-        assert done == Done({"drained": 1, "not_drained": 1})
+        assert done == Done(DrainedNodes(drained=1, not_drained=1))
     assert await stage.events("node.drained.v1") == ["3"]
     for _ in range(2):
         await ensure_nodes_gone(stage.context, stage.view)
@@ -122,7 +123,7 @@ async def test_a_drain_that_is_never_answered_holds_nobody(stage: Stage) -> None
     assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Wait)
     async with stage.context.database.transaction() as session:
         await session.execute(update(NodeCommand).values(created_at=func.now() - timedelta(minutes=3)))
-    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 1})
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done(DrainedNodes(drained=0, not_drained=1))
     assert (await stage.nodes())["worker-4"].reason == "not drained: no answer came in time"
     assert await stage.events("node.drained.v1") == []
 
@@ -140,7 +141,7 @@ async def test_without_a_master_nodes_go_as_they_are(stage: Stage) -> None:
     await stage.chosen(4)
     async with stage.context.database.transaction() as session:
         await session.execute(text("UPDATE nodes SET state = 'failed' WHERE role = 'master'"))
-    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 1})
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done(DrainedNodes(drained=0, not_drained=1))
     assert (await stage.nodes())["worker-4"].reason == "not drained: no master of the cluster works"
     assert await stage.commands() == []
 
@@ -148,7 +149,7 @@ async def test_without_a_master_nodes_go_as_they_are(stage: Stage) -> None:
 async def test_a_node_that_never_spoke_has_nothing_to_drain(stage: Stage) -> None:
     await stage.set("worker-4", announced_at=None, state="creating")
     await stage.chosen(4)
-    assert await ensure_nodes_drained(stage.context, stage.view) == Done({"drained": 0, "not_drained": 0})
+    assert await ensure_nodes_drained(stage.context, stage.view) == Done(DrainedNodes(drained=0, not_drained=0))
     assert await stage.commands() == []
 
 
@@ -161,7 +162,7 @@ async def test_a_node_that_could_not_join_is_asked_again_and_one_not_built_is_bu
     assert [(command.node_id, command.name) for command in await stage.commands()] == [
         (nodes["worker-0"].uuid, "bootstrap")
     ]
-    assert [shard for _, shard in done.output["shards"]] == [0]
+    assert [shard for _, shard in done.shards] == [0]
 
 
 async def test_labels_reach_the_nodes_there_are(stage: Stage) -> None:
@@ -179,9 +180,9 @@ async def test_labels_reach_the_nodes_there_are(stage: Stage) -> None:
     stage.view = replace(stage.view, retries=1)
     assert isinstance(await ensure_nodes_labelled(stage.context, stage.view), Wait)
     await stage.answer()
-    assert await ensure_nodes_labelled(stage.context, stage.view) == Done({"commands": 1})
+    assert await ensure_nodes_labelled(stage.context, stage.view) == Done(UpdatedLabels(commands=1))
 
 
 async def test_labels_that_did_not_change_are_nobodys_business(stage: Stage) -> None:
     stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_UPDATE.value, params={"before": {}})
-    assert await ensure_nodes_labelled(stage.context, stage.view) == Done({"commands": 0})
+    assert await ensure_nodes_labelled(stage.context, stage.view) == Done(UpdatedLabels(commands=0))

@@ -16,7 +16,7 @@ from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
 from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
@@ -56,7 +56,7 @@ async def begin(database: Database, sealer: Sealer, *, masters: int = 3, workers
         await session.flush()
         first = (await session.scalars(select(Nodegroup).where(Nodegroup.name == "default-master"))).one()
         for each, count in ((first, masters), (group, workers)):
-            for node in await plan_nodes(session, cluster, each, count, 50):
+            for node in await add_nodes(session, cluster, each, count, 50):
                 node.state = NodeState.JOINED
         uuid = cluster.uuid
     await cluster_secrets.ensure_cluster_secrets(
@@ -91,13 +91,15 @@ async def asked(database: Database) -> list[tuple[str, str]]:
         return sorted((names[row.node_id], " ".join([row.name, *map(str, row.args.values())])) for row in rows)
 
 
-async def answer(database: Database, *, node: str = "", ok: bool = True, output: str = "") -> None:
+async def answer(
+    database: Database, *, node: str = "", ok: bool = True, output: str = "", results: dict[str, str] | None = None
+) -> None:
     async with database.transaction() as session:
         names = {row.uuid: row.name for row in await session.scalars(select(Node))}
         rows = await session.scalars(select(NodeCommand).where(NodeCommand.finished_at.is_(None)).with_for_update())
         for row in rows:
             if names[row.node_id].endswith(node):
-                row.finished_at, row.ok, row.output = datetime.now(UTC), ok, output
+                row.finished_at, row.ok, row.output, row.results = datetime.now(UTC), ok, output, results or {}
 
 
 async def state(database: Database, operation: str) -> tuple[str, str]:
@@ -141,9 +143,9 @@ async def test_no_node_is_shown_what_another_was_not_told_of(
         await answer(database)
     assert now == "succeeded"
     assert list(rounds) == [
-        "ensure_both_trusted", "ensure_trust_refreshed", "ensure_successors_sign", "ensure_old_ones_forgotten",
+        "trust_both", "restart_workloads", "sign_with_new", "remove_old_authorities",
     ]  # fmt: skip
-    for step in ("ensure_both_trusted", "ensure_successors_sign", "ensure_old_ones_forgotten"):
+    for step in ("trust_both", "sign_with_new", "remove_old_authorities"):
         assert rounds[step][:3] == [[f"default-master-{number}"] for number in range(3)]
         assert sum(len(batch) for batch in rounds[step][3:]) == 12
         assert max(len(batch) for batch in rounds[step]) == 1, "a tenth of twelve"
@@ -168,14 +170,14 @@ async def test_what_does_not_come_back_is_named_and_holds_up_nothing(
     await answer(database)
     await walk(database, plan)
     assert await asked(database) == [("default-master-0", "restart-workloads 900")]
-    await answer(database, output="restarted\nnot restarted shop/broken: timed out\n")
+    await answer(database, results={"not_restarted.deployments/shop/broken": "timed out"})
     for _ in range(6):
         await walk(database, plan)
         await answer(database)
     assert (await state(database, operation))[0] == "succeeded"
     async with database.transaction() as session:
-        found = await session.execute(text("SELECT output FROM operation_steps WHERE name = 'ensure_trust_refreshed'"))
-        assert found.scalar_one() == {"not_restarted": ["not restarted shop/broken: timed out"]}
+        found = await session.execute(text("SELECT output FROM operation_steps WHERE name = 'restart_workloads'"))
+        assert found.scalar_one() == {"not_restarted": {"deployments/shop/broken": "timed out"}}
 
 
 async def test_a_node_that_fails_stops_it_and_a_retry_goes_on(

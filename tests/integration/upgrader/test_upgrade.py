@@ -15,7 +15,8 @@ from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
 from shared.operations.leases import Leases
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import plan_nodes
+from shared.operations.nodes import add_nodes
+from shared.operations.params import UpgradeParams
 from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
@@ -52,7 +53,7 @@ async def begin(database: Database, *, masters: int = 3, workers: int = 4, batch
         await session.flush()
         first = (await session.scalars(select(Nodegroup).where(Nodegroup.name == "default-master"))).one()
         for each, count in ((first, masters), (group, workers)):
-            for node in await plan_nodes(session, cluster, each, count, 50):
+            for node in await add_nodes(session, cluster, each, count, 50):
                 node.state, node.version = NodeState.JOINED, OLD
         operation = await start_operation(
             session,
@@ -60,7 +61,7 @@ async def begin(database: Database, *, masters: int = 3, workers: int = 4, batch
             kind=OperationKind.UPGRADE,
             user_id="u1",
             request_id=None,
-            params={"cluster_template_id": template.uuid, "max_batch_size": batch},
+            params=UpgradeParams(cluster_template_id=template.uuid, max_batch_size=batch),
             timeout=timedelta(hours=1),
         )
         return operation.uuid

@@ -88,7 +88,7 @@ NAMES = [
     "merge_labels", "flavor_id", "master_flavor_id", "create_timeout", "discovery_url", "fixed_network",
     "fixed_subnet", "floating_ip_enabled", "master_lb_enabled", "coe", "image_id", "external_network_id",
     "dns_nameserver", "network_driver", "apiserver_port", "tags", "public", "hidden", "uuid", "cluster_uuid",
-    "csr", "ca_cert_type", "kind", "addresses", "data", "reason", "ok", "output", "server_type",
+    "csr", "ca_cert_type", "kind", "addresses", "data", "reason", "ok", "output", "results", "server_type",
     "docker_storage_driver", "status", "hostcluster_id", "member_ids", "properties", "project_id", "resource",
     "hard_limit", "nodes_to_remove", "nodegroup", "cluster_template", "max_batch_size", "min_node_count",
     "max_node_count", "role", "node_labels", "node_taints", "health_status", "health_status_reason",

@@ -190,9 +190,9 @@ def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMa
     machine.set("paused-paused")
     done = machine.command("restart-workloads", timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        "not restarted shop/paused: error: can't restart paused deployment",
-        "not restarted shop/broken: error: timed out waiting for the condition",
+    assert machine.results == [
+        "not_restarted.deployments/shop/paused=error: can't restart paused deployment",
+        "not_restarted.deployments/shop/broken=error: timed out waiting for the condition",
     ]
     assert [call for call in machine.called("kubectl -n") if " rollout restart " in call] == [
         "kubectl -n kube-system rollout restart daemonsets kube-proxy",

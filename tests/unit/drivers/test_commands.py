@@ -8,6 +8,7 @@ import pytest
 
 from jeroboam.driver import Bootstrap
 from jeroboam.testing.cases import make_case
+from shared.operations.node_commands import spoken_results
 from tests.support.kubernetes import driver, engine
 from tests.support.node_machine import NodeMachine
 
@@ -57,7 +58,7 @@ def test_a_node_that_stays_gets_pods_again(machine: NodeMachine) -> None:
 def test_nodes_that_go_are_all_cordoned_before_any_is_emptied(machine: NodeMachine) -> None:
     join(machine, MASTER)
     done = machine.command("remove-nodes", nodes="w-1 w-2", leaving="w-1 w-2 w-3", timeout=90)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (done.returncode, machine.results) == (0, []), done.stderr
     calls = [call for call in machine.called("kubectl") if " get " not in call]
     assert calls[0] == "kubectl cordon w-1 w-2 w-3"
     assert sorted(calls[1:3]) == [
@@ -71,15 +72,24 @@ def test_a_node_that_cannot_be_emptied_is_named_and_goes_all_the_same(machine: N
     join(machine, MASTER)
     machine.set("undrainable", "w-2")
     done = machine.command("remove-nodes", nodes="w-1 w-2", leaving="w-1 w-2", timeout=90)
-    assert (done.returncode, done.stdout) == (0, "not drained w-2: error: pod web-0 did not go\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert machine.results == ["not_drained.w-2=error: pod web-0 did not go"]
     assert machine.calls[-1] == "kubectl delete node w-1 w-2 --ignore-not-found"
+
+
+def test_an_agent_that_takes_no_results_finds_them_in_the_output(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    machine.set("undrainable", "w-2")
+    machine.takes_results = False
+    done = machine.command("remove-nodes", nodes="w-2", leaving="w-2", timeout=90)
+    assert spoken_results(done.stdout) == {"not_drained.w-2": "error: pod web-0 did not go"}
 
 
 def test_nodes_kubernetes_never_knew_have_nothing_to_empty(machine: NodeMachine) -> None:
     join(machine, MASTER)
     machine.set("no-such-node")
     done = machine.command("remove-nodes", nodes="w-1", leaving="w-1", timeout=90)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (done.returncode, machine.results) == (0, []), done.stderr
     assert all(" get " in call for call in machine.called("kubectl"))
 
 

@@ -11,7 +11,7 @@ import pytest
 from jeroboam.driver import MASTER, WORKER, ClusterSpec, Hardware, Infrastructure, NodegroupSpec, Rule
 from jeroboam.testing.cases import Case, make_case
 from shared.drivers.driver import Driver
-from shared.drivers.kubernetes.engine import KubernetesEngine
+from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
 from shared.drivers.ubuntu import operating_system
 from shared.drivers.vm import hardware as vm
 from shared.stacks import quotas

@@ -62,5 +62,18 @@ is_ready() {
 # A command's arguments come on standard input as lines NAME=VALUE.
 read_arguments() { arguments=$(cat); }
 
+# result NAME VALUE: hands back one result of a command. An agent of the version before gives no file for results; they
+# are printed then, and understood as well.
+result() {
+    if [ -n "${JEROBOAM_RESULTS:-}" ]; then
+        printf '%s=%s\n' "$1" "$2" >>"$JEROBOAM_RESULTS"
+    else
+        printf '%s=%s\n' "$1" "$2"
+    fi
+}
+
+# why FILE: the end of what a program printed, as the value of a result.
+why() { tail -n 1 "$1" | tr '\011\015' '  ' | LC_ALL=C tr -cd '\012\040-\176' | cut -c 1-120; }
+
 # argument NAME: one of them, or nothing.
 argument() { printf '%s\n' "$arguments" | sed -n "s/^$1=//p" | head -n 1; }

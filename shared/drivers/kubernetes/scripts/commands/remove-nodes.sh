@@ -1,5 +1,6 @@
 #!/bin/sh
-# Empties nodes that go, all at once, and has Kubernetes forget them. Says which could not be emptied; they go all the same.
+# Empties nodes that go, all at once, and has Kubernetes forget them. Those that could not be emptied are results
+# not_drained.<node>=<why>; they go all the same.
 # Arguments: nodes, leaving (all that go, these among them), each a list with blanks between; timeout (seconds).
 set -eu
 root=${JEROBOAM_ROOT:-}
@@ -29,9 +30,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for node in $present; do
     kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout "${seconds:-600}s" \
-        >"$work/$node" 2>&1 || echo "not drained $node: $(tail -n 1 "$work/$node" | cut -c 1-120)" >"$work/$node.why" &
+        >"$work/$node" 2>&1 || result "not_drained.$node" "$(why "$work/$node")" &
 done
 wait
 # shellcheck disable=SC2086
 [ -z "$present" ] || kubectl delete node $present --ignore-not-found >/dev/null
-cat "$work"/*.why 2>/dev/null || :

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Starts anew what keeps pods running, each the way it was told to, so that every pod reads the cluster's authorities
-# as they are now. Says what did not come back in time; that holds up nothing. Argument: timeout (seconds).
+# Restarts what keeps pods running, each in the way it is configured to, so that every pod reads the cluster's
+# authorities as they are now. What did not come back in time is a result not_restarted.<kind/namespace/name>=<why>;
+# that holds up nothing. Argument: timeout (seconds).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -27,10 +28,10 @@ for kind in daemonsets deployments statefulsets; do
     kubectl get "$kind" --all-namespaces --no-headers \
         -o custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name >"$work/found"
     while read -r namespace name; do
-        if words=$(kubectl -n "$namespace" rollout restart "$kind" "$name" 2>&1); then
+        if kubectl -n "$namespace" rollout restart "$kind" "$name" >"$work/status" 2>&1; then
             echo "$namespace $kind $name" >>"$work/restarted"
         else
-            echo "not restarted $namespace/$name: $(printf '%s' "$words" | tail -n 1 | cut -c 1-120)"
+            result "not_restarted.$kind/$namespace/$name" "$(why "$work/status")"
         fi
     done <"$work/found"
 done
@@ -39,5 +40,5 @@ end=$(($(date +%s) + ${seconds:?}))
 while read -r namespace kind name; do
     left=$((end - $(date +%s)))
     kubectl -n "$namespace" rollout status "$kind" "$name" --timeout "$((left > 1 ? left : 1))s" >"$work/status" 2>&1 ||
-        echo "not restarted $namespace/$name: $(tail -n 1 "$work/status" | cut -c 1-120)"
+        result "not_restarted.$kind/$namespace/$name" "$(why "$work/status")"
 done <"$work/restarted"
