@@ -120,7 +120,7 @@ def test_wrong_use_is_one_clear_line() -> None:
     for arguments, words in (
         (["cluster", "list"], "OS_CLOUD"),
         (["--os-cloud", "nowhere", "cluster", "list"], "nowhere"),
-        (["run", "nothing"], "no service 'nothing'"),
+        (["run", "nothing"], "unknown service 'nothing'"),
         (["migrate"], "JEROBOAM_DATABASE_URL"),
     ):
         done = subprocess.run(

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/mservices", tags=["services"])
 DOWN_AFTER_SECONDS = 180.0
 
 
-@router.get("")
+@router.get("", summary="List services")
 async def get_all(request: Request) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/stats", tags=["stats"])
 _PROJECT = string(shortest=0)
 
 
-@router.get("")
+@router.get("", summary="Count clusters and nodes")
 async def get_all(request: Request) -> Response:
     """Of one project; an administrator who names none gets the whole cloud's."""
     check_query(request, ("project_id", "type"))

@@ -26,7 +26,7 @@ FIELDS = [
 ]
 
 
-@router.get("/{cluster_id}")
+@router.get("/{cluster_id}", summary="Show the CA certificate of a cluster")
 async def get_one(request: Request, cluster_id: str) -> Response:
     check_query(request, ("ca_cert_type",))
     kind = request.query_params.get("ca_cert_type")
@@ -36,7 +36,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     return json_response(_view(request, cluster["uuid"]) | {"pem": pem})
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Sign a certificate signing request")
 async def post(request: Request) -> Response:
     check_query(request, ())
     given = parse_body(await read_object(request, "certificate"), FIELDS, "certificate")
@@ -46,7 +46,7 @@ async def post(request: Request) -> Response:
     return json_response(_view(request, cluster["uuid"]) | asked | {"pem": pem}, 201)
 
 
-@router.patch("/{cluster_id}", status_code=202)
+@router.patch("/{cluster_id}", status_code=202, summary="Rotate the certificate authorities of a cluster")
 async def patch(request: Request, cluster_id: str) -> Response:
     """New authorities."""
     check_query(request, ())

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/quotas", tags=["quotas"])
 COLUMNS = frozenset(Quota.__table__.columns.keys())
 
 
-@router.get("")
+@router.get("", summary="List quotas")
 async def get_all(request: Request) -> Response:
     """The caller's own project, or with `all_tenants` every project that has a limit of its own."""
     check_query(request, (*ARGUMENTS, "all_tenants"))
@@ -37,14 +37,14 @@ async def get_all(request: Request) -> Response:
     return json_response(body)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Create a quota")
 async def post(request: Request) -> Response:
     check_query(request, ())
     body = await read_object(request, "quota")
     return json_response(quota(await quotas.create_quota(deps_of(request), context_of(request), body)), 201)
 
 
-@router.get("/{project_id}/{resource}")
+@router.get("/{project_id}/{resource}", summary="Show a quota")
 async def get_one(request: Request, project_id: str, resource: str) -> Response:
     """A project without a limit of its own has the service's default."""
     check_query(request, ())
@@ -59,7 +59,7 @@ async def get_one(request: Request, project_id: str, resource: str) -> Response:
     return json_response(quota(row))
 
 
-@router.patch("/{project_id}/{resource}", status_code=202)
+@router.patch("/{project_id}/{resource}", status_code=202, summary="Update a quota")
 async def patch(request: Request, project_id: str, resource: str) -> Response:
     """The body is a plain object, as Magnum's clients send it; not a JSON patch."""
     check_query(request, ())
@@ -69,7 +69,7 @@ async def patch(request: Request, project_id: str, resource: str) -> Response:
     return json_response(quota(row), 202)
 
 
-@router.delete("/{project_id}/{resource}", status_code=204)
+@router.delete("/{project_id}/{resource}", status_code=204, summary="Delete a quota")
 async def delete(request: Request, project_id: str, resource: str) -> Response:
     check_query(request, ())
     _named(project_id, resource)
