@@ -1,7 +1,6 @@
-"""/v1/mservices: the services as Magnum's clients know them, which is one conductor.
+"""/v1/mservices: the services as Magnum's clients expect them, which is one conductor.
 
-Rule: what a conductor did, provisioners do, however many run; they are one service to a client, up as long as one of
-them is.
+Rule: all provisioners are reported as one conductor, which is up as long as one of them is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Version discovery, health and metrics: everything that needs no token."""
+"""Version discovery, health and metrics: the routes that need no token."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def v1(request: Request) -> Response:
 
 @router.get("/healthcheck", summary="Health check of oslo.middleware")
 async def healthcheck(request: Request) -> Response:
-    """As OpenStack's load balancers ask, in the words of oslo.middleware; says that the process answers."""
+    """Returns what oslo.middleware returns to OpenStack's load balancers, if the process responds."""
     if prefers_json(accept_of(request.scope)):
         return json_response({"detailed": False, "reasons": ["OK"]})
     return Response("OK", headers={"Content-Type": "text/plain; charset=UTF-8"})
@@ -81,7 +81,7 @@ async def live() -> Response:
 
 @router.get("/readyz", summary="Readiness probe")
 async def ready(request: Request) -> Response:
-    """200 when everything the API needs answers, else 503; each part with its own word."""
+    """Returns 200 if all dependencies of the API respond, otherwise 503, with the status of each dependency."""
     deps = deps_of(request)
     checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
     if deps.bus is not None:

@@ -48,7 +48,7 @@ async def post(request: Request) -> Response:
 
 @router.patch("/{cluster_id}", status_code=202, summary="Rotate the certificate authorities of a cluster")
 async def patch(request: Request, cluster_id: str) -> Response:
-    """New authorities."""
+    """Replaces the certificate authorities of the cluster and all certificates signed by them."""
     check_query(request, ())
     await read_nothing(request)
     return json_response({"uuid": await rotate_ca(deps_of(request), context_of(request), cluster_id)}, 202)

@@ -1,4 +1,4 @@
-"""/v1/clusters, without what concerns nodegroups, nodes and actions."""
+"""/v1/clusters, except nodegroups, nodes and actions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
 
 @router.get("/{cluster_id}/config", summary="Get a kubeconfig")
 async def config(request: Request, cluster_id: str) -> Response:
-    """JSON, or the bare file where Accept asks for YAML or plain text."""
+    """Returns JSON, or only the file if `Accept` requests YAML or plain text."""
     check_query(request, ("hours",))
     deps, context = deps_of(request), context_of(request)
     asked = request.query_params.get("hours", str(DEFAULT_HOURS))

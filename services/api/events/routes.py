@@ -35,7 +35,7 @@ async def get_all(request: Request) -> Response:
 
 @router.get("/events/stream", summary="Stream events (server-sent events)")
 async def follow(request: Request) -> Response:
-    """Server-sent events. `Last-Event-ID` (or `after`) resumes; without either it starts at the log's beginning."""
+    """`Last-Event-ID` or `after` resumes the stream. By default, it starts at the beginning of the log."""
     check_query(request, ("after", "cluster", "type"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "event:get_all")

@@ -65,7 +65,7 @@ async def get_one(request: Request, federation_id: str) -> Response:
 
 @router.patch("/{federation_id}", status_code=202, summary="Update a federation")
 async def patch(request: Request, federation_id: str) -> Response:
-    """`rollback` is taken for Magnum's clients; a record that was written needs none."""
+    """`rollback` is accepted for compatibility with Magnum's clients and has no effect."""
     check_query(request, ("rollback",))
     boolean("rollback", request.query_params.get("rollback", "false"))
     deps, context = deps_of(request), context_of(request)

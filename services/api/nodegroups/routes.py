@@ -89,12 +89,13 @@ def _versioned(request: Request, api: str) -> tuple[Deps, RequestContext]:
 
 
 async def _cluster(deps: Deps, context: RequestContext, ident: str, rule: str, everywhere: str | None = None) -> Row:
-    """The cluster, when the caller may do `rule` to its nodegroups.
+    """Return the cluster if the policy allows `rule` for its nodegroups.
 
     Args:
-        everywhere: the rule Magnum asks of administrators in addition.
+        everywhere: the rule that Magnum checks in addition for administrators.
     """
-    # Magnum asks about the caller before it looks for the cluster, so who may do nothing learns nothing.
+    # As in Magnum, the policy is checked before the cluster is looked up, so that a caller without permissions cannot
+    # find out whether it exists.
     deps.policy.check(context, rule)
     if context.all_projects and everywhere is not None:
         deps.policy.check(context, everywhere)

@@ -1,4 +1,4 @@
-"""/v1/operations, and a cluster's own."""
+"""/v1/operations, and the operations of a cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def get_all(request: Request) -> Response:
 
 @router.get("/clusters/{cluster_id}/operations", summary="List the operations of a cluster")
 async def get_of_cluster(request: Request, cluster_id: str) -> Response:
-    """Operations outlive their cluster: after a delete, ask `/v1/operations`."""
+    """Operations are kept after their cluster is deleted; `/v1/operations` lists them."""
     deps, context = deps_of(request), context_of(request)
     cluster = await one_cluster(deps.reader, context.scope_project, cluster_id)
     deps.policy.check(context, "operation:get_all", project_id=cluster["project_id"])
