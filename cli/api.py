@@ -1,4 +1,4 @@
-"""The API as the command line calls it. Every failure is one line that says what to do or who said no."""
+"""HTTP client of the API for the command line. Every failure is reported in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 
 
 class ApiError(Exception):
-    """The API refused, or cannot be reached. `status` is 0 where there was no answer."""
+    """The API returned an error, or cannot be reached; in the latter case, `status` is 0."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
@@ -24,8 +24,8 @@ class ApiError(Exception):
 
 class Api:
     """Args:
-    session: whose token and catalogue to use.
-    endpoint: overrides the catalogue's.
+    session: provides the token and the service catalogue.
+    endpoint: URL of the API; overrides the catalogue.
     """
 
     def __init__(self, session: UserSession, endpoint: str | None = None) -> None:
@@ -38,10 +38,10 @@ class Api:
         )
 
     def request(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call the API; returns the decoded body, or None where there is none.
+        """Call the API. Returns the decoded body, or None if it is empty.
 
         Raises:
-            ApiError: with the API's own words.
+            ApiError: with the error message of the API.
         """
         response = self._send(method, path, **arguments)
         if response.status_code == 401:
@@ -56,7 +56,7 @@ class Api:
         try:
             return self._client.request(method, path, headers=headers, **arguments)
         except httpx.HTTPError as error:
-            raise ApiError(f"{self._client.base_url} does not answer: {error or type(error).__name__}") from error
+            raise ApiError(f"cannot reach {self._client.base_url}: {error or type(error).__name__}") from error
 
     def get(self, path: str, **parameters: Any) -> Any:
         return self.request("GET", path, params={k: v for k, v in parameters.items() if v is not None})
@@ -68,7 +68,7 @@ class Api:
         self.request("DELETE", path)
 
     def follow_events(self, after: str | None, **parameters: str | None) -> Iterator[dict[str, Any]]:
-        """Server-sent events from a cursor on, for as long as the API answers."""
+        """Yield server-sent events after a cursor until the API ends the stream."""
         query = {key: value for key, value in parameters.items() if value is not None}
         headers = {"X-Auth-Token": self._session.token(), "Accept": "text/event-stream"}
         if after:
@@ -84,7 +84,7 @@ class Api:
                     if line.startswith("data:"):
                         yield _decode(line.removeprefix("data:").strip())
         except httpx.HTTPError as error:
-            raise ApiError(f"the event stream broke off: {error or type(error).__name__}") from error
+            raise ApiError(f"the event stream was interrupted: {error or type(error).__name__}") from error
 
 
 def _decode(text: str) -> dict[str, Any]:

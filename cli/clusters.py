@@ -13,32 +13,32 @@ from cli.output import show_one, show_rows
 from cli.state import failures_as_words, options
 from cli.watch import latest_operation, watch
 
-app = typer.Typer(no_args_is_help=True, help="Clusters: create, look at, get into, delete.")
+app = typer.Typer(no_args_is_help=True, help="Create, show, resize and delete clusters; get their configuration.")
 
 COLUMNS = ("uuid", "name", "keypair", "node_count", "master_count", "status", "health_status")
 NODE_COLUMNS = ("name", "nodegroup", "role", "state", "ip_address", "floating_ip", "version", "reason")
 
 Name = Annotated[str, typer.Argument(help="name or UUID of the cluster")]
-Wait = Annotated[bool, typer.Option("--wait", help="watch the operation to its end")]
+Wait = Annotated[bool, typer.Option("--wait", help="wait until the operation ends")]
 
 
 @app.command("list")
 def list_clusters(context: typer.Context) -> None:
-    """All clusters of the project."""
+    """List the clusters of the project."""
     with failures_as_words():
         show_rows(options(context).api().get("/v1/clusters")["clusters"], COLUMNS, options(context).format)
 
 
 @app.command()
 def show(context: typer.Context, cluster: Name) -> None:
-    """Everything about one cluster."""
+    """Show all details of a cluster."""
     with failures_as_words():
         show_one(options(context).api().get(f"/v1/clusters/{cluster}"), options(context).format)
 
 
 @app.command()
 def nodes(context: typer.Context, cluster: Name) -> None:
-    """The machines of a cluster, and how each of them is."""
+    """List the nodes of a cluster with their states."""
     with failures_as_words():
         rows = options(context).api().get(f"/v1/clusters/{cluster}/nodes", limit=1000)["nodes"]
         show_rows(rows, NODE_COLUMNS, options(context).format)
@@ -54,8 +54,8 @@ def create(
     keypair: Annotated[str | None, typer.Option()] = None,
     label: Annotated[list[str] | None, typer.Option(help="key=value; may be given several times")] = None,
     merge_labels: Annotated[bool, typer.Option(help="add the labels to the template's")] = False,
-    timeout: Annotated[int, typer.Option(min=0, help="minutes; 0: the operator's limit")] = 60,
-    dry_run: Annotated[bool, typer.Option(help="show what would be made, and make nothing")] = False,
+    timeout: Annotated[int, typer.Option(min=0, help="in minutes; 0 means the operator's default")] = 60,
+    dry_run: Annotated[bool, typer.Option(help="show what would be created, without creating it")] = False,
     wait: Wait = False,
 ) -> None:
     """Create a cluster from a template."""
@@ -85,12 +85,12 @@ def create(
 def resize(
     context: typer.Context,
     cluster: Name,
-    node_count: Annotated[int, typer.Argument(min=0, help="how many nodes there shall be")],
-    nodegroup: Annotated[str | None, typer.Option(help="name or UUID; else the default workers")] = None,
-    remove: Annotated[list[str] | None, typer.Option(help="a node that goes in any case; may be repeated")] = None,
+    node_count: Annotated[int, typer.Argument(min=0, help="new number of nodes")],
+    nodegroup: Annotated[str | None, typer.Option(help="name or UUID; default: the default workers")] = None,
+    remove: Annotated[list[str] | None, typer.Option(help="node to remove in any case; may be repeated")] = None,
     wait: Wait = False,
 ) -> None:
-    """Give a nodegroup more or fewer nodes. Asked during another resize, it changes where that one ends."""
+    """Change the number of nodes of a nodegroup. During another resize, this changes the target of that resize."""
     with failures_as_words():
         api = options(context).api()
         body: dict[str, Any] = {"node_count": node_count}
@@ -110,7 +110,7 @@ def delete(
     cluster: Name,
     wait: Wait = False,
 ) -> None:
-    """Delete a cluster, whatever it is doing, and everything that was made for it."""
+    """Delete a cluster in any state, with all resources that were created for it."""
     with failures_as_words():
         api = options(context).api()
         uuid = api.get(f"/v1/clusters/{cluster}")["uuid"]
@@ -121,7 +121,7 @@ def delete(
 
 
 def delete_and_watch(api: Api, uuid: str) -> None:
-    """Watch until the delete has succeeded. The create it may have cancelled first is watched too."""
+    """Wait until the delete has succeeded. If it cancels a create first, watch that one too."""
     while (operation := latest_operation(api, uuid)) is not None:
         ended = watch(api, operation["uuid"])
         if ended["kind"] == "delete":
@@ -170,7 +170,7 @@ def _labels(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         key, separator, value = pair.partition("=")
         if not key or not separator:
-            raise ApiError(f"--label {pair!r} is not of the form key=value")
+            raise ApiError(f"--label {pair!r} does not have the form key=value")
         labels[key] = value
     return labels
 
@@ -178,7 +178,7 @@ def _labels(pairs: list[str]) -> dict[str, str]:
 def _watch_to_success(api: Api, uuid: str) -> None:
     operation = latest_operation(api, uuid)
     if operation is None:
-        raise ApiError(f"cluster {uuid} is gone")
+        raise ApiError(f"cluster {uuid} no longer exists")
     _expect_success(watch(api, operation["uuid"]))
 
 

@@ -1,4 +1,4 @@
-"""`jeroboam dead-letter ...`: an operator's tool, on the database of JEROBOAM_DATABASE_URL."""
+"""`jeroboam dead-letter ...`: commands for operators. They use the database of JEROBOAM_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cli.state import failures_as_words, options
 if TYPE_CHECKING:
     from shared.db.engine import Database
 
-app = typer.Typer(no_args_is_help=True, help="Messages no service could take: see them, send them again.")
+app = typer.Typer(no_args_is_help=True, help="List and replay messages that no service could process.")
 
 COLUMNS = ("id", "queue", "routing_key", "reason", "message_id", "created_at", "replayed_at")
 
@@ -34,7 +34,7 @@ async def _database() -> AsyncIterator[Database]:
 
 @app.command("list")
 def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=1, max=1000)] = 100) -> None:
-    """The newest dead letters."""
+    """List the newest dead letters."""
     from shared.events.dead_letters import list_dead_letters
 
     async def read() -> list[dict[str, Any]]:
@@ -47,8 +47,8 @@ def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=
 
 
 @app.command("replay")
-def replay_letter(letter: Annotated[int, typer.Argument(help="id of the dead letter")]) -> None:
-    """Have the letter's event published again, under its own id."""
+def replay_letter(letter: Annotated[int, typer.Argument(help="ID of the dead letter")]) -> None:
+    """Publish the event of a dead letter again, with the same ID."""
     from shared.events.dead_letters import replay
 
     async def run() -> str:

@@ -1,6 +1,6 @@
-"""`jeroboam demo`: the main job on the sandbox, from request to credentials and away again.
+"""`jeroboam demo`: creates a cluster on the sandbox, gets its credentials and deletes it.
 
-Rule: every line printed is what the API or the cloud said; every check can fail, and the exit status tells. What only
+Rule: every printed value comes from the API or the cloud, and a failed check makes the exit status nonzero. What only
 this command needs is imported when it runs.
 """
 
@@ -34,9 +34,9 @@ MASTERS = 3
 
 
 def demo(
-    nodes: Annotated[int, typer.Option(min=4, max=1000, help="machines in all, 3 of them masters")] = 100,
+    nodes: Annotated[int, typer.Option(min=4, max=1000, help="total number of nodes, including 3 masters")] = 100,
 ) -> None:
-    """Create a Kubernetes cluster on the sandbox, get its credentials, delete it, and check nothing is left."""
+    """Create a Kubernetes cluster on the sandbox, get its credentials, delete it, and check that nothing is left."""
     with failures_as_words():
         asyncio.run(_demo(nodes))
 
@@ -57,10 +57,10 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
 
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(sandbox.layout.clouds_file)
     api = Api(UserSession("jeroboam"))
-    _say("A template")
+    _say("Creating a template")
     template = api.post("/v1/clustertemplates", _TEMPLATE)
     print(f"  {template['name']}  {template['uuid']}")
-    _say(f"A cluster of {MASTERS} masters and {nodes - MASTERS} workers")
+    _say(f"Creating a cluster of {MASTERS} masters and {nodes - MASTERS} workers")
     body = {"name": "demo", "cluster_template_id": template["uuid"], "master_count": MASTERS}
     uuid = api.post("/v1/clusters", body | {"node_count": nodes - MASTERS})["uuid"]
     operation = api.get(f"/v1/clusters/{uuid}/operations")["operations"][0]
@@ -74,7 +74,7 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
         (path, *_), _ = write_config(api, uuid, Path(directory), force=False)
         for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
             print(f"  {line}")
-    _say("What happened (the event log; node events counted)")
+    _say("Event log (node events are counted)")
     _show_timeline(api.get("/v1/events", cluster=uuid, limit=1000)["events"])
     _say("Delete")
     project = api.get(f"/v1/clusters/{uuid}")["project_id"]
@@ -116,10 +116,10 @@ def _seconds(start: str, end: str) -> float:
 
 
 def _check_kubeconfig(path: Path, ca_pem: str) -> list[str]:
-    """Check that the file is a whole kubeconfig whose certificate the cluster's own CA signed.
+    """Check that the file is a complete kubeconfig whose certificate is signed by the cluster's CA.
 
     Raises:
-        ApiError: what is wrong with it.
+        ApiError: the kubeconfig is incomplete, or the certificate or its CA is wrong.
     """
     import yaml
     from cryptography import x509
@@ -132,21 +132,21 @@ def _check_kubeconfig(path: Path, ca_pem: str) -> list[str]:
         client = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
         key = authority.public_key()
         if not isinstance(key, rsa.RSAPublicKey) or client.signature_hash_algorithm is None:
-            raise ApiError("the cluster's authority has no RSA key")
+            raise ApiError("the cluster's CA has no RSA key")
         key.verify(client.signature, client.tbs_certificate_bytes, padding.PKCS1v15(), client.signature_hash_algorithm)
     except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ApiError(f"the kubeconfig is not whole: {error!r}") from error
+        raise ApiError(f"the kubeconfig is incomplete: {error!r}") from error
     if authority != x509.load_pem_x509_certificate(ca_pem.encode()):
-        raise ApiError("the kubeconfig trusts another authority than the cluster's")
+        raise ApiError("the CA certificate in the kubeconfig is not the cluster's")
     return [
-        f"{path.name} for {cluster['server']}, signed by the cluster's authority",
+        f"{path.name} for {cluster['server']}, signed by the cluster's CA",
         f"user {client.subject.rfc4514_string()}, valid until {client.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
     ]
 
 
 def _show_timeline(events: Sequence[dict[str, Any]]) -> None:
-    """Every event once, runs of node events as one line, and the gap-free sequence checked."""
-    # The log is in the order of commits; a cluster's own order is its sequence.
+    """Print every event, with runs of node events as one line, and check that the sequence has no gaps."""
+    # The log is in commit order; within a cluster, the order is that of the sequence.
     events = sorted(events, key=lambda event: int(event["sequence"]))
     numbers = [int(event["sequence"]) for event in events]
     if numbers != list(range(1, len(numbers) + 1)):
@@ -168,7 +168,7 @@ def _show_timeline(events: Sequence[dict[str, Any]]) -> None:
 
 
 def _check_nothing_left(sandbox: Sandbox, project: str, cluster: str, servers: Sequence[str]) -> None:
-    """Ask the cloud itself, as an administrator would. Raises ApiError with what is still there."""
+    """Query the cloud as an administrator. Raises ApiError with the resources that still exist."""
     from pydantic import SecretStr
 
     from shared.cloud.sdk import OpenStackCloudFactory

@@ -1,4 +1,4 @@
-"""`jeroboam import-magnum`: an operator's tool, on the database of JEROBOAM_DATABASE_URL."""
+"""`jeroboam import-magnum`: a command for operators. It uses the database of JEROBOAM_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
 def import_magnum(
     context: typer.Context,
-    database: Annotated[str, typer.Option(envvar="MAGNUM_DATABASE_URL", help="Magnum's database, as in magnum.conf")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="write nothing, only tell")] = False,
-    project: Annotated[list[str] | None, typer.Option(help="only of this project (id); may be given again")] = None,
+    database: Annotated[
+        str, typer.Option(envvar="MAGNUM_DATABASE_URL", help="URL of Magnum's database, as in magnum.conf")
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="report what would be imported, without writing it")
+    ] = False,
+    project: Annotated[list[str] | None, typer.Option(help="import only this project (ID); may be repeated")] = None,
     certificates: Annotated[
-        Path | None, typer.Option(help="directory of a Magnum that kept its certificates in files")
+        Path | None, typer.Option(help="directory of the certificates, if Magnum stored them in files")
     ] = None,
-    barbican: Annotated[bool, typer.Option(help="read certificates that are in Barbican, as the service user")] = True,
-    fmt: Annotated[Format | None, typer.Option("--format", "-f", help="how to print")] = None,
+    barbican: Annotated[bool, typer.Option(help="read certificates from Barbican as the service user")] = True,
+    fmt: Annotated[Format | None, typer.Option("--format", "-f", help="output format")] = None,
 ) -> None:
-    """Take over what a Magnum database holds. Safe to run again. Exit status 3: something was refused."""
+    """Import a Magnum database. It can be run repeatedly. The exit status is 3 if something could not be imported."""
     with failures_as_words():
         report = asyncio.run(_run(database, set(project or ()), certificates, barbican=barbican, dry_run=dry_run))
         _print(report, fmt or options(context).format)

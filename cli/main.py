@@ -1,4 +1,4 @@
-"""The `jeroboam` command: a user's client, an operator's starter, a newcomer's sandbox."""
+"""The `jeroboam` command: the client for users, the services for operators, and the sandbox."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ app.command()(demo.demo)
 @app.callback()
 def main(
     context: typer.Context,
-    os_cloud: Annotated[str | None, typer.Option(help="a cloud of clouds.yaml (else OS_CLOUD or OS_*)")] = None,
+    os_cloud: Annotated[
+        str | None, typer.Option(help="name of a cloud in clouds.yaml (default: OS_CLOUD or OS_*)")
+    ] = None,
     os_region_name: Annotated[str | None, typer.Option(envvar="OS_REGION_NAME")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="the API's root, instead of the catalogue's")] = None,
-    fmt: Annotated[Format, typer.Option("--format", "-f", help="how to print")] = Format.TABLE,
+    endpoint: Annotated[str | None, typer.Option(help="URL of the API; overrides the service catalogue")] = None,
+    fmt: Annotated[Format, typer.Option("--format", "-f", help="output format")] = Format.TABLE,
 ) -> None:
     context.obj = Options(os_cloud, os_region_name, endpoint, fmt)

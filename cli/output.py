@@ -1,4 +1,4 @@
-"""Printing: tables for people, JSON for programs, plain lines where the terminal can do no more."""
+"""Output: tables for people, JSON for programs, plain lines if the terminal supports nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-# A file or a pipe has no width of its own; wide enough for a row of `cluster list`.
+# Width for files and pipes, which have none; wide enough for a row of `cluster list`.
 PLAIN_WIDTH = 140
 
 
@@ -22,17 +22,17 @@ class Format(StrEnum):
 
 
 def console() -> Console:
-    """A console that draws only where drawing can be seen."""
+    """A console that uses terminal control sequences only on a terminal."""
     return Console(highlight=False, width=None if is_live() else PLAIN_WIDTH)
 
 
 def is_live() -> bool:
-    """Whether a display may be redrawn: a terminal that is not dumb."""
+    """Whether the output can be redrawn: it is a terminal and not a dumb one."""
     return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], fmt: Format) -> None:
-    """A list of things: a table of `columns`, or all of it as JSON."""
+    """Print a list as a table of `columns`, or with all fields as JSON."""
     if fmt is Format.JSON:
         print(json.dumps(list(rows), indent=2))
         return
@@ -45,7 +45,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], fmt: Fo
 
 
 def show_one(thing: Mapping[str, Any], fmt: Format, fields: Sequence[str] | None = None) -> None:
-    """One thing: fields and values, or JSON."""
+    """Print one object as fields and values, or as JSON."""
     if fmt is Format.JSON:
         print(json.dumps(dict(thing), indent=2))
         return

@@ -1,4 +1,4 @@
-"""`jeroboam run`, `jeroboam migrate` and `jeroboam sandbox`: what an operator or a newcomer starts.
+"""`jeroboam run`, `jeroboam migrate` and `jeroboam sandbox`.
 
 Rule: what only one command needs is imported by that command, so that the others start without it.
 """
@@ -28,17 +28,17 @@ SERVICES = ("api", *WORKERS)
 
 
 def run(service: Annotated[str, typer.Argument(help=f"one of {', '.join(SERVICES)}")]) -> None:
-    """Run one service in this process; settings come from JEROBOAM_* variables."""
+    """Run one service in this process. Settings are read from JEROBOAM_* variables."""
     with failures_as_words():
         if service not in SERVICES:
-            raise PermanentError(f"no service {service!r}; there are {', '.join(SERVICES)}")
+            raise PermanentError(f"unknown service {service!r}; the services are {', '.join(SERVICES)}")
         read_settings()
-        # The service's own module is the process, exactly as a unit file or a container starts it.
+        # Replace this process with the service's module, which unit files and containers also start.
         os.execv(sys.executable, [sys.executable, "-m", f"services.{service}"])  # noqa: S606
 
 
 def migrate() -> None:
-    """Bring the database of JEROBOAM_DATABASE_URL to the newest schema. Safe to run again."""
+    """Upgrade the database of JEROBOAM_DATABASE_URL to the newest schema. It can be run repeatedly."""
     from shared.db.migrate import migrate as migrate_database
 
     with failures_as_words():
@@ -47,7 +47,7 @@ def migrate() -> None:
 
 
 def read_settings() -> Settings:
-    """The settings of this environment. Raises PermanentError that names each wrong variable."""
+    """Read the settings from the environment. Raises PermanentError, which names each invalid variable."""
     from pydantic import ValidationError
 
     from shared.settings import Settings
@@ -60,14 +60,14 @@ def read_settings() -> Settings:
 
 
 def sandbox(
-    data_dir: Annotated[Path | None, typer.Option(help="keep the state here; without it everything goes")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="directory for the state; by default, it is temporary")] = None,
     amqp_url: Annotated[
-        str | None, typer.Option(envvar="AMQP_URL", help="RabbitMQ; else the bus is on Postgres")
+        str | None, typer.Option(envvar="AMQP_URL", help="URL of RabbitMQ; by default, the bus runs on Postgres")
     ] = None,
     api_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
-    faults: Annotated[Path | None, typer.Option(help="a fault script for the simulated cloud")] = None,
+    faults: Annotated[Path | None, typer.Option(help="fault script for the simulated cloud")] = None,
 ) -> None:
-    """All of Jeroboam and a simulated OpenStack on this machine, until Ctrl-C. No root, no broker, no account."""
+    """Run all of Jeroboam and a simulated OpenStack on this machine until Ctrl-C. Needs no root, broker or account."""
     with failures_as_words():
         asyncio.run(_sandbox(data_dir.resolve() if data_dir else None, amqp_url, api_port, faults))
 
@@ -88,12 +88,12 @@ async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | 
             print("\nStopping ...", flush=True)
     except (RuntimeError, subprocess.SubprocessError) as error:
         raise PermanentError(str(error)) from error
-    kept = f"State is kept in {data_dir}." if data_dir else "Nothing is left behind."
+    kept = f"State is kept in {data_dir}." if data_dir else "All state was deleted."
     print(f"Stopped. {kept}")
 
 
 def instructions(running: Sandbox) -> str:
-    """What to paste into another terminal."""
+    """Addresses, and commands to paste into another terminal."""
     layout = running.layout
     openstack = Path(sys.executable).with_name("openstack")
     return f"""\
@@ -115,4 +115,4 @@ Another terminal:
   TOKEN=$({openstack} token issue -f value -c id)
   curl -s -H "X-Auth-Token: $TOKEN" {layout.api_url}/v1/clusters
 
-Ctrl-C stops it."""
+Press Ctrl-C to stop."""

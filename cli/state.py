@@ -1,4 +1,4 @@
-"""What every command that talks to the API shares: options, the client, and how failures end the process."""
+"""Shared by all commands that call the API: options, the client and error handling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.domain.errors import JeroboamError
 
 @dataclass(slots=True)
 class Options:
-    """The global options, kept on typer's context."""
+    """The global options, stored in typer's context."""
 
     cloud: str | None = None
     region: str | None = None
@@ -37,7 +37,7 @@ def options(context: typer.Context) -> Options:
 
 @contextmanager
 def failures_as_words() -> Iterator[None]:
-    """Turn what goes wrong into one line on standard error and exit status 1 (130 for Ctrl-C)."""
+    """Report errors as one line on standard error, with exit status 1 (130 for Ctrl-C)."""
     try:
         yield
     except (ApiError, JeroboamError) as error:

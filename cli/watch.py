@@ -1,6 +1,6 @@
-"""Watching an operation to its end: redrawn on a terminal, a line a change elsewhere.
+"""Watches an operation until it ends: redrawn on a terminal, otherwise one line for each change.
 
-Rule: what is shown is what the API says; the exit status follows the operation's final state.
+Rule: the output shows only what the API returned, and the exit status depends on the operation's final state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FINAL = ("succeeded", "failed", "cancelled")
 
 
 def latest_operation(api: Api, cluster_id: str) -> dict[str, Any] | None:
-    """The newest operation of a cluster, or None when the cluster is gone."""
+    """The newest operation of a cluster, or None if the cluster no longer exists."""
     try:
         found = api.get(f"/v1/clusters/{cluster_id}/operations", limit=1)["operations"]
     except ApiError as error:
@@ -38,13 +38,13 @@ def watch(api: Api, operation_id: str, *, timeout: float = 7200) -> dict[str, An
     """Show an operation until it ends.
 
     Args:
-        timeout: seconds after which to stop watching (the operation itself goes on).
+        timeout: seconds after which to stop watching (the operation continues).
 
     Returns:
-        The operation as it ended, with its steps.
+        The ended operation, with its steps.
 
     Raises:
-        ApiError: the API is gone, or the time is over.
+        ApiError: the API cannot be reached, or the timeout expired.
     """
     deadline = time.monotonic() + timeout
     display = _Bars() if is_live() else _Lines()
@@ -78,7 +78,7 @@ class _Lines:
 
 
 class _Bars:
-    """Finished steps with their seconds, the one at work, and a bar of nodes once there are any to count."""
+    """Shows finished steps with their durations, the current step, and a bar of nodes once their number is known."""
 
     def __init__(self) -> None:
         self._operation: dict[str, Any] = {"state": "queued", "kind": "", "steps": []}
@@ -113,12 +113,12 @@ class _Bars:
 
 
 def seconds_of(step: dict[str, Any]) -> float:
-    """How long a finished step took, waiting included."""
+    """Duration of a finished step in seconds, including waiting."""
     return (datetime.fromisoformat(step["finished_at"]) - datetime.fromisoformat(step["started_at"])).total_seconds()
 
 
 def describe(operation: dict[str, Any]) -> str:
-    """One line: kind, state or step, and what it waits for."""
+    """One line: the kind, the state or step, and what the operation is waiting for."""
     if operation["state"] in FINAL:
         return f"{operation['kind']} {operation['state']}" + (
             f": {operation['reason']}" if operation.get("reason") else ""

@@ -12,7 +12,7 @@ from cli.output import Format, show_one, show_rows
 from cli.state import failures_as_words, options
 from cli.watch import watch
 
-operations = typer.Typer(no_args_is_help=True, help="Operations: what is being done, retry it, cancel it.")
+operations = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel operations.")
 templates = typer.Typer(no_args_is_help=True, help="Cluster templates.")
 
 OPERATION_COLUMNS = ("uuid", "cluster_name", "kind", "state", "step", "done", "total", "reason", "created_at")
@@ -24,10 +24,10 @@ OperationId = Annotated[str, typer.Argument(help="UUID of the operation")]
 @operations.command("list")
 def list_operations(
     context: typer.Context,
-    cluster: Annotated[str | None, typer.Option(help="only of this cluster")] = None,
+    cluster: Annotated[str | None, typer.Option(help="show only operations of this cluster")] = None,
     limit: Annotated[int, typer.Option(min=1)] = 50,
 ) -> None:
-    """Operations, the newest first."""
+    """List operations, newest first."""
     with failures_as_words():
         path = f"/v1/clusters/{cluster}/operations" if cluster else "/v1/operations"
         rows = options(context).api().get(path, limit=limit)["operations"]
@@ -36,30 +36,30 @@ def list_operations(
 
 @operations.command("show")
 def show_operation(context: typer.Context, operation: OperationId) -> None:
-    """One operation, with its steps."""
+    """Show an operation with its steps."""
     with failures_as_words():
         show_one(options(context).api().get(f"/v1/operations/{operation}"), options(context).format)
 
 
 @operations.command()
 def retry(context: typer.Context, operation: OperationId) -> None:
-    """Resume a failed operation at the step that failed."""
+    """Retry a failed operation from the step that failed."""
     with failures_as_words():
         options(context).api().post(f"/v1/operations/{operation}/retry")
-        print(f"Operation {operation} is queued again")
+        print(f"Operation {operation} was queued again")
 
 
 @operations.command()
 def cancel(context: typer.Context, operation: OperationId) -> None:
-    """Stop an operation at the end of the step it is in."""
+    """Cancel an operation at the end of its current step."""
     with failures_as_words():
         options(context).api().post(f"/v1/operations/{operation}/cancel")
-        print(f"Operation {operation} was asked to stop")
+        print(f"Operation {operation} will be cancelled")
 
 
 @operations.command("wait")
 def wait_for(context: typer.Context, operation: OperationId) -> None:
-    """Watch an operation to its end; the exit status tells how it ended."""
+    """Wait until an operation ends. The exit status is 0 if it succeeded."""
     with failures_as_words():
         if watch(options(context).api(), operation)["state"] != "succeeded":
             raise typer.Exit(1)
@@ -67,7 +67,7 @@ def wait_for(context: typer.Context, operation: OperationId) -> None:
 
 @templates.command("list")
 def list_templates(context: typer.Context) -> None:
-    """Templates you may use."""
+    """List the templates that the project can use."""
     with failures_as_words():
         rows = options(context).api().get("/v1/clustertemplates")["clustertemplates"]
         show_rows(rows, TEMPLATE_COLUMNS, options(context).format)
@@ -75,18 +75,18 @@ def list_templates(context: typer.Context) -> None:
 
 @templates.command("show")
 def show_template(context: typer.Context, template: Annotated[str, typer.Argument()]) -> None:
-    """One template."""
+    """Show a template."""
     with failures_as_words():
         show_one(options(context).api().get(f"/v1/clustertemplates/{template}"), options(context).format)
 
 
 def events(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="stay, and print what happens")] = False,
-    cluster: Annotated[str | None, typer.Option(help="only of this cluster (UUID)")] = None,
-    after: Annotated[str | None, typer.Option(help="a cursor: only what came later")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="keep running and print new events")] = False,
+    cluster: Annotated[str | None, typer.Option(help="show only events of this cluster (UUID)")] = None,
+    after: Annotated[str | None, typer.Option(help="cursor; show only later events")] = None,
 ) -> None:
-    """The event log: what happened, in order."""
+    """Show the event log."""
     with failures_as_words():
         api = options(context).api()
         fmt = options(context).format
@@ -100,7 +100,7 @@ def events(
 
 
 def _logged(api: Api, cluster: str | None, after: str | None) -> list[dict[str, Any]]:
-    """The whole log after a cursor, page by page."""
+    """Read the whole log after a cursor, page by page."""
     found: list[dict[str, Any]] = []
     while True:
         page = api.get("/v1/events", cluster=cluster, after=after, limit=500)
@@ -118,7 +118,7 @@ def _print_event(event: dict[str, Any], fmt: Format) -> None:
 
 
 def summary(event: dict[str, Any]) -> str:
-    """One line about an event: its type and what matters of its data."""
+    """One line about an event: its type and its most important data."""
     data = event["data"]
     name = event["type"].removeprefix("io.jeroboam.").rsplit(".", 1)[0]
     parts = [str(data[key]) for key in ("name", "cluster_name", "step", "status") if data.get(key)]

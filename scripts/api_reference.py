@@ -1,7 +1,7 @@
 """The API reference as a Markdown page, generated from the application's OpenAPI document.
 
-Rule: `create_app` is the only import from the project, so that a module that moves is one line to change. Nothing is
-opened: the application only describes its routes.
+Rule: `create_app` is the only import from the project. The application opens no connections; it only describes its
+routes.
 """
 
 from __future__ import annotations
@@ -26,30 +26,10 @@ LIMITS = {
     "minLength": "length at least",
     "maxLength": "length at most",
 }
-VERBS = {"get": "Show", "post": "Create", "patch": "Update", "delete": "Delete", "head": "Check"}
-# Summaries of operations whose purpose does not follow from the method and the resource.
+# Summaries of routes that do not define one.
 SUMMARIES = {
-    ("get", "/"): "List API versions",
-    ("get", "/v1"): "Describe API version 1",
-    ("get", "/healthcheck"): "Health check of oslo.middleware",
-    ("head", "/healthcheck"): "Health check without a body",
-    ("get", "/livez"): "Liveness probe",
-    ("get", "/readyz"): "Readiness probe",
-    ("get", "/metrics"): "Prometheus metrics",
-    ("post", "/v1/certificates"): "Sign a certificate signing request",
-    ("get", "/v1/certificates/{cluster_id}"): "Show the CA certificates of a cluster",
-    ("patch", "/v1/certificates/{cluster_id}"): "Rotate the certificate authorities of a cluster",
-    ("patch", "/v1/credentials/{cluster_id}"): "Rotate the application credential of a cluster",
-    ("get", "/v1/clusters/{cluster_id}/config"): "Get a kubeconfig",
-    ("get", "/v1/clusters/{cluster_id}/operations"): "List the operations of a cluster",
-    ("post", "/v1/clusters/{cluster_id}/actions/resize"): "Resize a nodegroup",
-    ("post", "/v1/clusters/{cluster_id}/actions/upgrade"): "Upgrade a cluster to another template",
-    ("post", "/v1/operations/{operation_id}/retry"): "Retry a failed operation",
-    ("post", "/v1/operations/{operation_id}/cancel"): "Cancel an operation",
-    ("get", "/v1/events/stream"): "Stream events (server-sent events)",
-    ("get", "/v1/event-types"): "List event types with their JSON Schemas",
-    ("get", "/v1/stats"): "Count clusters and nodes",
-    ("get", "/v1/mservices"): "List services",
+    ("get", "/v1/clusters/{cluster_id}/nodes"): "List nodes",
+    ("get", "/v1/clusters/{cluster_id}/nodes/{node_id}"): "Show a node",
     ("post", "/v1/nodes/{node_id}/credential"): "Exchange the one-time token for a credential",
     ("get", "/v1/nodes/{node_id}/bootstrap"): "Get the bootstrap script and files",
     ("post", "/v1/nodes/{node_id}/reports"): "Report the state of a node",
@@ -69,12 +49,12 @@ to refuse them are not listed.
 
 
 def api_reference() -> str:
-    """The reference of all operations, grouped by tag, followed by the schemas they refer to."""
+    """Return the reference of all operations, grouped by resource, followed by the schemas that they refer to."""
     document = create_app(MagicMock()).openapi()
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            # Refused methods carry no success response; `detail` is a resource id to them.
+            # Methods that are always rejected have no success response; `detail` is a resource ID in their paths.
             answers = [status for status in operation["responses"] if status.startswith("2")]
             if answers and (method == "get" or not path.endswith("/detail")):
                 groups.setdefault(_group(path), []).append(_operation(path, method, operation))
@@ -98,7 +78,7 @@ def _group(path: str) -> str:
 
 
 def _operation(path: str, method: str, operation: Schema) -> str:
-    lines = [f"### `{method.upper()} {path}`\n", f"{_summary(path, method)}.\n"]
+    lines = [f"### `{method.upper()} {path}`\n", f"{SUMMARIES.get((method, path), operation['summary'])}.\n"]
     scheme = next((name for each in operation.get("security", []) for name in each), "")
     lines.append(f"Authentication: {AUTHENTICATION.get(scheme, 'none')}.\n")
     parameters = [each for each in operation.get("parameters", []) if each["name"] != VERSION_HEADER]
@@ -111,19 +91,6 @@ def _operation(path: str, method: str, operation: Schema) -> str:
     lines += ["| status | body |", "| --- | --- |"]
     lines += [f"| {status} | {_answer(answer)} |" for status, answer in operation["responses"].items()]
     return "\n".join(lines) + "\n"
-
-
-def _summary(path: str, method: str) -> str:
-    if (method, path) in SUMMARIES:
-        return SUMMARIES[method, path]
-    parts = [part for part in path.split("/") if part]
-    detailed = parts[-1] == "detail"
-    named = [part for part in parts[1:] if not part.startswith("{") and part != "detail"]
-    single = {"clustertemplates": "cluster template"}.get(named[-1], named[-1].removesuffix("s"))
-    if method == "get" and not parts[-1].startswith("{"):
-        return f"List {single}s" + (" with all fields" if detailed else "")
-    article = "an" if single[0] in "aeiou" else "a"
-    return f"{VERBS[method]} {article} {single}"
 
 
 def _body(content: Schema) -> str:
@@ -155,7 +122,7 @@ def _fields(schema: Schema) -> str:
 
 
 def type_text(schema: Schema) -> str:
-    """One table cell: the type, its values or limits."""
+    """A table cell: the type with its values or limits."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[1]
         return f"[{name}](#schema-{name.lower()})"
@@ -181,5 +148,5 @@ def type_text(schema: Schema) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as one table cell."""
+    """The text in the form of a table cell."""
     return text.replace("\n", " ")

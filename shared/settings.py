@@ -1,7 +1,8 @@
 """All settings of all services, from the environment (`JEROBOAM_*`) or a `.env` style file.
 
-Rule: one class, read once at start and passed on; secrets are `SecretStr`. A wrong value stops the process with the
-name of the setting. Nested cloud settings are `JEROBOAM_CLOUD__AUTH_URL` and so on.
+Rule: settings are one class, which is read once at start and passed on; secrets are `SecretStr`. The process does not
+start with an invalid value, and the error names the setting. Nested cloud settings are `JEROBOAM_CLOUD__AUTH_URL` and
+so on.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ from shared.cloud.settings import CloudSettings
 
 
 class Settings(BaseSettings):
-    """Seconds unless a name says otherwise."""
+    """Durations are in seconds unless the name gives another unit."""
 
     model_config = SettingsConfigDict(env_prefix="JEROBOAM_", env_nested_delimiter="__", extra="ignore")
 
-    database_url: SecretStr = Field(description="postgresql+asyncpg://... (libpq's form is accepted too)")
+    database_url: SecretStr = Field(description="postgresql+asyncpg://... (the form of libpq is also accepted)")
     database_pool_size: int = Field(default=10, ge=1, le=200)
-    amqp_url: SecretStr | None = Field(default=None, description="RabbitMQ; without it the Postgres-backed bus is used")
+    amqp_url: SecretStr | None = Field(default=None, description="URL of RabbitMQ; if unset, the bus runs on Postgres")
     cloud: CloudSettings
     openstack_notification_url: SecretStr | None = Field(
-        default=None, description="OpenStack's own RabbitMQ, to hear Heat instead of only asking it"
+        default=None, description="RabbitMQ of OpenStack, to receive Heat's notifications in addition to polling"
     )
     openstack_notification_exchanges: list[str] = ["heat"]
 
-    public_url: str = Field(default="http://127.0.0.1:9511", description="this API as nodes and users reach it")
-    public_ca_file: Path | None = Field(default=None, description="CA nodes must trust to reach public_url over TLS")
+    public_url: str = Field(default="http://127.0.0.1:9511", description="URL at which nodes and users reach this API")
+    public_ca_file: Path | None = Field(default=None, description="CA certificate that nodes need to verify public_url")
     secret_keys: list[SecretStr] = Field(
-        min_length=1, description="envelope keys for secrets at rest (32 bytes, URL-safe base64); the first one seals"
+        min_length=1,
+        description="keys that encrypt secrets at rest (32 bytes, URL-safe base64); the first one encrypts",
     )
 
     api_host: str = "127.0.0.1"
@@ -43,30 +45,32 @@ class Settings(BaseSettings):
     max_clusters_per_project: int = Field(default=20, ge=0)
     max_nodes_per_cluster: int = Field(default=2000, ge=1)
 
-    service_host: str = Field(default="127.0.0.1", description="where a service's health and metrics listen")
-    service_port: int = Field(default=0, ge=0, le=65535, description="0: no health endpoint")
+    service_host: str = Field(default="127.0.0.1", description="address on which a service serves health and metrics")
+    service_port: int = Field(
+        default=0, ge=0, le=65535, description="port for health and metrics; 0 disables the endpoint"
+    )
 
     cni_manifests: dict[str, str] = Field(
-        default={}, description="network driver -> URL of a manifest, for clusters that bring none of their own"
+        default={}, description="network driver -> URL of a manifest, for clusters that specify none"
     )
     nodes_per_stack: int = Field(default=50, ge=1, le=200)
-    stack_concurrency: int = Field(default=8, ge=1, description="stacks sent to Heat at once by one operation")
-    create_timeout_minutes: int = Field(default=60, ge=1, description="deadline when the user gives none")
+    stack_concurrency: int = Field(default=8, ge=1, description="stacks that one operation changes in parallel")
+    create_timeout_minutes: int = Field(default=60, ge=1, description="deadline of a create if the request has none")
     delete_timeout_minutes: int = Field(default=60, ge=1)
     node_join_timeout_minutes: int = Field(
-        default=30, ge=1, description="server built, agent silent: failed after this"
+        default=30, ge=1, description="time for the agent of a new server to report before the node fails"
     )
     node_command_timeout_minutes: int = Field(
-        default=70, ge=1, description="a command no agent answered: failed after this"
+        default=70, ge=1, description="time for an agent to answer a command before it fails"
     )
 
     drain_timeout_seconds: int = Field(
-        default=600, ge=1, le=3600, description="emptying the nodes that go; after this they go all the same"
+        default=600, ge=1, le=3600, description="timeout for draining; after it, nodes are removed anyway"
     )
 
     lease_seconds: float = Field(default=60, gt=1)
-    poll_seconds: float = Field(default=2, gt=0, description="longest time until due work is seen without a wake-up")
-    operation_concurrency: int = Field(default=32, ge=1, description="operations one process works on at once")
+    poll_seconds: float = Field(default=2, gt=0, description="longest delay of due work when no notification arrives")
+    operation_concurrency: int = Field(default=32, ge=1, description="operations that one process runs in parallel")
     shutdown_seconds: float = Field(default=15, gt=0)
 
     log_level: str = "info"

@@ -1,5 +1,5 @@
-"""Taking over what a Magnum database holds: `jeroboam import-magnum`.
+"""Imports a Magnum database: `jeroboam import-magnum`.
 
-Source rows in (`source`), a judgement of each (`judge`), rows of ours out (`rows`), keys opened and sealed again
-(`certificates`), everything written once (`write`) and told (`report`).
+The rows are read (`source`), checked (`judge`) and converted (`rows`); keys are decrypted and encrypted again
+(`certificates`); everything is written (`clusters`, `merge`, `run`) and reported (`report`).
 """

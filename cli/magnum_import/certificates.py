@@ -1,7 +1,7 @@
-"""A cluster's authorities, wherever its Magnum kept them: its database, Barbican, or a directory of files.
+"""Reads a cluster's certificate authorities from where Magnum stored them: its database, Barbican, or files.
 
-Rule: a key is opened here, in memory, and handed on to be sealed; it is never printed or logged. A certificate that
-does not belong to its key is not taken.
+Rule: a key is decrypted in memory only and returned to be encrypted again; it is never printed or logged. A certificate
+that does not match its key is not imported.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jeroboam.driver import Secret
 from shared.domain.errors import JeroboamError
 from shared.pki.authority import private_pem
 
-# Our name of each authority -> the column of Magnum's that says where it is.
+# Jeroboam's name of each authority -> the column of Magnum that refers to it.
 REFERENCES = {
     "kubernetes": "ca_cert_ref",
     "etcd": "etcd_ca_cert_ref",
@@ -29,7 +29,7 @@ REFERENCES = {
 
 
 class Unreadable(JeroboamError):
-    """The certificate or its key cannot be had; the words say why."""
+    """The certificate or its key cannot be read; the message contains the reason."""
 
 
 class Containers(Protocol):
@@ -41,12 +41,12 @@ class Containers(Protocol):
 
 
 class Certificates:
-    """Finds and opens authorities.
+    """Finds and decrypts certificate authorities.
 
     Args:
-        key_pairs: Magnum's table `x509keypair`, by uuid.
-        containers: Barbican, where the settings know a cloud.
-        directory: what `[certificates] storage_path` was, for Magnums that kept files.
+        key_pairs: rows of Magnum's table `x509keypair`, by UUID.
+        containers: Barbican; None if it is not to be read.
+        directory: the directory `[certificates] storage_path`, if Magnum stored certificates in files.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Certificates:
         self._directory = directory
 
     async def of_cluster(self, cluster: SourceRow) -> tuple[dict[str, Secret], list[str]]:
-        """What Magnum has and could be opened, by our names, and a note about each that could not."""
+        """Return the authorities that could be read, by Jeroboam's names, and a note about each that could not."""
         found: dict[str, Secret] = {}
         notes = []
         for name, column in REFERENCES.items():
@@ -66,7 +66,7 @@ class Certificates:
             try:
                 found[name] = await self._read(cluster[column])
             except JeroboamError as error:
-                notes.append(f"its {name} CA is not carried over: {error}")
+                notes.append(f"its {name} CA was not imported: {error}")
         return found, notes
 
     async def _read(self, reference: str) -> Secret:
@@ -76,7 +76,7 @@ class Certificates:
             return _opened({**parts, "private_key_passphrase": pair["private_key_passphrase"]})
         if "/" in reference:
             if self._containers is None:
-                raise Unreadable("it is in Barbican, which is not asked (--no-barbican)")
+                raise Unreadable("it is in Barbican, which is not read (--no-barbican)")
             return _opened(await self._containers.payloads(reference))
         if self._directory is not None:
             return _opened(await asyncio.to_thread(_files, self._directory, reference))
@@ -104,7 +104,7 @@ def _opened(parts: Mapping[str, str | None]) -> Secret:
         opened = serialization.load_pem_private_key(key.encode(), password)
         known = x509.load_pem_x509_certificate(certificate.encode())
     except (ValueError, TypeError) as error:
-        raise Unreadable(f"it does not open ({error})") from None
+        raise Unreadable(f"it cannot be decrypted ({error})") from None
     if not isinstance(opened, rsa.RSAPrivateKey) or opened.public_key() != known.public_key():
-        raise Unreadable("the key is not the certificate's")
+        raise Unreadable("the key does not match the certificate")
     return Secret(certificate=certificate, secret=private_pem(opened))

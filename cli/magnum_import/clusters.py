@@ -1,8 +1,8 @@
-"""Writing one cluster with its nodegroups, nodes and keys: all of it, or nothing.
+"""Writes one cluster with its nodegroups, nodes and keys.
 
-Rule: runs in the caller's transaction, with the cluster's row locked where it is there already. A cluster's first event
-says that it was imported; a later run emits none. A cluster that has had an operation here belongs to Jeroboam: the
-source is not asked about it any more.
+Rule: this runs in the caller's transaction, with an existing cluster's row locked. The first event of a cluster is that
+it was imported; later runs emit no event. Once a cluster has had an operation in Jeroboam, later imports do not change
+it.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ async def write_cluster(
     groups: Sequence[SourceRow],
     secrets: Mapping[str, Secret],
 ) -> Result:
-    """Make or update a cluster; the outcome, and why where it is not what the source says."""
+    """Create or update a cluster. Returns the outcome, and the reason if the source was not applied."""
     row = await lock_cluster(session, values["uuid"])
     if row is None:
         if await _was_deleted(session, values["uuid"]):
-            return Outcome.KEPT, ("it was deleted here since it was imported",)
+            return Outcome.KEPT, ("it was deleted in Jeroboam after it was imported",)
         session.add(Cluster(**values, event_sequence=0))
         await session.flush()
         outcome = Outcome.CREATED
     elif row.driver != IMPORTED:
-        return Outcome.REFUSED, ("a cluster that was not imported has its uuid",)
+        return Outcome.REFUSED, ("a cluster that was not imported has the same UUID",)
     elif await _was_worked_on(session, row.uuid):
         return (Outcome.KEPT, (KEPT,)) if differing(row, values) else (Outcome.UNCHANGED, ())
     else:
@@ -77,7 +77,7 @@ async def _emit_imported(
 
 
 async def _write_groups(session: AsyncSession, cluster: Values, groups: Sequence[SourceRow]) -> bool:
-    """Nodegroups and their nodes as the source has them; whether anything changed."""
+    """Write nodegroups and their nodes as they are in the source. Returns whether anything changed."""
     changed = False
     found = await session.scalars(select(Nodegroup).where(Nodegroup.cluster_id == cluster["uuid"]))
     present = {group.uuid: group for group in found}
@@ -104,7 +104,7 @@ async def _write_nodes(session: AsyncSession, cluster: Values, group: Values, ad
     wanted = node_values(group, cluster, addresses)
     if [node.ip_address for node in found] == [node["ip_address"] for node in wanted]:
         return False
-    # Which of Magnum's machines is which row is only the order of their addresses, so all are written anew.
+    # Only the order of the addresses identifies Magnum's nodes, so all rows are replaced.
     await session.execute(delete(Node).where(Node.nodegroup_id == group["uuid"]))
     session.add_all(Node(**values) for values in wanted)
     await session.flush()

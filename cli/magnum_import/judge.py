@@ -1,7 +1,7 @@
-"""What of a Magnum can be carried over, and what cannot, in words.
+"""Decides which rows of a Magnum database can be imported.
 
-Rule: pure functions of source rows. A refusal leaves the thing in Magnum untouched and says what to do about it; a note
-says what is carried over as less than it was. What has nothing to do with the thing itself is not judged here.
+Rule: these are pure functions of source rows. A refusal states the reason and what to do about it; a note states what
+is lost or different after the import.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from uuid import UUID
 from cli.magnum_import.source import SourceRow
 from shared.drivers.registry import driver_names, find_driver
 
-# Magnum copies Heat's words; these are the ones we have no word of our own for.
+# Magnum copies Heat's statuses; these do not exist in Jeroboam.
 _STATUSES: Mapping[str, str] = {
     "ROLLBACK_COMPLETE": "UPDATE_FAILED",
     "ROLLBACK_FAILED": "UPDATE_FAILED",
@@ -30,49 +30,51 @@ _CERTIFICATES = ("ca_cert_ref", "magnum_cert_ref", "etcd_ca_cert_ref", "front_pr
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`refusals` empty: it can be carried over, with `notes`."""
+    """The row can be imported, with `notes`, if `refusals` is empty."""
 
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def status_here(status: str | None) -> str:
-    """Our status for one of Magnum's that is not in progress."""
+    """Jeroboam's status for a status of Magnum that is not in progress."""
     return _STATUSES.get(status or "", status or "CREATE_COMPLETE")
 
 
 def judge_template(template: SourceRow) -> Judgement:
-    """Magnum's own templates are all shown; not all of them can make clusters here."""
+    """Every complete template can be imported, even if no driver can create clusters from it."""
     refusals = [f"it has no {column}" for column in ("uuid", "coe", "image_id", "project_id") if not template[column]]
     notes = []
     distro, server_type = template["cluster_distro"] or "", template["server_type"] or "vm"
     if find_driver(template["coe"] or "", distro, server_type) is None:
         kind = f"({server_type}, {distro or 'no distribution'}, {template['coe']})"
-        notes.append(f"no driver here makes clusters of {kind}: give it an image of a distribution that one takes")
+        notes.append(f"no driver can create clusters of {kind}: set an image with a supported distribution")
     if template["driver"] and template["driver"] not in driver_names():
-        notes.append(f"its driver {template['driver']} is not installed here and is forgotten")
+        notes.append(f"its driver {template['driver']} is not installed and is not imported")
     return Judgement(tuple(refusals), tuple(notes))
 
 
 def judge_cluster(cluster: SourceRow, template: SourceRow | None, groups: Sequence[SourceRow]) -> Judgement:
-    """Whether a cluster can be shown, configured and deleted here."""
+    """Check whether a cluster can be imported."""
     refusals: list[str] = []
     status = cluster["status"] or ""
     if template is None:
         refusals.append(f"its template {cluster['cluster_template_id']} is not in the database")
     if status.endswith("_IN_PROGRESS"):
-        refusals.append(f"it is in {status}: wait until Magnum is done, then import again")
+        refusals.append(f"it is in {status}: wait until Magnum has finished, then import again")
     elif status == "DELETE_COMPLETE":
-        refusals.append("it is deleted already")
+        refusals.append("it is already deleted")
     elif status_here(status) not in _OUR_STATUSES:
-        refusals.append(f"its status {status!r} is none of Magnum's")
+        refusals.append(f"its status {status!r} is not a status of Magnum")
     busy = [group["name"] for group in groups if (group["status"] or "").endswith("_IN_PROGRESS")]
     if busy and not status.endswith("_IN_PROGRESS"):
-        refusals.append(f"nodegroup {', '.join(busy)} is in progress: wait until Magnum is done, then import again")
+        names = ", ".join(busy)
+        refusals.append(f"nodegroup {names} is in progress: wait until Magnum has finished, then import again")
     stacks = {row["stack_id"] for row in (cluster, *groups) if row["stack_id"]}
     foreign = sorted(stack for stack in stacks if not _is_uuid(stack))
     if foreign:
-        refusals.append(f"it is no Heat stack but {', '.join(foreign)} of a Cluster API driver, which stays in charge")
+        names = ", ".join(foreign)
+        refusals.append(f"it is not a Heat stack but {names} of a Cluster API driver, which continues to manage it")
     if not groups:
         refusals.append("it has no nodegroups")
     return Judgement(tuple(refusals), tuple(_cluster_notes(cluster, template, stacks)))
@@ -86,15 +88,15 @@ def _cluster_notes(cluster: SourceRow, template: SourceRow | None, stacks: set[s
     if not stacks:
         notes.append("it has no stack: deleting it removes nothing from the cloud")
     if template is not None and template["coe"] != "kubernetes":
-        notes.append(f"a cluster of {template['coe']}: shown and deleted only")
+        notes.append(f"clusters of type {template['coe']} can only be shown and deleted")
     trust = (("trust", cluster["trust_id"]), ("trustee user", cluster["trustee_user_id"]))
     if any(ident for _, ident in trust):
         who = " and ".join(f"{what} {ident}" for what, ident in trust if ident)
-        notes.append(f"left in Keystone, to be deleted after the cluster: {who}")
-    # A reference into Barbican is a URL; other kinds of Magnum's are ids.
+        notes.append(f"not imported; delete in Keystone after deleting the cluster: {who}")
+    # A reference to Barbican is a URL; other references are IDs.
     containers = sorted({cluster[column] for column in _CERTIFICATES if "/" in (cluster[column] or "")})
     if containers:
-        notes.append(f"left in Barbican, to be deleted after the cluster: {', '.join(containers)}")
+        notes.append(f"delete in Barbican after deleting the cluster: {', '.join(containers)}")
     return notes
 
 

@@ -1,7 +1,7 @@
-"""One row of ours and what the source says of it now.
+"""Merges a row of the source into an existing row.
 
-Rule: what was never here is made; what is the same stays; what differs is taken from whichever side changed last, so a
-second import never undoes what was done here in between.
+Rule: rows that do not exist are created, equal rows are kept, and for different rows the side that changed last wins,
+so that a second import never reverts a change made in Jeroboam in between.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 from cli.magnum_import.report import Outcome
 from shared.db.declarative import Base
 
-KEPT = "it was changed here since"
+KEPT = "it was changed in Jeroboam after the import"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def differing(row: Base, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values a row does not have yet."""
+    """The values that differ from those of the row."""
     return {name: value for name, value in values.items() if getattr(row, name) != value}
 
 
 def merge(row: Base, values: Mapping[str, Any]) -> Outcome:
-    """Bring a row that is here up to the source's values, unless it was changed here later."""
+    """Update an existing row to the source's values, unless it was changed later in Jeroboam."""
     changes = differing(row, values)
     if not changes:
         return Outcome.UNCHANGED

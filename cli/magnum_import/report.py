@@ -1,7 +1,7 @@
-"""What an import did, thing by thing, and the exit status that follows.
+"""The result of an import, with one line per object, and the exit status.
 
-Rule: everything in the source is told of, once: carried over or why not; what is carried over but is less than it was
-says so in its notes. The exit status is 0 only when nothing was refused and no certificate was left behind.
+Rule: every object of the source is reported once, with the reason if it was not imported and with notes about what was
+lost. The exit status is 0 only if nothing was refused and no certificate is missing.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from enum import StrEnum
 from typing import Any
 
 COLUMNS = ("kind", "name", "uuid", "outcome", "notes")
-REFUSED_STATUS = 3  # 1 and 2 are the command's own failures
+REFUSED_STATUS = 3  # 1 and 2 mean that the command itself failed
 
 
 class Outcome(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
-    KEPT = "kept"  # changed here since it was imported; the source's version is not taken
+    KEPT = "kept"  # changed after it was imported; the source was not applied
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing of the source.
+    """One object of the source.
 
     Args:
-        notes: why not, or what is different now.
-        whole: False where a certificate that Magnum has could not be read.
+        notes: why it was not imported, or what is different after the import.
+        whole: False if a certificate that Magnum has could not be read.
     """
 
     kind: str
@@ -52,11 +52,11 @@ class Report:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 when everything is carried over whole, else 3."""
+        """The exit status: 0 if everything was imported completely, otherwise 3."""
         return REFUSED_STATUS if any(line.outcome is Outcome.REFUSED or not line.whole for line in self.lines) else 0
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """kind -> outcome -> how many."""
+        """kind -> outcome -> number."""
         counted: dict[str, Counter[str]] = {}
         for line in self.lines:
             counted.setdefault(line.kind, Counter())[str(line.outcome)] += 1
@@ -67,10 +67,10 @@ class Report:
         return {"dry_run": self.dry_run, "counts": self.counts(), "things": things}
 
     def summary(self) -> str:
-        """One line for people."""
+        """One line of text."""
         parts = [
             f"{kind}s: " + ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
             for kind, outcomes in self.counts().items()
         ]
-        head = "Dry run, nothing was written. " if self.dry_run else ""
+        head = "Dry run: nothing was written. " if self.dry_run else ""
         return head + ("; ".join(parts) or "There is nothing to import.")

@@ -1,7 +1,7 @@
-"""From Magnum's rows to the values of ours. Pure; nothing is looked up.
+"""Converts Magnum's rows to values of Jeroboam's tables. These are pure functions.
 
-Rule: uuids, owners and times stay, so that what users wrote down still holds. What the database here needs and Magnum
-may not have gets the value Magnum itself would have shown.
+Rule: UUIDs, owners and times are kept, so that references to them stay valid. A required value that Magnum does not
+have gets the value that Magnum would show.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _NODEGROUP_SAME = (
     "stack_id",
     "version",
 )
-IMPORTED_NODE = "made by Magnum; it runs no agent"
+IMPORTED_NODE = "created by Magnum; it runs no agent"
 
 
 def template_values(template: SourceRow) -> Values:
-    """A row of `cluster_templates`."""
+    """Values of a row of `cluster_templates`."""
     return {
         **_identity(template),
         **{name: template[name] for name in _TEMPLATE_TEXT},
@@ -59,7 +59,7 @@ def template_values(template: SourceRow) -> Values:
 
 
 def cluster_values(cluster: SourceRow, template: SourceRow) -> Values:
-    """A row of `clusters`. What old releases kept in the template alone is taken from there."""
+    """Values of a row of `clusters`. Columns that old releases have only in the template are read from there."""
     identity = _identity(cluster)
 
     def either(column: str) -> Any:
@@ -109,7 +109,7 @@ def _spec(values: Values, template: SourceRow) -> ClusterSpec:
 
 
 def nodegroup_values(group: SourceRow, cluster: Values) -> Values:
-    """A row of `nodegroups`."""
+    """Values of a row of `nodegroups`."""
     return {
         **{name: group[name] for name in _NODEGROUP_SAME},
         "uuid": group.uuid,
@@ -130,7 +130,7 @@ def nodegroup_values(group: SourceRow, cluster: Values) -> Values:
 
 
 def node_values(group: Values, cluster: Values, addresses: Sequence[str]) -> list[Values]:
-    """Rows of `nodes`: as many as the group counts, with the addresses Magnum knew."""
+    """Values of rows of `nodes`: one for each node of the nodegroup, with the addresses that Magnum stored."""
     return [
         {
             "uuid": new_id(),
@@ -149,12 +149,12 @@ def node_values(group: Values, cluster: Values, addresses: Sequence[str]) -> lis
 
 
 def quota_values(quota: SourceRow) -> Values:
-    """A row of `quotas`."""
+    """Values of a row of `quotas`."""
     return {name: quota[name] for name in ("project_id", "resource", "hard_limit")} | _times(quota)
 
 
 def federation_values(federation: SourceRow, known: frozenset[str]) -> Values:
-    """A row of `federations`; `known` are the clusters that exist here."""
+    """Values of a row of `federations`; `known` are the clusters that exist in Jeroboam."""
     host = federation["hostcluster_id"]
     status = federation["status"] or ""
     return {
@@ -162,7 +162,7 @@ def federation_values(federation: SourceRow, known: frozenset[str]) -> Values:
         "name": federation["name"] or federation.uuid,
         "project_id": federation["project_id"],
         "hostcluster_id": host if host in known else None,
-        # Magnum accepts federations and never carries one out, so its rows stay in progress for ever.
+        # Magnum accepts federations but does not implement them, so its rows stay in progress forever.
         "status": "CREATE_COMPLETE" if status.endswith("_IN_PROGRESS") else status_here(status),
         "status_reason": federation["status_reason"],
         "properties": federation["properties"] or {},

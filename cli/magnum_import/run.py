@@ -1,7 +1,7 @@
-"""One import, from a source that was read to a report.
+"""Runs an import and returns its report.
 
-Rule: one transaction a cluster (and a template, a quota, a federation), so what is refused or fails holds up nothing
-else; a dry run does the same work in one transaction that is rolled back, so it tells exactly what a run would do.
+Rule: each template, cluster, quota and federation is written in its own transaction, so that a refusal or failure does
+not affect the others. A dry run does the same work in one transaction that is rolled back, so its report is the same.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ async def import_all(
     projects: Collection[str] = (),
     dry_run: bool = False,
 ) -> Report:
-    """Carry a Magnum over.
+    """Import a Magnum database.
 
     Args:
-        projects: only of these; all when empty. A template that one of their clusters needs comes along.
+        projects: projects to import; all if empty. Templates of other projects that their clusters use are included.
         dry_run: write nothing.
     """
     if not dry_run:
@@ -107,7 +107,7 @@ class _Import:
         if judged.refusals or template is None:
             return _line("cluster", cluster, Outcome.REFUSED, judged.refusals)
         if judge_template(template).refusals:
-            return _line("cluster", cluster, Outcome.REFUSED, ("its template is refused",))
+            return _line("cluster", cluster, Outcome.REFUSED, ("its template was refused",))
         secrets, missing = await self._certificates.of_cluster(cluster)
         async with self._transaction() as session:
             values = cluster_values(cluster, template)
@@ -142,7 +142,7 @@ class _Import:
                 await session.flush()
             outcome = Outcome.CREATED if row is None else merge(row, values)
         gone = sorted(named - known)
-        notes = (f"without {', '.join(gone)}, which is not here",) if gone else ()
+        notes = (f"imported without {', '.join(gone)}, which does not exist",) if gone else ()
         return _line("federation", federation, outcome, notes)
 
 

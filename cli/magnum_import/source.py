@@ -1,8 +1,8 @@
-"""Reading a Magnum database as it is: MySQL, MariaDB, PostgreSQL or SQLite, of any release since Train (9.0).
+"""Reads a Magnum database (MySQL, MariaDB, PostgreSQL or SQLite) of any release since Train (9.0).
 
-Rule: the schema is read from the database itself, because columns came and went (trusts went in 23.0, `driver` and node
-labels came); a column that is not there reads as null. Nothing is ever written, and everything is read in one
-transaction, so it belongs together.
+Rule: the schema is read from the database, because releases add and remove columns (23.0 removed trusts; `driver` and
+node labels were added); a missing column reads as null. Nothing is written, and everything is read in one transaction,
+so that it is consistent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.domain.errors import PermanentError
 
 NEEDED = ("cluster_template", "cluster", "nodegroup")
 OPTIONAL = ("quotas", "federation", "x509keypair")
-# Text columns that hold JSON.
+# Text columns that contain JSON.
 ENCODED = frozenset(
     {"labels", "health_status_reason", "node_addresses", "node_labels", "node_taints", "member_ids", "properties"}
 )
@@ -34,7 +34,7 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One row of Magnum's; a column its release does not have is None."""
+    """One row of Magnum's database; a column that its release does not have is None."""
 
     values: Mapping[str, Any] = field(repr=False)
 
@@ -46,7 +46,7 @@ class SourceRow:
         return str(self["uuid"])
 
     def time(self, column: str) -> datetime | None:
-        """A time of Magnum's, which are UTC without saying so."""
+        """A timestamp; Magnum stores UTC without a time zone."""
         value = self[column]
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         assert moment is None or isinstance(moment, datetime)
@@ -55,21 +55,21 @@ class SourceRow:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """All that is read of a Magnum, oldest first."""
+    """Everything read from a Magnum database, oldest rows first."""
 
     templates: Sequence[SourceRow]
     clusters: Sequence[SourceRow]
-    nodegroups: Mapping[str, Sequence[SourceRow]]  # by cluster uuid
+    nodegroups: Mapping[str, Sequence[SourceRow]]  # by cluster UUID
     quotas: Sequence[SourceRow]
     federations: Sequence[SourceRow]
-    key_pairs: Mapping[str, SourceRow]  # by uuid
+    key_pairs: Mapping[str, SourceRow]  # by UUID
 
 
 async def read_source(url: SecretStr) -> Source:
-    """Everything in the database at `url`, as SQLAlchemy writes URLs (and as magnum.conf has it).
+    """Read the database at `url`, an SQLAlchemy URL as in magnum.conf.
 
     Raises:
-        PermanentError: no such database, not one of Magnum's, or one too old.
+        PermanentError: the database does not exist, is not a Magnum database, or is too old.
     """
     where = _parsed(url)
     try:
@@ -82,7 +82,7 @@ async def read_source(url: SecretStr) -> Source:
                 await engine.dispose()
         return await asyncio.to_thread(_read_at, where)
     except (SQLAlchemyError, OSError) as error:
-        # The driver's own words; SQLAlchemy's wrapping repeats the statement.
+        # The driver's own message; SQLAlchemy's repeats the statement.
         raise PermanentError(f"{_safe(where)}: {getattr(error, 'orig', None) or error}") from None
 
 
@@ -92,12 +92,13 @@ def _parsed(url: SecretStr) -> URL:
         drivers = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+asyncpg"}
         backend = where.get_backend_name()
         if backend not in {*drivers, "sqlite"}:
-            raise PermanentError(f"{backend} is no database that Magnum runs on")
+            raise PermanentError(f"{backend} is not a database that Magnum supports")
         where = where.set(drivername=drivers.get(backend, "sqlite"))
-        # oslo.db's own parameters, and charset spellings of other drivers, mean nothing here; TLS does.
+        # Parameters of oslo.db and character set names of other drivers are ignored; those for TLS are kept.
         return where.set(query={name: value for name, value in where.query.items() if name.startswith("ssl_")})
     except (ArgumentError, NoSuchModuleError):
-        raise PermanentError("--database is no database URL, e.g. mysql+pymysql://user:password@host/magnum") from None
+        example = "mysql+pymysql://user:password@host/magnum"
+        raise PermanentError(f"--database is not a database URL such as {example}") from None
 
 
 def _safe(where: URL) -> str:
@@ -106,7 +107,7 @@ def _safe(where: URL) -> str:
 
 def _read_at(where: URL) -> Source:
     if where.get_backend_name() == "sqlite" and not Path(where.database or "").is_file():
-        # SQLite would make it.
+        # SQLite would create the file.
         raise PermanentError(f"{where.database}: no such file")
     try:
         arguments = {"timeout" if where.get_backend_name() == "sqlite" else "connect_timeout": CONNECT_SECONDS}
@@ -125,7 +126,7 @@ def _read(connection: Connection) -> Source:
     missing = [name for name in NEEDED if name not in present]
     if missing:
         raise PermanentError(
-            f"no table {', '.join(missing)}: this is no Magnum database, or one from before Train (9.0); "
+            f"no table {', '.join(missing)}: this is not a Magnum database, or it is older than Train (9.0); "
             "upgrade it with magnum-db-manage first"
         )
     names = [name for name in (*NEEDED, *OPTIONAL) if name in present]

@@ -1,4 +1,4 @@
-"""`python -m services.api`: the HTTP gateway."""
+"""`python -m services.api`: the HTTP API."""
 
 from __future__ import annotations
 

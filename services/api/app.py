@@ -1,7 +1,7 @@
-"""The application: routes, the layers around them, and what opens and closes with it.
+"""The application: routes, middleware, and the resources that its lifespan opens and closes.
 
-Rule: layers are pure ASGI and ordered outermost first: request id, paths, identity and version, form of the answer,
-then routes. Every exception becomes an answer in `translation`; nothing else decides about errors.
+Rule: middleware is pure ASGI and ordered outermost first: request ID, paths, identity and version, accepted media
+types, then routes. `translation` maps every exception to a response; no other code does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from shared.events.log import CHANNEL
 from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
 
 log = structlog.get_logger(__name__)
-# Routes are tried in order, so what is asked most comes first.
+# Routes are matched in order, so the most frequently used come first.
 _ROUTERS = (
     clusters,
     templates,
@@ -105,7 +105,7 @@ def create_app(deps: Deps) -> FastAPI:
     )
     app.state.deps = deps
     for module in _ROUTERS:
-        # An included router is matched twice for each request, which costs as much as the handler; bare routes once.
+        # An included router is matched twice for each request, which costs as much as the handler; plain routes once.
         app.router.routes.extend(module.router.routes)
     for kind in _HANDLED:
         app.add_exception_handler(kind, _answer)
@@ -116,7 +116,7 @@ def create_app(deps: Deps) -> FastAPI:
 
 async def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, Unauthorized):
-        # Only calls with the caller's own token raise it: it ran out or was revoked after we had looked.
+        # Only calls with the caller's own token raise it: it expired or was revoked after it was validated.
         return unauthorized_response(deps_of(request).settings.cloud.auth_url)
     refusal = translated(error)
     if refusal.status >= 500:
@@ -125,7 +125,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 async def _answer_routing(request: Request, _error: Exception) -> Response:
-    """No such URL or method: nothing in here raises these but the router."""
+    """Respond to a URL or method without a route; only the router raises these exceptions."""
     path = request.scope["path"]
     if (named := refused_by_name(request.method, path)) is not None:
         return error_response(request.scope, named)

@@ -1,7 +1,7 @@
-"""Who asks, for which project, in which version of the API.
+"""The caller of a request, its project and the API version.
 
-Rule: made once per request by the identity middleware and only read afterwards. It holds the caller's token, because
-some questions to the cloud must be asked with it, so it is never logged.
+Rule: the identity middleware creates the context once per request, and it is read-only afterwards. It contains the
+caller's token, because some calls to the cloud need it, and is therefore never logged.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ KEY = "jeroboam.context"
 
 @dataclass(slots=True)
 class RequestContext:
-    """One request's caller.
+    """The caller of one request.
 
     Args:
         project_id: "" only for an administrator without a project scope.
-        all_projects: an administrator sees every project's things, as in Magnum.
+        all_projects: whether the caller is an administrator, who sees the resources of all projects, as in Magnum.
     """
 
     request_id: str
@@ -35,7 +35,7 @@ class RequestContext:
 
     @property
     def scope_project(self) -> str | None:
-        """The project reads are limited to; None for all."""
+        """The project that reads are limited to; None for all."""
         return None if self.all_projects else self.project_id
 
 

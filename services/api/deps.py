@@ -1,6 +1,6 @@
-"""What the API's code is given: one value, made at start, handed to everything.
+"""The dependencies of the API, created at start and passed to all its code.
 
-Rule: nothing in the API reads the environment or keeps module state; a test hands in what it wants.
+Rule: the API reads no environment variables and keeps no module state, so that tests can replace every dependency.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.settings import Settings
 
 @dataclass(slots=True)
 class Deps:
-    """Everything a use case may need."""
+    """The dependencies of use cases."""
 
     settings: Settings
     db: Database
@@ -36,11 +36,11 @@ class Deps:
     wakeups: Wakeups
     commands: CommandWatch
     clock: Callable[[], datetime] = utc_now
-    bus: Bus | None = None  # only asked whether it is there, for readiness
+    bus: Bus | None = None  # only its availability is checked, for readiness
     closing: bool = False
 
     def close_waiters(self) -> None:
-        """End long polls and streams, because the process is asked to stop."""
+        """End long polls and streams when the process stops."""
         self.closing = True
         self.wakeups.wake_all()
         self.commands.release()
@@ -52,7 +52,7 @@ def deps_of(request: Request) -> Deps:
 
 
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
-    """The usual set; opened and closed by the application's lifespan."""
+    """Create the default dependencies; the application's lifespan opens and closes them."""
     reader = Reader(settings.database_url.get_secret_value(), size=settings.database_pool_size)
     wakeups = Wakeups(db)
     return Deps(

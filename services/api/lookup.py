@@ -1,6 +1,6 @@
-"""Finding one row by uuid or name, and checking a list's marker: what every resource's GETs share."""
+"""Shared by the GET requests of all resources: finding a row by UUID or name, and checking a list's marker."""
 
-# ruff: noqa: S608 - what is put together are constants of this package; values are always arguments
+# ruff: noqa: S608 - statements consist of constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.reader import Reader, Row
@@ -12,14 +12,14 @@ from services.api.wire.paging import Page
 async def one_named(
     reader: Reader, sql: str, scope: str | None, ident: str, kind: str, plural: str, singular: str
 ) -> Row:
-    """The row `sql` finds by uuid or name.
+    """Return the row that `sql` finds by UUID or name.
 
     Args:
-        sql: ends where the column's name is to follow; its `$1` is `scope`, its `$2` will be the uuid or name.
-        kind, plural, singular: what Magnum calls the resource in its refusals.
+        sql: ends before the name of the column; `$1` is `scope`, `$2` is the UUID or name.
+        kind, plural, singular: Magnum's names of the resource in its error messages.
 
     Raises:
-        ApiError: 404 when there is none, 409 when a name is not enough.
+        ApiError: 404 if there is none, 409 if the name is ambiguous.
     """
     uuid = as_uuid(ident)
     if uuid is None and not findable(ident):
@@ -34,10 +34,10 @@ async def one_named(
 
 
 async def check_marker(reader: Reader, listed: str, kind: str, page: Page, scope: str | None) -> None:
-    """404 when the marker names nothing of the list.
+    """Raise 404 if the marker is not in the list.
 
     Args:
-        listed: table and condition of the list; its `$1` is `scope`.
+        listed: table and condition of the list; `$1` is `scope`.
     """
     if page.marker is None:
         return

@@ -1,8 +1,8 @@
-"""Who may do what: oslo.policy with Magnum's rule names and defaults.
+"""Access control: oslo.policy with Magnum's rule names and defaults.
 
-Rule: every route names one rule; a rule that is not registered is a bug and raises. An operator's `policy.yaml` is read
-again when it changes, without a restart. Other projects' things never reach a rule: reads are limited to the caller's
-project first, so they are 404, not 403.
+Rule: every route names one rule; a rule that is not registered is a bug and raises an error. `policy.yaml` is reloaded
+when it changes. Resources of other projects return 404 instead of 403, because queries are limited to the caller's
+project before any rule is evaluated.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _BASE = {
     "admin_or_project_reader": "rule:context_is_admin or rule:project_reader",
     "admin_or_project_member_user": "rule:context_is_admin or (rule:project_member and rule:is_user)",
     "admin_or_project_reader_user": "rule:context_is_admin or (rule:project_reader and rule:is_user)",
-    # Magnum's nodes had users of their own, which these rules keep out; ours have none, so the names remain for
-    # policy files that mention them.
+    # Magnum's rules exclude the Keystone users of its nodes. Jeroboam's nodes have no users; the names are kept for
+    # policy files that refer to them.
     "project_member_deny_cluster_user": "rule:project_member",
     "admin_or_project_member_deny_cluster_user": "rule:admin_or_project_member",
     "admin_or_project_reader_deny_cluster_user": "rule:admin_or_project_reader",
@@ -96,7 +96,7 @@ RULES = {
     "nodegroup:create": _MEMBER,
     "nodegroup:delete": _MEMBER,
     "nodegroup:update": _MEMBER,
-    # Beyond Magnum.
+    # Rules that Magnum does not have.
     "cluster:config": _READER,
     "cluster:config_admin": _MEMBER,
     "node:get": _READER,
@@ -110,13 +110,13 @@ RULES = {
 
 
 class Policy:
-    """The rules in force.
+    """The current rules.
 
-    A decision follows from the rule, the caller and whose thing it is, and from nothing else, so it is remembered for
-    REMEMBERED_SECONDS: evaluating a rule costs more than the query it guards.
+    A decision depends only on the rule, the caller and the owner of the resource. It is cached for REMEMBERED_SECONDS,
+    because evaluating a rule costs more than the query that it guards.
 
     Args:
-        policy_file: an operator's overrides; may be absent and may change while we run.
+        policy_file: overrides by the operator; may be missing and may change while the process runs.
     """
 
     def __init__(self, policy_file: Path | None = None) -> None:
@@ -130,13 +130,13 @@ class Policy:
         self._forget_at = 0.0
 
     def is_admin(self, roles: tuple[str, ...]) -> bool:
-        """Whether these roles make an administrator of the whole service."""
+        """Whether these roles are those of an administrator of the service."""
         return self._decide("context_is_admin", "", "", roles, "", "")
 
     def allows(
         self, context: RequestContext, rule: str, *, project_id: str | None = None, user_id: str | None = None
     ) -> bool:
-        """Whether the caller may do `rule` to a thing of `project_id` and `user_id` (default: the caller's own)."""
+        """Whether the policy allows `rule` for a resource of `project_id` and `user_id` (default: the caller's)."""
         return self._decide(
             rule,
             context.user_id,

@@ -1,8 +1,7 @@
-"""Plain SQL for GETs: one statement, one round trip, no ORM.
+"""Plain SQL for GET requests: one statement, one round trip, no ORM.
 
-Rule: only reads, each a single statement outside any transaction, always limited to what the caller may see. The
-ORM costs more than the query itself here, and lists are most of what clients ask for. Writes go through
-`shared.db.engine`.
+Rule: this only reads. Each query is a single statement outside any transaction and limited to what the caller can see.
+The ORM would cost more than the query itself, and lists are the most frequent requests. Writes use `shared.db.engine`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class Reader:
 
     Args:
         url: `postgresql://...` (SQLAlchemy's dialect suffix is accepted).
-        size: connections at most.
+        size: maximum number of connections.
     """
 
     def __init__(self, url: str, *, size: int = 10) -> None:
@@ -32,13 +31,13 @@ class Reader:
     async def open(self) -> None:
         self._pool = await asyncpg.create_pool(
             self._url,
-            # None is kept by force: a database that restarts must not fill the log with attempts.
+            # No minimum number of connections: a restart of the database must not fill the log with attempts.
             min_size=0,
             max_size=self._size,
             timeout=10,
             command_timeout=30,
             init=_decode_json,
-            # Single statements leave nothing behind on a connection, so the round trip that cleans it is saved.
+            # Single statements leave no session state, so the round trip of the reset is avoided.
             reset=_nothing_to_reset,
             server_settings={"application_name": "jeroboam-api-reader", "default_transaction_read_only": "on"},
         )

@@ -1,7 +1,7 @@
-"""Serves the application over HTTP until the process is asked to stop.
+"""Serves the application over HTTP until the process stops.
 
-Rule: on a stop, long polls and streams end first, then requests in flight get `shutdown_seconds`, then the listener is
-gone. The process's signals are not uvicorn's to take.
+Rule: at shutdown, long polls and streams end first, then requests in progress get `shutdown_seconds`, then the listener
+closes. uvicorn does not handle the process's signals.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from shared.runtime.stopping import StopSignal
 
 
 async def serve(app: ASGIApp, deps: Deps, stop: StopSignal) -> None:
-    """Listen on the settings' address.
+    """Listen on the address of the settings.
 
     Raises:
-        SystemExit: the address is taken, or the certificate cannot be read.
+        SystemExit: the address is in use, or the certificate cannot be read.
     """
     settings = deps.settings
     config = uvicorn.Config(

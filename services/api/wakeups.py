@@ -1,7 +1,7 @@
-"""Waiting for something in the database to change, without holding a connection.
+"""Waits for changes in the database without holding a connection.
 
-Rule: one listening connection per process serves every waiter; a waiter sleeps on an event of this process and always
-with a limit of its own, because notifications only shorten a wait and may be lost.
+Rule: one listening connection per process serves all waiters. A waiter sleeps on an event in this process, always with
+a timeout, because notifications can be lost and only shorten the wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Wakeups:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, channels: list[str]) -> None:
-        """Begin listening; waiters may come before."""
+        """Start listening; waiters can already exist."""
         self._task = asyncio.create_task(self._db.listen(channels, self.wake), name="api-wakeups")
 
     async def stop(self) -> None:
@@ -37,17 +37,17 @@ class Wakeups:
             self.wake(channel)
 
     def wake(self, channel: str) -> None:
-        """Let everybody who waits on a channel look again."""
-        # Whoever waits holds the old event; whoever comes next gets a fresh one.
+        """Wake all waiters of a channel."""
+        # Current waiters hold the old event; later ones get a new one.
         self._changed.pop(channel, asyncio.Event()).set()
 
     def expect(self, channel: str) -> asyncio.Event:
-        """The channel's next change. Taken before looking at the database, it cannot be missed by looking."""
+        """Return the event of the channel's next change. Get it before reading the database to miss no change."""
         return self._changed[channel]
 
 
 async def happens(event: asyncio.Event, seconds: float) -> bool:
-    """Sleep until an event is set or `seconds` are over; whether it was set."""
+    """Wait until an event is set or `seconds` have passed. Returns whether it was set."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -1,7 +1,7 @@
-"""Every event Jeroboam emits: its type, its data, and what it means.
+"""Every event type that Jeroboam emits, with its data and its meaning.
 
-Rule: this catalog is the source; AsyncAPI, JSON Schemas and the documentation are generated from it. Within a version
-fields are only added; a new meaning is a new version beside the old one. A golden file per type is a test.
+Rule: AsyncAPI, JSON Schemas and the documentation are generated from this catalog. Within a version, fields are only
+added; a changed meaning is a new version, emitted beside the old one. A test compares every type with a golden file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PREFIX = "io.jeroboam."
 
 
 class EventData(BaseModel):
-    """Base of all event data: frozen, and tolerant of fields a newer version adds."""
+    """Base class of all event data; ignores fields that a newer version added."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -26,7 +26,7 @@ class EventData(BaseModel):
 class OperationRequested(EventData):
     cluster_name: str
     kind: OperationKind
-    params: dict[str, Any] = Field(default_factory=dict, description="what was asked for")
+    params: dict[str, Any] = Field(default_factory=dict, description="parameters of the request")
     request_id: str | None = None
 
 
@@ -36,24 +36,24 @@ class OperationStarted(EventData):
 
 class OperationProgressed(EventData):
     kind: OperationKind
-    step: str = Field(description="the step at work, by its name in the plan")
-    done: int = Field(ge=0, description="nodes (or things, as the step has it) done")
+    step: str = Field(description="the current step, by its name in the plan")
+    done: int = Field(ge=0, description="number of nodes (or other units, depending on the step) completed")
     total: int = Field(ge=0)
-    reason: str | None = Field(default=None, description="what the step waits for")
+    reason: str | None = Field(default=None, description="what the step is waiting for")
 
 
 class OperationCompleted(EventData):
     kind: OperationKind
-    status: str = Field(description="the cluster's status now, e.g. CREATE_COMPLETE")
-    seconds: float = Field(description="from acceptance to the end")
+    status: str = Field(description="new status of the cluster, e.g. CREATE_COMPLETE")
+    seconds: float = Field(description="from the request to completion")
 
 
 class OperationFailed(EventData):
     kind: OperationKind
     status: str
     step: str | None
-    reason: str = Field(description="the true reason, in the words of what refused")
-    faults: dict[str, str] = Field(default_factory=dict, description="node or nodegroup name -> its own reason")
+    reason: str = Field(description="original error message of the service or node that failed")
+    faults: dict[str, str] = Field(default_factory=dict, description="node or nodegroup name -> reason of its failure")
 
 
 class OperationCancelled(EventData):
@@ -74,11 +74,11 @@ class NodeChanged(EventData):
 class ClusterImported(EventData):
     cluster_name: str
     coe: str
-    status: str = Field(description="as Magnum had it, e.g. CREATE_COMPLETE")
+    status: str = Field(description="status in Magnum, e.g. CREATE_COMPLETE")
     master_count: int = Field(ge=0)
     node_count: int = Field(ge=0)
-    stack_id: str | None = Field(default=None, description="the Heat stack that Magnum made for it")
-    authority: bool = Field(description="whether its certificate authority came along")
+    stack_id: str | None = Field(default=None, description="the Heat stack that Magnum created for it")
+    authority: bool = Field(description="whether its certificate authority was imported")
 
 
 class StackChanged(EventData):
@@ -96,10 +96,10 @@ class QuotaExceeded(EventData):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One entry of the catalog. `name` is the routing key; with PREFIX before it, the CloudEvents type.
+    """One entry of the catalog. `name` is the routing key; PREFIX + `name` is the CloudEvents type.
 
-    A mandatory event is a request: at least one queue must take it, or it stays unpublished. A fact that no queue is
-    bound to is published all the same.
+    A mandatory event is a request: it stays unpublished until at least one queue accepts it. Other events are published
+    whether or not they have a subscriber.
     """
 
     name: str
@@ -115,11 +115,11 @@ class EventType:
 def _operation_types() -> list[EventType]:
     outcomes: list[tuple[str, type[EventData], str]] = [
         ("requested", OperationRequested, "was accepted and stored"),
-        ("started", OperationStarted, "was begun by a service"),
-        ("progressed", OperationProgressed, "came further (at most once a second)"),
-        ("completed", OperationCompleted, "ended well"),
-        ("failed", OperationFailed, "ended with a reason; it can be retried"),
-        ("cancelled", OperationCancelled, "was stopped on request"),
+        ("started", OperationStarted, "was started by a service"),
+        ("progressed", OperationProgressed, "made progress (at most once a second)"),
+        ("completed", OperationCompleted, "completed successfully"),
+        ("failed", OperationFailed, "failed with a reason and can be retried"),
+        ("cancelled", OperationCancelled, "was cancelled"),
     ]
     return [
         EventType(
@@ -136,11 +136,11 @@ def _subject(kind: OperationKind) -> str:
 
 
 _NODE_MEANINGS = {
-    "announced": "A node's agent spoke for the first time.",
-    "joined": "A node became part of the working cluster.",
-    "failed": "A node could not be built or could not join.",
-    "drained": "A node that is to go has been emptied.",
-    "removed": "A node is gone.",
+    "announced": "A node's agent made its first call.",
+    "joined": "A node joined the cluster.",
+    "failed": "A node could not be created or could not join.",
+    "drained": "A node that is being removed was drained.",
+    "removed": "A node was removed.",
 }
 
 CATALOG: dict[str, EventType] = {
@@ -148,8 +148,8 @@ CATALOG: dict[str, EventType] = {
     for entry in [
         *_operation_types(),
         *(EventType(f"node.{word}.v1", NodeChanged, meaning) for word, meaning in _NODE_MEANINGS.items()),
-        EventType("cluster.imported.v1", ClusterImported, "A cluster was taken over from Magnum."),
-        EventType("stack.changed.v1", StackChanged, "Heat says a stack changed its status."),
-        EventType("quota.exceeded.v1", QuotaExceeded, "A request was refused for a quota."),
+        EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
+        EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),
+        EventType("quota.exceeded.v1", QuotaExceeded, "A request was rejected because of a quota."),
     ]
 }

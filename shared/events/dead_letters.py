@@ -1,7 +1,7 @@
-"""Messages no consumer could take: seen, and sent again once the cause is mended.
+"""Lists messages that no consumer could process, and replays them once the cause is fixed.
 
-Rule: a replay is the relay's work. The letter's event is marked as unpublished, so it goes out under its own id as it
-did the first time; nobody publishes past the relay.
+Rule: only the relay publishes. A replay marks the letter's event as unpublished, so that the relay publishes it again
+with the same ID.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from shared.events.log import CHANNEL
 
 
 async def list_dead_letters(session: AsyncSession, *, limit: int = 100) -> Sequence[DeadLetter]:
-    """The newest first; replayed ones included, with the time of it."""
+    """Newest first, including letters that were already replayed."""
     found = await session.scalars(select(DeadLetter).order_by(DeadLetter.id.desc()).limit(limit))
     return found.all()
 
 
 async def replay(session: AsyncSession, letter_id: int) -> str:
-    """Have a letter's event published again.
+    """Publish a letter's event again.
 
     Returns:
-        The event's id.
+        The event's ID.
 
     Raises:
-        NotFound: no such letter, or its message is no event of our log (rubbish from elsewhere).
+        NotFound: there is no such letter, or its message is not in the event log.
     """
     letter = await session.get(DeadLetter, letter_id, with_for_update=True)
     if letter is None:
@@ -42,7 +42,7 @@ async def replay(session: AsyncSession, letter_id: int) -> str:
         .returning(Event.id)
     )
     if event is None:
-        raise NotFound(f"dead letter {letter_id} ({letter.message_id}) is not an event of ours; nothing to replay")
+        raise NotFound(f"dead letter {letter_id} ({letter.message_id}) is not in the event log; it cannot be replayed")
     letter.replayed_at = func.now()
     await notify(session, CHANNEL)
     return event

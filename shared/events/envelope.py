@@ -1,6 +1,6 @@
-"""Between a row of the event log and a message on the bus: CloudEvents 1.0 in binary mode.
+"""Converts rows of the event log to messages on the bus and back: CloudEvents 1.0 in binary mode.
 
-Rule: `message_id` is the event's id, always, so that a message published twice can be known as one.
+Rule: `message_id` is always the event's ID, so that consumers can recognize duplicates.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from shared.events.catalog import CATALOG, PREFIX, EventData
 
 
 class MalformedEvent(ValueError):
-    """Bytes that are no event of the catalog: trying again will not help."""
+    """A message that is not an event of the catalog. Retrying does not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """One event as a consumer sees it."""
+    """One event as received by a consumer."""
 
     id: str
     name: str
@@ -35,7 +35,7 @@ class ReceivedEvent:
 
 
 def to_message(row: Mapping[str, Any]) -> Message:
-    """The bus message of one row of `events`."""
+    """Build the message for one row of `events`."""
     time: datetime = row["time"]
     headers = {
         "ce-specversion": "1.0",
@@ -64,10 +64,10 @@ def to_message(row: Mapping[str, Any]) -> Message:
 
 
 def from_message(message: Message) -> ReceivedEvent:
-    """Read a message.
+    """Parse a message.
 
     Raises:
-        MalformedEvent: an unknown type, or data that does not fit it.
+        MalformedEvent: the type is unknown, or the data does not match its schema.
     """
     entry = CATALOG.get(message.headers.get("ce-type", "").removeprefix(PREFIX))
     if entry is None:

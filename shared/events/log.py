@@ -1,8 +1,8 @@
-"""Writing to the event log.
+"""Writes to the event log.
 
-Rule: an event is stored in the transaction that made it true; nothing here commits or publishes. The relay carries
-it to the bus afterwards. A cluster's events are numbered without gaps, because the number comes from the cluster's
-own locked row.
+Rule: an event is stored in the transaction that makes the change; nothing here commits or publishes. The relay
+publishes it afterwards. A cluster's events are numbered without gaps, because the number comes from the cluster's row,
+which is locked.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ async def emit(
     Args:
         session: the caller's transaction.
         name: the type's name in the catalog, e.g. `cluster.create.requested.v1`.
-        data: what the catalog says belongs to that type.
-        project_id: who may see it.
-        cluster: the cluster it is about (row or uuid), for the gap-free sequence.
+        data: an instance of the type's data class.
+        project_id: the project that may read it.
+        cluster: the cluster it is about (row or uuid), which numbers it.
         operation_id: the operation it belongs to.
-        subject: CloudEvents subject; `clusters/<uuid>` where a cluster is given.
+        subject: CloudEvents subject; `clusters/<uuid>` if a cluster is given.
         trace: W3C traceparent.
-        event_id: where it follows from what caused the event; a new one otherwise.
+        event_id: an ID derived from the cause of the event; by default, a new ID.
 
     Returns:
-        The event's id.
+        The event's ID.
 
     Raises:
-        TypeError: the data is not what the catalog has for `name`.
+        TypeError: the data is not an instance of the data class of `name`.
     """
     entry = CATALOG[name]
     if type(data) is not entry.data:

@@ -1,7 +1,7 @@
-"""Reading the event log in an order that misses nothing.
+"""Reads the event log in an order that skips no event.
 
-Rule: order is (tx, seq), and only what lies below the oldest running transaction is read: a row with a lower number
-may still be committed later, but never one with a lower transaction once that has passed.
+Rule: events are ordered by (tx, seq), and only those of transactions older than the oldest running one are read. A row
+with a lower `seq` can still be committed later, but no row with a lower `tx` can.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A place in the log. Its text form `<tx>-<seq>` is what clients keep (and SSE's `Last-Event-ID`)."""
+    """A position in the log. Clients store its text form `<tx>-<seq>`, which is also the `Last-Event-ID` of SSE."""
 
     tx: int
     seq: int
@@ -26,7 +26,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, value: str) -> Cursor:
-        """Raises ValueError when the text is no cursor."""
+        """Raises ValueError if the text is not a cursor."""
         tx, separator, seq = value.partition("-")
         if not (separator and tx.isascii() and tx.isdigit() and seq.isascii() and seq.isdigit()):
             raise ValueError(f"{value!r} is not a cursor")
@@ -73,8 +73,8 @@ async def read_events(
     """Up to `limit` events after a cursor, oldest first.
 
     Args:
-        project_id: whose events; None for all projects (an administrator).
-        types: catalog names to keep.
+        project_id: the project whose events are read; None for all projects (administrators).
+        types: catalog names to include; None for all.
     """
     start = after or Cursor(0, 0)
     rows = await session.execute(

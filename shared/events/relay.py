@@ -1,8 +1,9 @@
-"""Carries committed events to the bus.
+"""Publishes committed events to the bus.
 
-Rule: the only publisher. A side task in every service: claim rows (SKIP LOCKED, lease token), publish with confirms,
-mark as published where the token still is ours. A crash between publishing and marking publishes twice, under the
-same id. NOTIFY wakes it; polling guarantees it.
+Rule: nothing else publishes. The relay runs as a background task in every service: it claims rows (SKIP LOCKED, lease
+token), publishes them with confirms, and marks those as published whose token is still its own. After a crash between
+publishing and marking, an event is published twice with the same ID. NOTIFY wakes the relay; polling makes sure that a
+lost notification does not matter.
 """
 
 from __future__ import annotations
@@ -43,15 +44,15 @@ WHERE seq = ANY($2::bigint[]) AND lease_token = $1
 
 _RELEASE = "UPDATE events SET lease_token = NULL, lease_until = NULL WHERE lease_token = $1"
 
-# A message that no queue took stays leased until this runs out, and is then tried again.
+# A message that no queue accepted stays leased for this long and is then retried.
 _LEASE_SECONDS = 30.0
 
 
 class Relay:
     """Args:
-    database: where the log is.
-    bus: where events go.
-    batch: rows claimed at once; `poll_seconds`: longest time an event waits when no notification comes.
+    database: contains the event log.
+    bus: receives the events.
+    batch: rows claimed at once; `poll_seconds`: longest delay of an event when no notification arrives.
     """
 
     def __init__(self, database: Database, bus: Bus, *, batch: int = 200, poll_seconds: float = 1.0) -> None:
@@ -65,7 +66,7 @@ class Relay:
         self._woken.set()
 
     async def run(self) -> None:
-        """Relay until cancelled. Errors of the bus or the database delay, and never lose, an event."""
+        """Relay until cancelled. Errors of the bus or the database delay events but never lose them."""
         connection: asyncpg.Connection | None = None
         pause = 0.0
         try:
@@ -89,7 +90,7 @@ class Relay:
                     await connection.close(timeout=2)
 
     async def flush(self) -> int:
-        """Publish what is there now (at shutdown, and in tests). Returns how many events went out."""
+        """Publish all pending events (at shutdown, and in tests). Returns the number of events published."""
         connection = await self._database.connect()
         sent = 0
         try:
@@ -109,7 +110,7 @@ class Relay:
         try:
             outcomes = await self._bus.publish([to_message(row) for row in rows])
         except TemporaryError:
-            # Ours no longer: whoever finds the bus again first shall carry them, now and not when the lease ends.
+            # Without the release, no relay could publish the rows before the lease expires.
             await connection.execute(_RELEASE, token)
             raise
         await crashpoints.reached("relay.published")

@@ -28,7 +28,7 @@ def sandbox() -> Iterator[SandboxProcess]:
     assert made.returncode == 0, made.stderr
     yield running
     assert running.interrupt() == 0
-    assert "Nothing is left behind." in running.output
+    assert "All state was deleted." in running.output
 
 
 def jeroboam(sandbox: SandboxProcess, arguments: str, *, status: int = 0) -> str:
@@ -101,7 +101,7 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
         ("cluster create x --cluster-template k8s --label kube_tag=1", "kube_tag"),
         ("cluster create x --cluster-template k8s --node-count 100000", "at most 2000 nodes"),
         ("operation retry 00000000-0000-0000-0000-000000000000", "could not be found"),
-        ("--endpoint http://127.0.0.1:9 cluster list", "does not answer"),
+        ("--endpoint http://127.0.0.1:9 cluster list", "cannot reach http://127.0.0.1:9"),
         ("events --after rubbish", "after"),
     ],
 )

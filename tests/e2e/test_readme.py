@@ -44,7 +44,7 @@ def test_make_demo() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for said in ("create succeeded", "signed by the cluster's authority", "without a gap", "nothing left behind"):
+    for said in ("create succeeded", "signed by the cluster's CA", "without a gap", "nothing left behind"):
         assert said in done.stdout
 
 
@@ -120,7 +120,7 @@ def test_wrong_use_is_one_clear_line() -> None:
     for arguments, words in (
         (["cluster", "list"], "OS_CLOUD"),
         (["--os-cloud", "nowhere", "cluster", "list"], "nowhere"),
-        (["run", "nothing"], "no service 'nothing'"),
+        (["run", "nothing"], "unknown service 'nothing'"),
         (["migrate"], "JEROBOAM_DATABASE_URL"),
     ):
         done = subprocess.run(

@@ -40,7 +40,7 @@ class SandboxProcess:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if "Ctrl-C stops it" in line:
+            if "Press Ctrl-C to stop" in line:
                 self._ready.set()
         self._ready.set()
 

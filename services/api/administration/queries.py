@@ -1,9 +1,9 @@
-"""The SQL of what administrators ask: quotas, statistics, services.
+"""SQL queries for administrators: quotas, statistics, services.
 
-Rule: as in `queries`, a project of null means all of them; none of these rows belongs to a cluster.
+Rule: as in `clusters.queries`, a null project means all projects. None of these rows belongs to a cluster.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+# ruff: noqa: S608 - statements consist of constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.reader import Reader, Row
@@ -32,21 +32,21 @@ async def list_quotas(reader: Reader, project: str | None, page: Page) -> list[R
 
 
 async def find_quota(reader: Reader, project: str, resource: str) -> Row | None:
-    """The limit set for a project, or None where the service's default holds."""
+    """The quota of a project, or None if the default applies."""
     return await reader.row("SELECT * FROM quotas WHERE project_id = $1 AND resource = $2", project, resource)
 
 
 async def statistics(reader: Reader, project: str | None) -> Row:
-    """`clusters` and `nodes` (masters among them) of a project, or of all."""
+    """`clusters` and `nodes` (including masters) of a project, or of all projects."""
     row = await reader.row(_STATISTICS, project)
     assert row is not None
     return row
 
 
 async def conductor(reader: Reader, down_after: float) -> Row | None:
-    """All provisioners as the one service Magnum's clients know; None before the first has ever beaten.
+    """All provisioners as the one service that Magnum's clients expect; None before the first heartbeat.
 
     Args:
-        down_after: seconds of silence that mean "down".
+        down_after: seconds without a heartbeat after which the service is down.
     """
     return await reader.row(_CONDUCTOR, down_after)

@@ -1,7 +1,6 @@
-"""/v1/mservices: the services as Magnum's clients know them, which is one conductor.
+"""/v1/mservices: the services as Magnum's clients expect them, which is one conductor.
 
-Rule: what a conductor did, provisioners do, however many run; they are one service to a client, up as long as one of
-them is.
+Rule: all provisioners are reported as one conductor, which is up as long as one of them is.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ router = APIRouter(prefix="/v1/mservices", tags=["services"])
 DOWN_AFTER_SECONDS = 180.0
 
 
-@router.get("")
+@router.get("", summary="List services")
 async def get_all(request: Request) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -16,9 +16,9 @@ router = APIRouter(prefix="/v1/stats", tags=["stats"])
 _PROJECT = string(shortest=0)
 
 
-@router.get("")
+@router.get("", summary="Count clusters and nodes")
 async def get_all(request: Request) -> Response:
-    """Of one project; an administrator who names none gets the whole cloud's."""
+    """Counts those of one project; for an administrator who names no project, those of the whole cloud."""
     check_query(request, ("project_id", "type"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "stats:get_all")

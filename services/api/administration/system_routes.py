@@ -1,4 +1,4 @@
-"""Version discovery, health and metrics: everything that needs no token."""
+"""Version discovery, health and metrics: the routes that need no token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RESOURCES = {
 }
 
 
-@router.get("/")
+@router.get("/", summary="List API versions")
 async def root(request: Request) -> Response:
     check_query(request, ())
     version = {
@@ -43,7 +43,7 @@ async def root(request: Request) -> Response:
     return json_response({"name": "OpenStack Magnum API", "description": description, "versions": [version]})
 
 
-@router.get("/v1")
+@router.get("/v1", summary="Describe API version 1")
 async def v1(request: Request) -> Response:
     check_query(request, ())
     base = base_url(request)
@@ -61,27 +61,27 @@ async def v1(request: Request) -> Response:
     return json_response(body)
 
 
-@router.get("/healthcheck")
+@router.get("/healthcheck", summary="Health check of oslo.middleware")
 async def healthcheck(request: Request) -> Response:
-    """As OpenStack's load balancers ask, in the words of oslo.middleware; says that the process answers."""
+    """Returns what oslo.middleware returns to OpenStack's load balancers, if the process responds."""
     if prefers_json(accept_of(request.scope)):
         return json_response({"detailed": False, "reasons": ["OK"]})
     return Response("OK", headers={"Content-Type": "text/plain; charset=UTF-8"})
 
 
-@router.head("/healthcheck", status_code=204)
+@router.head("/healthcheck", status_code=204, summary="Health check without a body")
 async def healthcheck_head() -> Response:
     return empty_response()
 
 
-@router.get("/livez")
+@router.get("/livez", summary="Liveness probe")
 async def live() -> Response:
     return Response("ok", media_type="text/plain")
 
 
-@router.get("/readyz")
+@router.get("/readyz", summary="Readiness probe")
 async def ready(request: Request) -> Response:
-    """200 when everything the API needs answers, else 503; each part with its own word."""
+    """Returns 200 if all dependencies of the API respond, otherwise 503, with the status of each dependency."""
     deps = deps_of(request)
     checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
     if deps.bus is not None:
@@ -91,6 +91,6 @@ async def ready(request: Request) -> Response:
     return json_response({"ready": good, "draining": deps.closing, "parts": parts}, 200 if good else 503)
 
 
-@router.get("/metrics")
+@router.get("/metrics", summary="Prometheus metrics")
 async def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

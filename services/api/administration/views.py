@@ -1,4 +1,4 @@
-"""Quotas, statistics and services as JSON."""
+"""JSON representations of quotas, statistics and services."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def quota(row: Row) -> dict[str, Any]:
 
 
 def default_quota(project: str, resource: str, limit: int) -> dict[str, Any]:
-    """A limit nobody has set has no id and no times."""
+    """The default quota; it has no ID and no times."""
     return {"project_id": project, "resource": resource, "hard_limit": limit}
 
 
 def conductor(row: Row) -> dict[str, Any]:
-    """Magnum's acceptance suite expects exactly one conductor, with the id 1."""
+    """Magnum's acceptance suite expects exactly one conductor, with the ID 1."""
     return {
         "id": 1,
         "host": row["host"],

@@ -1,7 +1,7 @@
-"""Reading a cluster's CA certificates and signing requests with them.
+"""Reads a cluster's CA certificates and signs certificate requests with them.
 
-Rule: only the certificate of an authority is ever answered, never its key. Which authority: the one named by
-`ca_cert_type`, or the one the cluster's API is served with.
+Rule: responses contain the certificate of an authority, never its key. `ca_cert_type` selects the authority; the
+default is the one that signs the certificate of the cluster's API.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ca_types() -> list[str]:
 
 
 async def ca_certificate(deps: Deps, context: RequestContext, ident: str, ca_type: str | None) -> tuple[Row, str]:
-    """The cluster, and the PEM of one of its authorities."""
+    """Return the cluster and the PEM of one of its CA certificates."""
     cluster = await one_cluster(deps.reader, context.scope_project, ident)
     deps.policy.check(context, "certificate:get", project_id=cluster["project_id"], user_id=cluster["user_id"])
     secret = await _authority(deps, cluster, ca_type)
@@ -42,10 +42,10 @@ async def ca_certificate(deps: Deps, context: RequestContext, ident: str, ca_typ
 
 
 async def sign(deps: Deps, context: RequestContext, ident: str, csr: str, ca_type: str | None) -> tuple[Row, str]:
-    """The cluster, and the certificate made from the request.
+    """Sign a certificate request. Returns the cluster and the certificate.
 
     Raises:
-        ApiError: 400 for an unknown cluster (the body's fault here) or a request we do not take.
+        ApiError: 400 for an unknown cluster (which is named in the body here) or an invalid request.
     """
     try:
         cluster = await one_cluster(deps.reader, context.scope_project, ident)
@@ -72,13 +72,13 @@ async def _authority(deps: Deps, cluster: Row, ca_type: str | None) -> Secret:
 
 
 def authority_name(engine: Engine, ca_type: str | None, driver: str) -> str:
-    """The secret that is meant.
+    """Return the name of the secret that contains the authority.
 
     Args:
-        driver: its name, for the error.
+        driver: name of the driver, for the error message.
 
     Raises:
-        ApiError: 400 when the engine has no such authority.
+        ApiError: 400 if the engine has no such authority.
     """
     found = next(iter(engine.authorities.values()), None) if ca_type is None else engine.authorities.get(ca_type)
     if found is None:

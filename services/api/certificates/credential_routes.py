@@ -14,9 +14,9 @@ from services.api.wire.rendering import json_response
 router = APIRouter(prefix="/v1/credentials", tags=["credentials"])
 
 
-@router.patch("/{cluster_id}", status_code=202)
+@router.patch("/{cluster_id}", status_code=202, summary="Rotate the application credential of a cluster")
 async def patch(request: Request, cluster_id: str) -> Response:
-    """New credentials for the cluster's add-ons; there is no body."""
+    """Replaces the application credential of the cluster's add-ons. The request has no body."""
     deps, context = deps_of(request), context_of(request)
     require(context.version, CREDENTIALS, "patch")
     check_query(request, ())

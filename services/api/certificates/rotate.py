@@ -1,6 +1,6 @@
-"""Asking for new certificates or credentials of a cluster.
+"""Accepts rotations of a cluster's certificate authorities and credentials.
 
-Rule: the request side only; the keys are made and brought to the nodes by the operation.
+Rule: this only accepts the request; the operation generates the keys and distributes them to the nodes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from services.api.wire.errors import bad_request, not_found
 from shared.domain.states import OperationKind
 from shared.operations.locks import lock_cluster
 
-# As Magnum has it, and after an update that failed: that must not block the next one.
+# Magnum's statuses, and UPDATE_FAILED: a failed update must not block the next one.
 _ACCEPTED = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_FAILED"})
 
 
 async def rotate_ca(deps: Deps, context: RequestContext, ident: str) -> str:
-    """Accept a rotation of the cluster's certificate authorities; the cluster's uuid.
+    """Accept a rotation of the cluster's certificate authorities. Returns the cluster's UUID.
 
     Raises:
-        ApiError: 400 without TLS, while another operation is live, or where the driver cannot.
+        ApiError: 400 without TLS, while another operation is live, or if the driver does not support it.
     """
     found = await one_cluster(deps.reader, context.scope_project, ident)
     owner = {"project_id": found["project_id"], "user_id": found["user_id"]}
@@ -37,9 +37,9 @@ async def rotate_ca(deps: Deps, context: RequestContext, ident: str) -> str:
 
 
 async def rotate_credentials(deps: Deps, context: RequestContext, ident: str) -> str:
-    """Accept a rotation of what the cluster's add-ons speak to OpenStack with; the cluster's uuid.
+    """Accept a rotation of the credential with which the cluster's add-ons use OpenStack. Returns the cluster's UUID.
 
-    As in Magnum only a member of the cluster's own project may; being an administrator is not enough.
+    As in Magnum, only members of the cluster's project are allowed to do this, not administrators of other projects.
     """
     deps.policy.check(context, "credential:rotate")
     found = await one_cluster(deps.reader, context.project_id, ident)

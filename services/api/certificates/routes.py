@@ -26,7 +26,7 @@ FIELDS = [
 ]
 
 
-@router.get("/{cluster_id}")
+@router.get("/{cluster_id}", summary="Show the CA certificate of a cluster")
 async def get_one(request: Request, cluster_id: str) -> Response:
     check_query(request, ("ca_cert_type",))
     kind = request.query_params.get("ca_cert_type")
@@ -36,7 +36,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     return json_response(_view(request, cluster["uuid"]) | {"pem": pem})
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Sign a certificate signing request")
 async def post(request: Request) -> Response:
     check_query(request, ())
     given = parse_body(await read_object(request, "certificate"), FIELDS, "certificate")
@@ -46,9 +46,9 @@ async def post(request: Request) -> Response:
     return json_response(_view(request, cluster["uuid"]) | asked | {"pem": pem}, 201)
 
 
-@router.patch("/{cluster_id}", status_code=202)
+@router.patch("/{cluster_id}", status_code=202, summary="Rotate the certificate authorities of a cluster")
 async def patch(request: Request, cluster_id: str) -> Response:
-    """New authorities."""
+    """Replaces the certificate authorities of the cluster and all certificates signed by them."""
     check_query(request, ())
     await read_nothing(request)
     return json_response({"uuid": await rotate_ca(deps_of(request), context_of(request), cluster_id)}, 202)

@@ -18,7 +18,7 @@ from services.api.wire.rendering import json_response
 router = APIRouter(prefix="/v1/clusters/{cluster_id}/actions", tags=["clusters"])
 
 
-@router.post("/resize", status_code=202)
+@router.post("/resize", status_code=202, summary="Resize a nodegroup")
 async def resize(request: Request, cluster_id: str) -> Response:
     deps, context = deps_of(request), context_of(request)
     require(context.version, RESIZE, "resize")
@@ -31,7 +31,7 @@ async def resize(request: Request, cluster_id: str) -> Response:
     return json_response({"uuid": row["uuid"]}, 202)
 
 
-@router.post("/upgrade", status_code=202)
+@router.post("/upgrade", status_code=202, summary="Upgrade a cluster to another template")
 async def upgrade(request: Request, cluster_id: str) -> Response:
     deps, context = deps_of(request), context_of(request)
     require(context.version, RESIZE, "upgrade")

@@ -1,7 +1,7 @@
-"""`GET /v1/clusters/{id}/config`: a ready file for the user's own tools.
+"""`GET /v1/clusters/{id}/config`: a client configuration such as a kubeconfig.
 
-Rule: short-lived, and no stronger than the caller's role: who may change the cluster gets its administrators' group,
-who may only look gets its viewers'.
+Rule: the certificate is short-lived and grants no more than the caller's role: the administrators' group for callers
+who can change the cluster, the viewers' group for callers who can only read it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MAX_HOURS = 168
 
 
 async def client_config(deps: Deps, context: RequestContext, found: Row, hours: int) -> dict[str, Any]:
-    """The files, environment variables and end of a configuration; `filename` and `content` are the main file.
+    """Return the files, environment variables and expiry of a configuration; `filename` and `content`: the main file.
 
     Raises:
-        ApiError: 409 before the cluster has an address and keys.
+        ApiError: 409 if the cluster does not have an address and keys yet.
     """
     owner = {"project_id": found["project_id"], "user_id": found["user_id"]}
     deps.policy.check(context, "cluster:config", **owner)
@@ -49,14 +49,14 @@ async def client_config(deps: Deps, context: RequestContext, found: Row, hours: 
             cluster_spec(cluster),
             api_address=found["api_address"],
             secrets=secrets,
-            # Names are unique in a domain only, and could be one that the engine itself trusts; ids are neither.
+            # User names are unique only within a domain and could match one that the engine trusts; IDs are safe.
             user=context.user_id,
             access=access,
             now=deps.clock(),
             lifetime=timedelta(hours=hours),
         )
 
-    # Making the user's key takes tens of milliseconds of a core.
+    # Generating the user's key takes tens of milliseconds of CPU time.
     try:
         config = await asyncio.to_thread(render)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""`POST /v1/clusters`: from a body to rows, an operation and an event.
+"""`POST /v1/clusters`: turns a request body into rows, an operation and an event.
 
-Rule: everything that can be refused is refused before the transaction, which makes no call to anybody; when it
-commits, the cluster's status is CREATE_IN_PROGRESS and the work is Postgres's to lose.
+Rule: the request is validated completely before the transaction, which makes no external calls. When it commits, the
+cluster's status is CREATE_IN_PROGRESS and the operation is durable.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from shared.operations.start import start_operation
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request that was understood and checked; `problems` is empty when it may be accepted."""
+    """A parsed and checked request; it can be accepted if `problems` is empty."""
 
-    spec: ClusterSpec | None  # None where there are problems
+    spec: ClusterSpec | None  # None if there are problems
     values: dict[str, Any]
     template: Row
     driver: Driver
@@ -51,13 +51,13 @@ class Prepared:
 
 
 async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> Prepared:
-    """Read, complete and check a request, in Magnum's order.
+    """Parse, complete and check a request, in Magnum's order.
 
     Raises:
-        ApiError: the first thing Magnum would refuse; problems with the cloud are collected instead.
+        ApiError: the first error that Magnum would return; problems with the cloud are collected instead.
     """
     if body.get("cluster_template_id", True) in (None, ""):
-        # Magnum looks for a template called None, or nothing; only one that is not mentioned is a missing field.
+        # Magnum looks up a template named None or ""; only an absent attribute is a missing field.
         raise _no_template(context, not_found("ClusterTemplate", str(body["cluster_template_id"])))
     given = parse_body(body, FIELDS, "cluster")
     if given.get("node_count") == 0 and context.version < ZERO_NODES:
@@ -82,7 +82,7 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
         spec = cluster_spec(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
         groups = nodegroup_specs(values, found, driver)
         problems = [Problem(400, text) for text in checks.problems(driver.engine, spec, groups)]
-        # Nothing can be counted with labels that are wrong.
+        # Quotas cannot be computed from invalid labels.
         needed = demand(wanted, found, {} if problems else checks.needs(driver.engine, spec, groups))
     else:
         needed = demand(wanted, found, {})
@@ -94,7 +94,7 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
     """Store the cluster, its nodegroups and nodes, and queue the create, in one transaction.
 
     Raises:
-        ApiError: 403 when another request took the last place of the project's quota.
+        ApiError: 403 if another request used the last free slot of the project's quota.
     """
     if prepared.problems:
         await note_exceeded_quotas(deps, context.project_id, prepared.needed, prepared.found.quotas)
@@ -133,7 +133,7 @@ async def _template(deps: Deps, context: RequestContext, ident: str) -> Row:
 
 
 def _no_template(context: RequestContext, error: ApiError) -> ApiError:
-    """Before 1.10 a template that does not exist was the body's fault, not the URL's."""
+    """Before 1.10, a template that does not exist returns 400 instead of 404."""
     return bad_request(error.detail) if context.version < ZERO_NODES else error
 
 
@@ -171,7 +171,7 @@ def _driver(template: Row, found: Found) -> Driver:
 
 
 def require_driver(coe: str, distro: str, server_type: str) -> Driver:
-    """The driver of a cluster type, or Magnum's 400."""
+    """Return the driver of a cluster type, or raise Magnum's 400."""
     driver = find_driver(coe, distro, server_type)
     if driver is None:
         supported = ", ".join(f"({', '.join(each)})" for each in supported_types())

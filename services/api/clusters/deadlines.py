@@ -1,8 +1,8 @@
-"""How long an operation may take: one place, for its first run and for a retry.
+"""Deadlines of operations, for the first run and for retries.
 
-Rule: a terminal state is always reached. Most kinds have a deadline, the cluster's own `create_timeout` where there is
-one. What goes through a cluster node by node has none, since its length is the number of nodes: each of its commands
-has a limit, and it ends at the first that fails.
+Rule: every operation reaches a terminal state. Most kinds have a deadline: the cluster's `create_timeout` if it is set,
+otherwise the setting. Operations that process a cluster node by node have none, because their duration depends on the
+number of nodes; each of their commands has a timeout, and the first failure ends the operation.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.settings import Settings
 
 
 def deadline(settings: Settings, cluster: Cluster, kind: OperationKind) -> timedelta | None:
-    """The time an operation of `kind` on `cluster` has from now on; None for no limit on the whole."""
+    """The time from now until the deadline of an operation of `kind` on `cluster`; None if it has no deadline."""
     match kind.traits.time_limit:
         case TimeLimit.NONE:
             return None

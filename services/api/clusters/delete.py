@@ -1,4 +1,4 @@
-"""`DELETE /v1/clusters/{id}`: accepted from every state, and as often as it is asked."""
+"""`DELETE /v1/clusters/{id}`: accepted in every state, and may be repeated."""
 
 from __future__ import annotations
 

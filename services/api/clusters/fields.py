@@ -1,4 +1,4 @@
-"""What a `POST /v1/clusters` may hold, and how it is completed from the template."""
+"""The attributes of `POST /v1/clusters`, and how they are completed from the template."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _INHERITED = ("docker_volume_size", "master_flavor_id", "flavor_id", "fixed_netw
 
 
 def complete(given: Mapping[str, Any], template: Row) -> dict[str, Any]:
-    """The cluster's columns: what was given, completed from its template as Magnum does it."""
+    """The cluster's columns: the given values, completed from the template as in Magnum."""
     values: dict[str, Any] = {
         "name": given.get("name"),
         "keypair": given.get("keypair") or template["keypair_id"],

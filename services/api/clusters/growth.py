@@ -1,7 +1,7 @@
-"""Whether a cluster can have more nodes: its drivers' limits, the cloud's resources and quotas.
+"""Checks whether nodes can be added to a cluster: driver limits, cloud resources and quotas.
 
-Rule: what would fail half an hour later is refused now, with everything that is wrong in one error. Only what the
-growth adds is judged; a cluster that exists is not refused for what it already is.
+Rule: everything that would make the operation fail later is rejected now, with all problems in one error. Only the
+additional nodes are checked, not the existing ones.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from shared.operations.cluster_state import ClusterState
 async def check_growth(
     deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec
 ) -> NodegroupSpec:
-    """Refuse a nodegroup as `grown` says it shall be, when that cannot be.
+    """Reject a nodegroup that cannot grow to what `grown` specifies.
 
     Args:
-        grown: one of the cluster's nodegroups with more nodes, or a new one; a new one has no uuid, and its operating
+        grown: one of the cluster's nodegroups with more nodes, or a new one. A new one has no UUID, and its operating
             system and hardware are not known yet.
 
     Returns:
-        The nodegroup with its image's id, its operating system and its hardware.
+        The nodegroup with the ID of its image, its operating system and its hardware.
 
     Raises:
-        ApiError: 400 for what does not exist or does not fit, 403 for quotas alone.
+        ApiError: 400 for missing or unsuitable resources, 403 if only quotas are exceeded.
     """
     before = list(cluster.nodegroups.values())
     old = cluster.nodegroups.get(grown.uuid, replace(grown, node_count=0))
     highest = deps.settings.max_nodes_per_cluster
     if sum(group.node_count for group in before if group.uuid != grown.uuid) + grown.node_count > highest:
         raise bad_request(f"A cluster may have at most {highest} nodes.")
-    # Quotas and names are the caller's project's; an administrator elsewhere could only ask about the wrong ones.
+    # Quotas and names belong to the caller's project; those of an administrator of another project do not apply.
     found: Found | None = None
     problems: list[Problem] = []
     if context.project_id == cluster.spec.project_id:
@@ -83,14 +83,14 @@ def _with(before: list[NodegroupSpec], grown: NodegroupSpec) -> list[NodegroupSp
 def _on_its_axes(
     cluster: ClusterState, grown: NodegroupSpec, found: Found | None
 ) -> tuple[NodegroupSpec, list[Problem]]:
-    """A new nodegroup with the operating system of its image, and the hardware its labels or its cluster name.
+    """Set a new nodegroup's operating system from its image, and its hardware from its labels or its cluster.
 
-    Where its image cannot be looked up, both are those of the cluster.
+    If its image cannot be looked up, both are those of the cluster.
     """
     spec = cluster.spec
     image = found.image if found else None
     if found is not None and (image is None or image.os_distro is None):
-        return grown, []  # the image's own problem has been reported
+        return grown, []  # the problem with the image has been reported
     distro = image.os_distro if image and image.os_distro else spec.os_distro
     server_type = str(grown.labels.get("server_type") or spec.server_type)
     driver = find_driver(spec.coe, distro, server_type)

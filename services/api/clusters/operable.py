@@ -1,7 +1,7 @@
-"""Whether an operation can be asked of a cluster at all, and the one way of starting it.
+"""Checks whether a cluster supports an operation, and starts it.
 
-Rule: what the driver cannot do and what the cluster is not ready for is refused here, for every kind alike; that only
-one operation of a cluster is live is Postgres's to hold, and said here in Magnum's words.
+Rule: operations that the driver does not support or that the cluster's state does not allow are rejected here, for all
+kinds. Postgres enforces that a cluster has one live operation; here the violation becomes Magnum's error.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _NOT_CREATED = "CREATE_FAILED"
 
 
 def require_operation(found: Row, kind: OperationKind) -> Engine:
-    """The cluster's engine, when it can do `kind` to this cluster.
+    """Return the cluster's engine if it supports `kind` for this cluster.
 
     Raises:
-        ApiError: 400 that tells what to do instead, where there is something.
+        ApiError: 400; the message states an alternative if there is one.
     """
     engine = get_engine(found["engine"])
     if kind.value not in engine.capabilities:
@@ -45,9 +45,9 @@ def require_operation(found: Row, kind: OperationKind) -> Engine:
 
 
 def _can_go_on(found: Row, kind: OperationKind) -> bool:
-    """Whether there is something to work on: what all nodes share and, where the create failed, a master to join.
+    """Whether the operation can continue from what exists: the base stack and, after a failed create, a master to join.
 
-    A master that is still on its way counts, as in the scaler's own wait: another node's failure ended the create.
+    A master that is still being created counts, as in the scaler's wait: another node's failure ended the create.
     """
     if not found["base_outputs"]:
         return False
@@ -67,7 +67,7 @@ async def start(
     """Queue an operation in the caller's transaction, with the cluster's own deadline.
 
     Raises:
-        ApiError: 400 when another one is live.
+        ApiError: 400 if another one is live.
     """
     try:
         await start_operation(

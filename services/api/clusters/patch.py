@@ -1,7 +1,8 @@
-"""What a patch of a cluster asks for.
+"""Parses a patch of a cluster.
 
-Rule: pure. Magnum changes `node_count` and the two health attributes; its own client has commands for `name`, `labels`
-and `master_count` that Magnum refuses, and they mean something here. All else is refused by name.
+Rule: these are pure functions. Magnum supports `node_count` and the two health attributes. Its client also has commands
+for `name`, `labels` and `master_count`, which Magnum rejects and Jeroboam handles. Every other attribute is rejected by
+name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _PARSERS = {
     "health_status": one_of(*HEALTH),
     "health_status_reason": labels,
 }
-# What an attribute becomes that is removed; a name cannot be.
+# Values of removed attributes; a name cannot be removed.
 _REMOVED: dict[str, Any] = {
     "node_count": 1,
     "master_count": 1,
@@ -45,17 +46,17 @@ _REMOVED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Args: columns: what is written at once; node_count: of the default workers, None where it was not mentioned."""
+    """Args: columns: values to write immediately; node_count: of the default workers, None if not in the patch."""
 
     columns: dict[str, Any]
     node_count: int | None
 
 
 def asked_for(row: Row, changes: list[Change]) -> Asked:
-    """What the changes come to.
+    """Combine the changes.
 
     Raises:
-        ApiError: 400 for what cannot be changed, or for a value of the wrong form.
+        ApiError: 400 for an attribute that cannot be changed, or an invalid value.
     """
     document = {name: row[name] for name in FULL}
     patched = apply_changes(document, changes, RULES)

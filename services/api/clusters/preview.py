@@ -1,4 +1,4 @@
-"""`POST /v1/clusters?dry_run=true`: what a create would make, and everything that speaks against it."""
+"""`POST /v1/clusters?dry_run=true`: what a create would create, and the problems it would have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.api.deps import Deps
 
 
 def preview(deps: Deps, prepared: Prepared) -> dict[str, Any]:
-    """What would be created: stacks, nodes, quota lines and problems. Nothing is stored."""
+    """Return the plan: stacks, nodes, quota lines and problems. Nothing is stored."""
     per_stack = deps.settings.nodes_per_stack
     counts = {group.name: group.node_count for group in default_nodegroups(prepared.values, prepared.driver)}
     stacks = [{"kind": "base", "nodegroup": None, "nodes": 0}]

@@ -1,10 +1,10 @@
-"""The SQL of GETs.
+"""SQL queries of GET requests for clusters.
 
-Rule: every statement takes the project it is limited to as an argument (null for an administrator), so what belongs
-to others is not found rather than refused.
+Rule: every statement takes the project it is limited to as an argument (null for administrators), so resources of other
+projects are not found instead of forbidden.
 """
 
-# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+# ruff: noqa: S608 - statements consist of constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.clusters.views import REDUCED
@@ -30,7 +30,7 @@ LEFT JOIN LATERAL (
   FROM nodes WHERE cluster_id = c.uuid) a ON true
 """
 _TEMPLATE = "JOIN cluster_templates t ON t.uuid = c.cluster_template_id"
-# Only what a list shows: the snapshots in `spec` and `base_outputs` would be decoded for nothing.
+# Only the columns that a list shows, to avoid decoding `spec` and `base_outputs`.
 _COUNTED = ("node_count", "master_count")
 _LISTED = ", ".join(f"{'g' if name in _COUNTED else 'c'}.{name}" for name in (*REDUCED, "stack_id"))
 _REDUCED = f"SELECT {_LISTED} FROM clusters c {_COUNTS}"
@@ -51,5 +51,5 @@ async def list_clusters(reader: Reader, project: str | None, page: Page, *, deta
 
 
 async def one_cluster(reader: Reader, project: str | None, ident: str) -> Row:
-    """A cluster by uuid or name, with everything its full view shows."""
+    """A cluster by UUID or name, with all columns of its full view."""
     return await one_named(reader, f"{_FULL} WHERE {_VISIBLE} AND c.", project, ident, "Cluster", "clusters", "cluster")

@@ -1,7 +1,7 @@
-"""How many clusters a project may have.
+"""Enforces how many clusters a project can have.
 
-Rule: asked twice: early, without a lock, so that a full project costs the cloud nothing; and in the transaction that
-makes the cluster, under a lock, where it counts.
+Rule: the limit is checked twice: early and without a lock, to avoid queries to the cloud; and, authoritatively, under a
+lock in the transaction that creates the cluster.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ SELECT (SELECT count(*) FROM clusters WHERE project_id = {0}) AS number,
 
 
 async def check_quota_early(deps: Deps, context: RequestContext) -> None:
-    """Refuse before the cloud is asked anything; `take_quota` decides."""
+    """Reject the request before the cloud is queried; the authoritative check is `take_quota`."""
     row = await deps.reader.row(_COUNT_AND_LIMIT.format("$1"), context.project_id)
     assert row is not None
     _judge_quota(deps, row["number"], row["hard_limit"])
 
 
 async def take_quota(session: AsyncSession, deps: Deps, project_id: str) -> None:
-    """Count under a lock, so that two creates cannot take the same last place."""
-    # A statement of its own: the count must see what the holder of the lock before us has committed.
+    """Check the limit under a lock, so that two concurrent creates cannot both use the last free slot."""
+    # A separate statement, so that the count sees what the previous holder of the lock committed.
     await session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"cluster quota of {project_id}"}
     )

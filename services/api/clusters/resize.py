@@ -1,7 +1,8 @@
-"""Another number of nodes: `actions/resize`, and `PATCH /node_count`.
+"""Changes the number of nodes: `actions/resize`, and `PATCH /node_count`.
 
-Rule: refusals in Magnum's order and words, then the growth is held against the cloud, then one transaction. Whatever
-the cluster is doing, a resize is taken: `shared.operations.resize` decides whether it begins, joins or waits.
+Rule: first come Magnum's checks with its messages, in its order, then additional nodes are checked against the cloud,
+then one transaction writes the resize. A resize is accepted while other operations are live: `shared.operations.resize`
+decides whether it starts, joins a live resize or is queued.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ FIELDS = [
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """A resize that was checked and may be accepted."""
+    """A checked resize that can be accepted."""
 
     nodegroup_id: str
     node_count: int
@@ -62,7 +63,7 @@ async def resize_cluster(deps: Deps, context: RequestContext, found: Row, body: 
 
 
 def refuse_zero(context: RequestContext, node_count: int) -> None:
-    """400 for no nodes at all before the version that has them."""
+    """400 for a node count of zero before the microversion that supports it."""
     if node_count == 0 and context.version < ZERO_NODES:
         raise bad_request("Resizing a nodegroup to zero is not supported in the provided microversion.")
 
@@ -70,14 +71,14 @@ def refuse_zero(context: RequestContext, node_count: int) -> None:
 async def check_resize(
     deps: Deps, context: RequestContext, found: Row, group: Row, node_count: int, remove: Sequence[str]
 ) -> Resize:
-    """Refuse what cannot be, before anything is written.
+    """Check a resize before anything is written.
 
     Args:
-        remove: server ids, node uuids, names or indexes.
+        remove: server IDs, node UUIDs, names or indexes.
 
     Raises:
-        ApiError: 400 for a count out of bounds, a nodegroup of masters, a cluster that was never built, unknown nodes
-            or what `check_growth` says.
+        ApiError: 400 for a count out of bounds, a master nodegroup, a cluster that was never created completely,
+            unknown nodes, or the problems found by `check_growth`.
     """
     lowest, highest = group["min_node_count"], group["max_node_count"]
     if group["role"] == "master":
@@ -103,7 +104,7 @@ async def start_resize(
     *,
     rollback: bool | None = None,
 ) -> None:
-    """Write a checked resize in the caller's transaction, in which the cluster is locked."""
+    """Write a checked resize in the caller's transaction, which has locked the cluster."""
     nodegroup = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == asked.nodegroup_id))
     if nodegroup is None:
         raise not_found("Nodegroup", asked.nodegroup_id)
@@ -124,10 +125,10 @@ async def start_resize(
 
 
 async def _nodes_named(reader: Reader, group: Row, names: Sequence[str]) -> tuple[str, ...]:
-    """The uuids of a nodegroup's nodes by whatever names a caller knows them.
+    """The UUIDs of a nodegroup's nodes, given by server ID, UUID, name or index.
 
     Raises:
-        ApiError: 400 that tells every name that is nobody's.
+        ApiError: 400; the message lists all unknown names.
     """
     if not names:
         return ()
@@ -135,7 +136,7 @@ async def _nodes_named(reader: Reader, group: Row, names: Sequence[str]) -> tupl
     for node in await nodes_of_nodegroup(reader, group["uuid"]):
         aliases = (str(node["index"]), node["name"], node["uuid"], node["server_id"])
         known |= {alias: node["uuid"] for alias in aliases if alias}
-    # Clients that read a server's id from the machine itself get it in capitals.
+    # Clients that read a server's ID from the machine (SMBIOS) get it in upper case.
     wanted = {name: known.get(name) or known.get(name.lower()) for name in names}
     unknown = [ascii(name)[1:-1][:100] for name, node in wanted.items() if node is None]
     if unknown:

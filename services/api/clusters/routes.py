@@ -1,4 +1,4 @@
-"""/v1/clusters, without what concerns nodegroups, nodes and actions."""
+"""/v1/clusters, except nodegroups, nodes and actions."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ COLUMNS = frozenset(Cluster.__table__.columns.keys()) - {
 }
 
 
-@router.get("")
+@router.get("", summary="List clusters")
 async def get_all(request: Request) -> Response:
     return await _list(request, "cluster:get_all", detailed=False)
 
 
-@router.get("/detail")
+@router.get("/detail", summary="List clusters with all fields")
 async def detail(request: Request) -> Response:
     return await _list(request, "cluster:detail", detailed=True)
 
@@ -54,7 +54,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     return json_response(body)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, summary="Create a cluster")
 async def post(request: Request) -> Response:
     check_query(request, ("dry_run",))
     deps, context = deps_of(request), context_of(request)
@@ -67,7 +67,7 @@ async def post(request: Request) -> Response:
     return json_response(await accept(deps, context, await prepare(deps, context, body), key), 202)
 
 
-@router.get("/{cluster_id}")
+@router.get("/{cluster_id}", summary="Show a cluster")
 async def get_one(request: Request, cluster_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -77,9 +77,9 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     return json_response(one(row, base_url(request), context.version))
 
 
-@router.get("/{cluster_id}/config")
+@router.get("/{cluster_id}/config", summary="Get a kubeconfig")
 async def config(request: Request, cluster_id: str) -> Response:
-    """JSON, or the bare file where Accept asks for YAML or plain text."""
+    """Returns JSON, or only the file if `Accept` requests YAML or plain text."""
     check_query(request, ("hours",))
     deps, context = deps_of(request), context_of(request)
     asked = request.query_params.get("hours", str(DEFAULT_HOURS))
@@ -93,7 +93,7 @@ async def config(request: Request, cluster_id: str) -> Response:
     return json_response(found, headers=headers)
 
 
-@router.patch("/{cluster_id}", status_code=202)
+@router.patch("/{cluster_id}", status_code=202, summary="Update a cluster")
 async def patch(request: Request, cluster_id: str) -> Response:
     deps, context = deps_of(request), context_of(request)
     check_query(request, ("rollback",) if context.version >= ROLLBACK else ())
@@ -106,7 +106,7 @@ async def patch(request: Request, cluster_id: str) -> Response:
     return json_response({"uuid": row["uuid"]}, 202)
 
 
-@router.delete("/{cluster_id}", status_code=204)
+@router.delete("/{cluster_id}", status_code=204, summary="Delete a cluster")
 async def delete(request: Request, cluster_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -1,7 +1,7 @@
-"""From a checked request to the rows of a cluster, and to the specs a driver reads.
+"""Builds the rows of a cluster, and the specs for its drivers, from a checked request.
 
-Rule: names the user gave stay in the visible columns; what was resolved to ids goes into `clusters.spec`, so that a
-thing renamed or a template changed later changes nothing about this cluster.
+Rule: the visible columns keep the names given by the user; resolved IDs are stored in `clusters.spec`, so that renaming
+a resource or changing the template later does not affect the cluster.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _BEFORE_START = "CREATE_IN_PROGRESS"
 def cluster_spec(
     uuid: str, project_id: str, values: dict[str, Any], template: Row, found: Found, manifests: Mapping[str, str]
 ) -> ClusterSpec:
-    """The resolved snapshot.
+    """Build the snapshot of resolved resources.
 
     Args:
-        found: has everything that was asked for.
-        manifests: the operator's, by network driver.
+        found: contains all requested resources.
+        manifests: the URLs set by the operator, by network driver.
     """
     servers = template["dns_nameserver"] or ""
     return ClusterSpec(
@@ -60,7 +60,7 @@ def cluster_spec(
 
 
 def nodegroup_specs(values: dict[str, Any], found: Found, driver: Driver) -> list[NodegroupSpec]:
-    """The default nodegroups as a driver checks them before anything is stored."""
+    """Build the specs of the default nodegroups, which a driver checks before anything is stored."""
     assert found.image is not None
     return [
         NodegroupSpec(
@@ -82,7 +82,7 @@ def nodegroup_specs(values: dict[str, Any], found: Found, driver: Driver) -> lis
 def cluster_row(
     context: RequestContext, spec: ClusterSpec, values: dict[str, Any], template: Row, driver: Driver
 ) -> Cluster:
-    """The cluster's row; `start_operation` sets its status again, with its event."""
+    """Build the cluster's row; `start_operation` sets its status again and emits the event."""
     columns = {name: value for name, value in values.items() if name not in ("node_count", "master_count")}
     return Cluster(
         uuid=spec.uuid,
@@ -102,7 +102,7 @@ def cluster_row(
 
 
 def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found, driver: Driver) -> list[Nodegroup]:
-    """The default nodegroups, in the order in which they are numbered."""
+    """Build the rows of the default nodegroups, in the order of their numbers."""
     assert found.image is not None
     return [
         Nodegroup(
@@ -129,7 +129,7 @@ def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found, drive
 
 
 def default_nodegroups(values: dict[str, Any], driver: Driver) -> Sequence[DefaultNodegroup]:
-    """What the engine starts a cluster of these sizes with."""
+    """The default nodegroups that the engine defines for a cluster of this size."""
     return driver.engine.default_nodegroups(
         Sizes(
             values["master_count"],

@@ -1,7 +1,7 @@
 """`PATCH /v1/clusters/{id}`.
 
-Rule: every change of one patch is checked before any of them is written, and all are written in one transaction. A
-name, a label or somebody's word on the health needs no work and is there at once; a node count is a resize.
+Rule: all changes of a patch are checked before any of them is written, and all are written in one transaction. Name,
+labels and health attributes take effect immediately; a node count starts a resize.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from shared.operations.specs import read_spec
 async def update_cluster(
     deps: Deps, context: RequestContext, found: Row, changes: list[Change], *, rollback: bool | None
 ) -> None:
-    """Apply a patch to a cluster the caller may see.
+    """Apply a patch to a cluster that the caller can see.
 
     Args:
-        rollback: as asked for; kept with the operation, and nothing is ever rolled back by itself. None: not asked.
+        rollback: the query argument; stored with the operation; nothing is rolled back automatically. None: not given.
     """
     if context.all_projects:
         deps.policy.check(context, "cluster:update_all_projects")
     deps.policy.check(context, "cluster:update", project_id=found["project_id"], user_id=found["user_id"])
-    # Magnum asks this rule about the caller, not about the cluster: every member passes.
+    # Magnum evaluates this rule against the caller's project, not the cluster's, so every member passes.
     deps.policy.check(context, "cluster:update_health_status")
     asked = asked_for(found, changes)
     if "labels" in asked.columns:
@@ -66,7 +66,7 @@ def _check_labels(found: Row, labels: dict[str, str]) -> None:
 
 
 async def _write(session: AsyncSession, cluster: Cluster, asked: Asked) -> None:
-    """Columns of the cluster; labels are its default nodegroups' as well, which began as copies of them."""
+    """Write columns of the cluster, and its labels also to the default nodegroups, whose labels are copies of them."""
     if not asked.columns:
         return
     for name, value in asked.columns.items():

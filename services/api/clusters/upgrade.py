@@ -1,7 +1,7 @@
-"""`actions/upgrade`: to another template's versions.
+"""`actions/upgrade`: upgrades a cluster to the versions of another template.
 
-Rule: refusals in Magnum's order and words. Better than Magnum in one thing: after an update that failed an upgrade is
-taken, because it may be what mends the cluster.
+Rule: checks are Magnum's, with its messages and in its order, except that an upgrade is accepted after a failed update,
+because it may repair the cluster.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
     if taken_by is None or taken_by.name != found["driver"]:
         raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {found['driver']}.")
     if taken_by.operating_system.replaces_machines:
-        raise _not_valid(f"Machines of {taken_by.operating_system.name} are not upgraded in place.")
+        raise _not_valid(f"Nodes with {taken_by.operating_system.name} are not upgraded in place.")
     if problems := engine.upgrade_problems(read_spec(found["spec"], found["labels"]), template["labels"]):
         raise bad_request(" ".join(problems))
     async with deps.db.transaction() as session:
@@ -70,7 +70,7 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
 
 
 async def _nodegroups(deps: Deps, context: RequestContext, found: Row, template: Row, ident: str | None) -> list[str]:
-    """The uuids of those that are upgraded: the default ones go together."""
+    """The UUIDs of the nodegroups to upgrade: one nodegroup, or all default nodegroups."""
     defaults = await default_nodegroups(deps.reader, found["uuid"])
     if ident is None:
         return defaults
@@ -84,7 +84,7 @@ async def _nodegroups(deps: Deps, context: RequestContext, found: Row, template:
 
 
 def _check_again(cluster: Cluster) -> None:
-    """What may have changed since it was read."""
+    """Repeat the checks of values that may have changed since they were read."""
     if cluster.status not in _ACCEPTED:
         raise _wrong_status(cluster.status)
 

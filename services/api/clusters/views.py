@@ -1,6 +1,6 @@
-"""Clusters and nodegroups as JSON.
+"""JSON representations of clusters and nodegroups.
 
-Rule: a view is a pure function of a row; it decides names, nulls and what a microversion hides, and nothing else.
+Rule: a view is a pure function of a row. It defines attribute names, nulls and what a microversion hides, nothing else.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ NODEGROUP_GIVEN = ("docker_volume_size", "node_labels", "node_taints")
 
 
 def reduced(row: Row, base: str, version: Microversion) -> dict[str, Any]:
-    """What a list shows of a cluster."""
+    """A cluster in a list."""
     view = {name: row[name] for name in REDUCED}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["uuid"])
@@ -87,7 +87,7 @@ def reduced(row: Row, base: str, version: Microversion) -> dict[str, Any]:
 
 
 def full(row: Row, base: str, version: Microversion) -> dict[str, Any]:
-    """Everything about a cluster; the row carries its template's labels as `parent_labels`."""
+    """A cluster with all attributes; the row contains its template's labels as `parent_labels`."""
     view = {name: row[name] for name in FULL}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["uuid"])
@@ -98,7 +98,7 @@ def full(row: Row, base: str, version: Microversion) -> dict[str, Any]:
 
 
 def one(row: Row, base: str, version: Microversion) -> dict[str, Any]:
-    """As `full`; of a cluster that failed also why, which no list shows."""
+    """As `full`, with the faults of a failed cluster, which lists do not show."""
     view = full(row, base, version)
     return view | {"faults": row["faults"]} if row["status"].endswith("_FAILED") else view
 
@@ -108,7 +108,7 @@ def nodegroup_reduced(row: Row) -> dict[str, Any]:
 
 
 def nodegroup_full(row: Row, base: str) -> dict[str, Any]:
-    """Everything about a nodegroup; the row carries its cluster's labels as `parent_labels`."""
+    """A nodegroup with all attributes; the row contains its cluster's labels as `parent_labels`."""
     view = {name: row[name] for name in NODEGROUP_FULL}
     view["merge_labels"] = False
     view["links"] = links(base, "clusters", row["cluster_id"], "nodegroups", row["uuid"])
@@ -116,13 +116,13 @@ def nodegroup_full(row: Row, base: str) -> dict[str, Any]:
 
 
 def nodegroup_accepted(row: Row, base: str, given: Collection[str]) -> dict[str, Any]:
-    """The answer to a POST: what Magnum knows before anything is stored, and what was given."""
+    """The response to a POST: the attributes that Magnum sets before storing the row, and those in the request."""
     known = {*NODEGROUP_ACCEPTED, *(name for name in NODEGROUP_GIVEN if name in given)}
     return {name: value for name, value in nodegroup_full(row, base).items() if name in known}
 
 
 def _label_differences(own: Mapping[str, str], parent: Mapping[str, str]) -> dict[str, Any]:
-    """How labels differ from those inherited: the parent's value of what was overridden, added and dropped ones."""
+    """How labels differ from inherited ones: the parent's values of overridden labels, added labels, skipped labels."""
     return {
         "labels_overridden": {key: parent[key] for key in own if key in parent and parent[key] != own[key]},
         "labels_added": {key: own[key] for key in own if key not in parent},

@@ -17,7 +17,7 @@ from shared.events.catalog import PREFIX
 router = APIRouter(prefix="/v1", tags=["events"])
 
 
-@router.get("/events")
+@router.get("/events", summary="List events")
 async def get_all(request: Request) -> Response:
     check_query(request, ("after", "limit", "cluster", "type"))
     deps, context = deps_of(request), context_of(request)
@@ -33,9 +33,9 @@ async def get_all(request: Request) -> Response:
     return json_response(body)
 
 
-@router.get("/events/stream")
+@router.get("/events/stream", summary="Stream events (server-sent events)")
 async def follow(request: Request) -> Response:
-    """Server-sent events. `Last-Event-ID` (or `after`) resumes; without either it starts at the log's beginning."""
+    """`Last-Event-ID` or `after` resumes the stream. By default, it starts at the beginning of the log."""
     check_query(request, ("after", "cluster", "type"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "event:get_all")
@@ -44,7 +44,7 @@ async def follow(request: Request) -> Response:
     return StreamingResponse(stream(deps, context, filters), media_type="text/event-stream", headers=headers)
 
 
-@router.get("/event-types")
+@router.get("/event-types", summary="List event types with their JSON Schemas")
 async def types(request: Request) -> Response:
     check_query(request, ())
     return json_response({"event_types": catalog()})

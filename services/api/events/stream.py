@@ -1,6 +1,6 @@
-"""Reading the event log for a caller: filters, pages and the endless stream.
+"""Reads the event log for a caller: filters, pages and the stream.
 
-Rule: a caller reads the events of the own project, an administrator all of them. A stream never holds a database
+Rule: a caller reads the events of their own project, an administrator those of all projects. A stream holds no database
 connection while it waits, and resumes from a cursor without a gap.
 """
 
@@ -38,11 +38,11 @@ class Filters:
 
 
 def read_filters(query: Mapping[str, str], *, last_event_id: str | None = None) -> Filters:
-    """What a request asks to see.
+    """Parse the filters of a request.
 
     Args:
-        query: `after`, `cluster` (uuid), `type` (names, comma-separated, `*` for any part).
-        last_event_id: SSE's header; it wins over `after`.
+        query: `after`, `cluster` (UUID), `type` (names, comma-separated, `*` for any part).
+        last_event_id: SSE's header; it takes precedence over `after`.
 
     Raises:
         ApiError: 400.
@@ -51,10 +51,10 @@ def read_filters(query: Mapping[str, str], *, last_event_id: str | None = None) 
     try:
         cursor = Cursor.parse(after) if after else None
     except ValueError:
-        raise invalid_field("after", after, "Value should be a cursor of an earlier answer") from None
+        raise invalid_field("after", after, "Value should be the cursor of an earlier response") from None
     cluster = query.get("cluster")
     if cluster is not None and as_uuid(cluster) is None:
-        raise invalid_field("cluster", cluster, "Value should be the cluster's uuid")
+        raise invalid_field("cluster", cluster, "Value should be the UUID of a cluster")
     return Filters(cursor, as_uuid(cluster) if cluster else None, _types(query.get("type")))
 
 
@@ -83,10 +83,10 @@ async def read_log(deps: Deps, context: RequestContext, filters: Filters, *, lim
 async def stream(
     deps: Deps, context: RequestContext, filters: Filters, *, seconds: float = STREAM_SECONDS
 ) -> AsyncIterator[bytes]:
-    """Server-sent events from the log, and comments while it is quiet.
+    """Yield server-sent events from the log, and comments while there are none.
 
-    Ends by itself after `seconds` or when the process stops; a client reconnects with `Last-Event-ID`, which also
-    has its token checked again.
+    Ends after `seconds` or when the process stops. The client then reconnects with `Last-Event-ID`, and its token is
+    validated again.
     """
     until = time.monotonic() + seconds
     last_sent = time.monotonic()
@@ -102,8 +102,8 @@ async def stream(
             continue
         if time.monotonic() - last_sent >= HEARTBEAT_SECONDS:
             last_sent = time.monotonic()
-            yield b": still here\n\n"
-        # The poll is the guarantee; a notification shortens it.
+            yield b": keep-alive\n\n"
+        # Polling guarantees progress; notifications only reduce the delay.
         await happens(change, deps.settings.poll_seconds)
 
 
@@ -113,7 +113,7 @@ def _frame(logged: LoggedEvent) -> bytes:
 
 
 def catalog() -> list[dict[str, Any]]:
-    """Every type with the JSON Schema of its data."""
+    """All event types with the JSON Schemas of their data."""
     return [
         {
             "type": entry.cloudevents_type,

@@ -1,7 +1,7 @@
-"""Federations: recorded, and nothing else.
+"""Creates, changes and deletes federations, which are only records.
 
-Rule: Magnum published this interface and never built what is behind it. We keep the record true (its clusters exist,
-its status is what was done) and say in `status_reason` that recording is all that is done.
+Rule: Magnum defines this interface but does not implement it. A record is kept consistent (its clusters exist, its
+status is that of the record), and `status_reason` states that the clusters are not connected.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OPTIONAL_NAME = {"type": ["string", "null"], "minLength": 1, "maxLength": 242, 
 
 
 def properties(name: str, value: Any) -> dict[str, str]:
-    """A flat mapping of texts; a null is left out."""
+    """Parse a flat mapping of strings; nulls are omitted."""
     if not isinstance(value, dict):
         raise invalid_field(name, value, f"Value not a valid dict: {str(value)[:100]}")
     for key, item in value.items():
@@ -56,7 +56,7 @@ FIELDS = [
 
 
 async def create_federation(deps: Deps, context: RequestContext, body: dict[str, Any]) -> str:
-    """Record a federation of clusters the caller may see; its uuid."""
+    """Store a federation of clusters that the caller can see. Returns its UUID."""
     given = parse_body(body, FIELDS, "federation")
     deps.policy.check(context, "federation:create")
     if not context.project_id:
@@ -87,15 +87,15 @@ async def create_federation(deps: Deps, context: RequestContext, body: dict[str,
 
 
 async def update_federation(deps: Deps, context: RequestContext, found: Row, changes: list[Change]) -> None:
-    """Let clusters join or leave, or change properties.
+    """Add or remove member clusters, or change properties.
 
     Raises:
-        ApiError: 404 for a cluster that is not there or no member, 409 for one that is a member already.
+        ApiError: 404 for a cluster that does not exist or is not a member, 409 for one that is already a member.
     """
     deps.policy.check(context, "federation:update", project_id=found["project_id"])
     steps = membership(changes)
     async with deps.db.transaction() as session:
-        # Clusters before their federation: who deletes a cluster takes them in that order, and neither waits for ever.
+        # Lock clusters before their federation, as the deletion of a cluster does, to avoid deadlocks.
         for ident in sorted({ident for step in steps for ident in step.clusters}):
             await _hold_cluster(session, context, ident)
         row = await _locked(session, found["uuid"])
@@ -131,7 +131,7 @@ async def _change_membership(session: AsyncSession, row: Federation, step: Membe
 
 
 async def _join(session: AsyncSession, federation: str, clusters: list[str]) -> int:
-    """Add clusters that are held and not members yet; how many those were."""
+    """Add locked clusters that are not members yet. Returns how many were added."""
     number = 0
     for cluster in clusters:
         values = {"federation_id": federation, "cluster_id": as_uuid(cluster)}
@@ -142,7 +142,7 @@ async def _join(session: AsyncSession, federation: str, clusters: list[str]) -> 
 
 
 async def _hold_cluster(session: AsyncSession, context: RequestContext, ident: str) -> None:
-    """404 unless `ident` is the uuid of a cluster the caller may see, which then stays until the transaction ends."""
+    """Lock a cluster against deletion. Raises 404 unless `ident` is the UUID of a cluster that the caller can see."""
     query = select(Cluster.uuid).where(Cluster.uuid == as_uuid(ident))
     if context.scope_project is not None:
         query = query.where(Cluster.project_id == context.scope_project)

@@ -1,7 +1,7 @@
-"""What a patch of a federation asks for.
+"""Parses a patch of a federation.
 
-Rule: pure. Magnum gives `/member_ids` a meaning of its own: `add` and `remove` with a cluster's uuid as value let that
-cluster join or leave.
+Rule: these are pure functions. As in Magnum, `add` and `remove` of `/member_ids` take a cluster's UUID as value and add
+or remove that cluster.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _FIXED = frozenset({"name", "hostcluster_id", "status", "status_reason"})
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`add` and `remove` are about one cluster; `replace` names all that are to be members."""
+    """A change of the members: `add` and `remove` concern one cluster, `replace` lists all members."""
 
     op: str
     clusters: list[str]
 
 
 def membership(changes: list[Change]) -> list[Membership]:
-    """What happens to the members, in order.
+    """The changes of the members, in order.
 
     Raises:
-        ApiError: 400 for what may not be changed, or not so.
+        ApiError: 400 for attributes or changes that are not allowed.
     """
     steps: list[Membership] = []
     for change in changes:
@@ -45,10 +45,10 @@ def membership(changes: list[Change]) -> list[Membership]:
 
 
 def patched_properties(properties: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
-    """The properties after the patch; their values are not judged here.
+    """The properties after the patch; their values are not checked here.
 
     Raises:
-        ApiError: 400 for a property that is not there, or something that is no dictionary.
+        ApiError: 400 for a property that does not exist, or a value that is not a dictionary.
     """
     for change in changes:
         if change.attribute == "properties":
@@ -62,7 +62,7 @@ def _membership(change: Change) -> Membership:
     if change.value is None:
         return Membership("replace", [])
     if not isinstance(change.value, str):
-        raise invalid_field("member_ids", change.value, "Value should be the uuid of a cluster")
+        raise invalid_field("member_ids", change.value, "Value should be the UUID of a cluster")
     return Membership(change.op, [change.value])
 
 

@@ -1,6 +1,6 @@
-"""The SQL of GETs of federations."""
+"""SQL queries of GET requests for federations."""
 
-# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+# ruff: noqa: S608 - statements consist of constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.lookup import check_marker, one_named
@@ -23,5 +23,5 @@ async def list_federations(reader: Reader, project: str | None, page: Page) -> l
 
 
 async def one_federation(reader: Reader, project: str | None, ident: str) -> Row:
-    """A federation by uuid or name."""
+    """A federation by UUID or name."""
     return await one_named(reader, f"{_SELECT} AND f.", project, ident, "Federation", "federations", "federation")

@@ -21,12 +21,12 @@ router = APIRouter(prefix="/v1/federations", tags=["federations"])
 COLUMNS = frozenset(Federation.__table__.columns.keys()) - {"properties"}
 
 
-@router.get("")
+@router.get("", summary="List federations")
 async def get_all(request: Request) -> Response:
     return await _list(request, "federation:get_all", detailed=False)
 
 
-@router.get("/detail")
+@router.get("/detail", summary="List federations with all fields")
 async def detail(request: Request) -> Response:
     return await _list(request, "federation:detail", detailed=True)
 
@@ -46,7 +46,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     return json_response(body)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, summary="Create a federation")
 async def post(request: Request) -> Response:
     check_query(request, ())
     body = await read_object(request, "federation")
@@ -54,7 +54,7 @@ async def post(request: Request) -> Response:
     return json_response({"uuid": uuid}, 202)
 
 
-@router.get("/{federation_id}")
+@router.get("/{federation_id}", summary="Show a federation")
 async def get_one(request: Request, federation_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -63,9 +63,9 @@ async def get_one(request: Request, federation_id: str) -> Response:
     return json_response(full(row, base_url(request)))
 
 
-@router.patch("/{federation_id}", status_code=202)
+@router.patch("/{federation_id}", status_code=202, summary="Update a federation")
 async def patch(request: Request, federation_id: str) -> Response:
-    """`rollback` is taken for Magnum's clients; a record that was written needs none."""
+    """`rollback` is accepted for compatibility with Magnum's clients and has no effect."""
     check_query(request, ("rollback",))
     boolean("rollback", request.query_params.get("rollback", "false"))
     deps, context = deps_of(request), context_of(request)
@@ -76,7 +76,7 @@ async def patch(request: Request, federation_id: str) -> Response:
     return json_response({"uuid": row["uuid"]}, 202)
 
 
-@router.delete("/{federation_id}", status_code=204)
+@router.delete("/{federation_id}", status_code=204, summary="Delete a federation")
 async def delete(request: Request, federation_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -1,4 +1,4 @@
-"""Federations as JSON."""
+"""JSON representations of federations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Clients that do not take JSON.
+"""Rejects requests whose `Accept` header excludes JSON.
 
-Rule: where Magnum has a function for a URL and a method, an `Accept` that leaves no JSON is a 406 before anything is
-done; what is ours alone may have other forms (files, streams, metrics) and looks at the header itself.
+Rule: for URLs and methods of Magnum, such a request returns 406 before anything is done. Jeroboam's own routes can have
+other media types (files, streams, metrics) and read the header themselves.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Acceptable:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not takes_json(accept_of(scope)) and is_magnums(scope["method"], scope["path"]):
-            refusal = error_response(scope, not_acceptable("Only application/json is spoken here"), routing=True)
+            refusal = error_response(scope, not_acceptable("Only application/json is supported"), routing=True)
             await refusal(scope, receive, send)
             return
         await self.app(scope, receive, send)

@@ -1,7 +1,7 @@
-"""Tokens and versions, before any route.
+"""Validates tokens and negotiates the microversion, before any route.
 
-Rule: closed by default: what is not listed as public needs a valid Keystone token, so a new route cannot forget to
-ask. Nodes' own routes (`/v1/nodes/...`) know no Keystone; they check the node's credential themselves.
+Rule: every path that is not listed as public requires a valid Keystone token, so a new route is protected by default.
+The routes for node agents (`/v1/nodes/...`) do not use Keystone; they check the node's credential themselves.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Identity:
     """Pure ASGI.
 
     Args:
-        clouds: validates tokens (and caches the answers).
-        auth_url: Keystone's address, for the `WWW-Authenticate` header.
+        clouds: validates tokens (and caches the results).
+        auth_url: Keystone's URL, for the `WWW-Authenticate` header.
     """
 
     def __init__(self, app: ASGIApp, *, clouds: CloudFactory, policy: Policy, auth_url: str) -> None:
@@ -66,7 +66,7 @@ class Identity:
     async def _versioned(
         self, scope: Scope, request: Request, caller: Caller | None, receive: Receive, send: Send
     ) -> None:
-        """Go on in the version asked for; `caller` is None where nobody has to say who asks."""
+        """Process the request with the requested version; `caller` is None for public paths."""
         try:
             version = microversion.negotiate(request.headers.get(microversion.HEADER))
             if caller is not None:

@@ -1,6 +1,6 @@
-"""Magnum's liberties with URLs: trailing slashes everywhere, and every resource also without `/v1`.
+"""Normalizes URLs as Magnum does: trailing slashes, and resources without `/v1`.
 
-Rule: routes are written once, as `/v1/<resource>` without a trailing slash; this is the only place that knows more.
+Rule: routes are defined once, as `/v1/<resource>` without a trailing slash; only this module handles other forms.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Paths:
 
 
 def canonical(path: str) -> str:
-    """The one form routes know."""
+    """The form in which routes are defined."""
     path = path.rstrip("/") or "/"
     if not path.startswith("/"):
         path = f"/{path}"

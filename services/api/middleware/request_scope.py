@@ -1,7 +1,7 @@
-"""The outermost layer: a request id, log context, metrics.
+"""The outermost middleware: request ID, log context and metrics.
 
-Rule: every answer carries its own `X-OpenStack-Request-Id`, whatever happened inside. A caller's id is kept beside it
-(OpenStack's "global" request id), never instead of it, so nobody can choose the id we log under.
+Rule: every response has its own `X-OpenStack-Request-Id`, also after errors. A caller's ID is logged in addition to it
+(OpenStack's "global" request ID) and never replaces it, so callers cannot choose the ID used in logs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ REQUEST_ID = "jeroboam.request_id"
 ROUTE = "jeroboam.route"
 _GLOBAL_ID = re.compile(rb"req-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
-REQUESTS = Counter("jeroboam_api_requests_total", "Requests answered", ["method", "route", "status"])
-SECONDS = Histogram("jeroboam_api_request_seconds", "Time to answer", ["route"])
+REQUESTS = Counter("jeroboam_api_requests_total", "Number of responses", ["method", "route", "status"])
+SECONDS = Histogram("jeroboam_api_request_seconds", "Duration of requests in seconds", ["route"])
 _METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS"})
 
 log = structlog.get_logger(__name__)
@@ -69,6 +69,6 @@ def _global_id(scope: Scope) -> dict[str, str]:
 
 
 def _route(scope: Scope) -> str:
-    """The route's pattern, not its path: metrics must stay few."""
+    """The route's pattern instead of the path, to limit the number of metrics."""
     route = scope.get("route")
     return getattr(route, "path", "unmatched")

@@ -1,6 +1,6 @@
-"""What a nodegroup may be made of: the body of a POST, and the rules that hold for a POST and a PATCH alike.
+"""The attributes of a nodegroup in a POST, and the checks shared by POST and PATCH.
 
-Rule: Magnum's words and order; the 409s here are its own for a value that does not fit another one.
+Rule: checks have Magnum's messages and order. As in Magnum, a value that contradicts another one returns 409.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TAINTS = {
 
 
 def node_labels(name: str, value: Any) -> dict[str, str]:
-    """A flat mapping of texts."""
+    """Parse a flat mapping of strings."""
     if not isinstance(value, Mapping):
         raise Misread(name, value, f"Value not a valid dict: {str(value)[:100]}")
     for key, item in value.items():
@@ -38,7 +38,7 @@ def node_labels(name: str, value: Any) -> dict[str, str]:
 
 
 def node_taints(name: str, value: Any) -> list[dict[str, str]]:
-    """A list of flat mappings of texts; what they must hold is `check_nodegroup`'s."""
+    """Parse a list of flat mappings of strings; `check_nodegroup` checks their contents."""
     if not isinstance(value, list) or len(value) > _MOST:
         raise Misread(name, value, f"Value not a valid list: {str(value)[:100]}")
     return [node_labels(name, item) for item in value]
@@ -69,14 +69,14 @@ FIELDS = [
 
 
 def check_nodegroup(values: Mapping[str, Any], engine: Engine) -> None:
-    """Whether a nodegroup's values fit each other.
+    """Check that a nodegroup's values are consistent.
 
     Args:
         values: name, role, node_count, min_node_count, max_node_count, node_labels, node_taints.
-        engine: the cluster's; it knows which labels and taints a node can have.
+        engine: the cluster's engine, which defines the valid labels and taints.
 
     Raises:
-        ApiError: 409 in Magnum's words.
+        ApiError: 409 with Magnum's message.
     """
     _check_counts(values)
     for attribute in ("node_labels", "node_taints"):
@@ -104,6 +104,6 @@ def _invalid(values: Mapping[str, Any], attribute: str, why: str) -> ApiError:
 
 
 def refuse_masters(role: str) -> None:
-    """The control plane has one nodegroup; a second could not join it."""
+    """Reject master nodegroups: the control plane consists of one nodegroup."""
     if role == MASTER:
         raise bad_request("Creating master nodegroups is currently not supported.")

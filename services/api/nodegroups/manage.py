@@ -1,7 +1,7 @@
-"""Making, changing and deleting nodegroups.
+"""Creates, changes and deletes nodegroups.
 
-Rule: the request writes the nodegroup's row and the operation; which nodes come and go is the scaler's. All of a
-nodegroup's statuses flip in the transaction that accepts.
+Rule: a request writes the nodegroup's row and the operation; the scaler decides which nodes are added and removed. The
+status of the cluster and the nodegroup changes in the transaction that accepts the request.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _DEFAULTS: dict[str, Any] = {
 
 
 async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, given: Mapping[str, Any]) -> Row:
-    """Store a nodegroup and queue its creation; `given` was parsed with nodegroup_fields.FIELDS. The row as it is now.
+    """Store a nodegroup and queue its creation; `given` was parsed with `fields.FIELDS`. Returns the new row.
 
     Raises:
-        ApiError: 409 before the cluster has an address, for a name it has already or values that do not fit; 400 for
-            masters, and for what `check_growth` says.
+        ApiError: 409 if the cluster has no address yet, for a name in use and for inconsistent values; 400 for masters,
+            and for the problems found by `check_growth`.
     """
     if not found["api_address"]:
         raise conflict("Cluster API address is not available yet")
@@ -96,9 +96,10 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
 
 
 async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, group: Row, changes: list[Change]) -> Row:
-    """Apply a patch and queue what brings it to the nodes; the row as it is now.
+    """Apply a patch and queue the operation that applies it to the nodes. Returns the new row.
 
-    An operation begins even where nothing differs: clients wait for the status to come back. An empty patch is none.
+    An operation starts even if nothing differs, because clients wait for the status to change; an empty patch starts
+    none.
     """
     new = changed_nodegroup(group, changes, get_engine(found["engine"]))
     if not changes:
@@ -153,7 +154,7 @@ _OF_SPEC = (
 
 
 async def _inherited(deps: Deps, found: Row, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Flavor, image and labels: the caller's, or the cluster's and its template's."""
+    """Flavor, image and labels: from the request, otherwise from the cluster and its template."""
     template = await one_template(deps.reader, None, found["cluster_template_id"])
     labels = given.get("labels")
     if labels is None:

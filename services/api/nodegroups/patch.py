@@ -1,4 +1,4 @@
-"""What a patch of a nodegroup comes to: its bounds, and its nodes' labels and taints."""
+"""Parses a patch of a nodegroup: its bounds, and its nodes' labels and taints."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ RULES = Rules(
 
 
 def changed_nodegroup(row: Row, changes: list[Change], engine: Engine) -> dict[str, Any]:
-    """The four columns that a patch may change, as they are after it.
+    """Return the four columns that a patch can change, with their new values.
 
     Raises:
-        ApiError: 400 for what cannot be changed, 409 for values that do not fit each other.
+        ApiError: 400 for attributes that cannot be changed, 409 for inconsistent values.
     """
     document = {name: row[name] for name in _PARSERS}
     patched = apply_changes(document, changes, RULES)

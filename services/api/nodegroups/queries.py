@@ -1,4 +1,4 @@
-"""The SQL of nodegroups and of what their nodes can be called by."""
+"""SQL queries for nodegroups and the identifiers of their nodes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str
 
 
 async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
-    """A nodegroup by uuid, name or, as Magnum has it, number."""
+    """A nodegroup by UUID, name or, as in Magnum, number."""
     if ident.isascii() and ident.isdigit() and len(ident) < 19:
         row = await reader.row(f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.id = $2", cluster_id, int(ident))
         if row is not None:
@@ -43,7 +43,7 @@ async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
 
 
 async def default_worker(reader: Reader, cluster_id: str) -> Row:
-    """The nodegroup a request means that names none."""
+    """The nodegroup of a request that names none."""
     sql = f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.is_default AND n.role <> 'master' ORDER BY n.id LIMIT 1"
     row = await reader.row(sql, cluster_id)
     if row is None:
@@ -52,12 +52,12 @@ async def default_worker(reader: Reader, cluster_id: str) -> Row:
 
 
 async def default_nodegroups(reader: Reader, cluster_id: str) -> list[str]:
-    """The uuids of the nodegroups a cluster was created with."""
+    """The UUIDs of the nodegroups that the cluster was created with."""
     sql = "SELECT uuid FROM nodegroups WHERE cluster_id = $1 AND is_default ORDER BY id"
     return [row["uuid"] for row in await reader.rows(sql, cluster_id)]
 
 
 async def nodes_of_nodegroup(reader: Reader, nodegroup_id: str) -> list[Row]:
-    """What its nodes can be called by, without those that are already going."""
+    """The identifiers of its nodes, except nodes that are being removed."""
     sql = "SELECT uuid, name, index, server_id FROM nodes WHERE nodegroup_id = $1 AND state <> 'removing'"
     return await reader.rows(sql, nodegroup_id)

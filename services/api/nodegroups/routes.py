@@ -26,7 +26,7 @@ COLUMNS = frozenset(Nodegroup.__table__.columns.keys()) - {"next_index"}
 _FILTER = string(longest=255)
 
 
-@router.get("")
+@router.get("", summary="List nodegroups")
 async def get_all(request: Request, cluster_id: str) -> Response:
     deps, context = _versioned(request, "get_all")
     check_query(request, (*ARGUMENTS, "role"))
@@ -42,7 +42,7 @@ async def get_all(request: Request, cluster_id: str) -> Response:
     return json_response(body)
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, summary="Create a nodegroup")
 async def post(request: Request, cluster_id: str) -> Response:
     deps, context = _versioned(request, "post")
     check_query(request, ())
@@ -53,7 +53,7 @@ async def post(request: Request, cluster_id: str) -> Response:
     return json_response(nodegroup_accepted(row, base_url(request), body.keys()), 202)
 
 
-@router.get("/{nodegroup_id}")
+@router.get("/{nodegroup_id}", summary="Show a nodegroup")
 async def get_one(request: Request, cluster_id: str, nodegroup_id: str) -> Response:
     deps, context = _versioned(request, "get_one")
     check_query(request, ())
@@ -62,7 +62,7 @@ async def get_one(request: Request, cluster_id: str, nodegroup_id: str) -> Respo
     return json_response(nodegroup_full(row, base_url(request)))
 
 
-@router.patch("/{nodegroup_id}", status_code=202)
+@router.patch("/{nodegroup_id}", status_code=202, summary="Update a nodegroup")
 async def patch(request: Request, cluster_id: str, nodegroup_id: str) -> Response:
     deps, context = _versioned(request, "patch")
     check_query(request, ())
@@ -72,7 +72,7 @@ async def patch(request: Request, cluster_id: str, nodegroup_id: str) -> Respons
     return json_response(nodegroup_full(row, base_url(request)), 202)
 
 
-@router.delete("/{nodegroup_id}", status_code=204)
+@router.delete("/{nodegroup_id}", status_code=204, summary="Delete a nodegroup")
 async def delete(request: Request, cluster_id: str, nodegroup_id: str) -> Response:
     deps, context = _versioned(request, "delete")
     check_query(request, ())
@@ -89,12 +89,13 @@ def _versioned(request: Request, api: str) -> tuple[Deps, RequestContext]:
 
 
 async def _cluster(deps: Deps, context: RequestContext, ident: str, rule: str, everywhere: str | None = None) -> Row:
-    """The cluster, when the caller may do `rule` to its nodegroups.
+    """Return the cluster if the policy allows `rule` for its nodegroups.
 
     Args:
-        everywhere: the rule Magnum asks of administrators in addition.
+        everywhere: the rule that Magnum checks in addition for administrators.
     """
-    # Magnum asks about the caller before it looks for the cluster, so who may do nothing learns nothing.
+    # As in Magnum, the policy is checked before the cluster is looked up, so that a caller without permissions cannot
+    # find out whether it exists.
     deps.policy.check(context, rule)
     if context.all_projects and everywhere is not None:
         deps.policy.check(context, everywhere)

@@ -1,7 +1,7 @@
-"""The OpenAPI document: what FastAPI sees of the routes, completed with bodies, queries and answers.
+"""The OpenAPI document: FastAPI's description of the routes, completed with bodies, queries and responses.
 
-Rule: one line of `_ROUTES` per route; a route without a line fails a test. Nothing here runs while a request is
-answered; the document is built once, when it is first asked for.
+Rule: `_ROUTES` has one entry per route; a test fails if one is missing. The document is built once, when it is first
+requested.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ _SCHEMES = {
 
 
 def install(app: FastAPI) -> None:
-    """Make the application answer with the completed document."""
+    """Make the application serve the completed document."""
     built: dict[str, Any] = {}
 
     def document() -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _describe(place: tuple[str, str], operation: dict[str, Any]) -> None:
 
 
 def _refusing(auth: str = "keystone") -> dict[str, Any]:
-    """How a route that asks for credentials says no."""
+    """Security and error responses of a route that requires credentials."""
     errors = _answer(ref("Errors"), "application/json")
     unauthorized = _answer(ref("Unauthorized"), "application/json") if auth == "keystone" else errors
     return {"security": [{auth: []}], "responses": {"401": unauthorized, "4XX": errors, "503": errors}}
@@ -189,6 +189,6 @@ def _refusing(auth: str = "keystone") -> dict[str, Any]:
 
 def _answer(schema: Schema | None, media: str, forms: Mapping[str, Schema] = MappingProxyType({})) -> dict[str, Any]:
     if schema is None:
-        return {"description": "Done"}
+        return {"description": "Success, without a body"}
     content = {media: schema, **forms}
-    return {"description": "Answer", "content": {name: {"schema": each} for name, each in content.items()}}
+    return {"description": "Response", "content": {name: {"schema": each} for name, each in content.items()}}

@@ -1,6 +1,6 @@
-"""Examples of request bodies for the OpenAPI document: what a reader pastes first.
+"""Examples of request bodies for the OpenAPI document.
 
-Rule: each would be accepted as it stands where the things it names exist; a test sends them all.
+Rule: each example is accepted unchanged if the resources that it names exist; a test sends all of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""JSON Schemas of what a PATCH takes: Magnum's list of operations, or openstacksdk's plain object.
+"""JSON Schemas of PATCH bodies: Magnum's list of operations, or openstacksdk's plain object.
 
-Rule: an object holds exactly the attributes that can change, with the schemas they have on POST, and null where an
-attribute can be removed; a list is described once for all resources.
+Rule: an object has exactly the attributes that can be changed, with their schemas of POST, and null if an attribute can
+be removed; the list of operations has one schema for all resources.
 """
 
 from __future__ import annotations

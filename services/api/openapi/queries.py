@@ -1,7 +1,7 @@
-"""JSON Schemas of query arguments: what each list can be sorted by, which values an argument takes.
+"""JSON Schemas of query arguments: the columns each list can be sorted by, the values of an argument.
 
-Rule: what is said here is what is taken: a value that fits is never refused as such, one that does not is a 400.
-Names come from the tables and enumerations themselves, so they cannot drift apart.
+Rule: the schemas match what is accepted: a value that fits is never rejected as such, one that does not returns 400.
+Names are taken from the tables and enumerations, so they cannot differ from them.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _BY_NAME: dict[str, Schema] = {
 
 
 def _sorted_by(columns: Collection[str]) -> Schema:
-    """An empty key sorts by the default one."""
+    """An empty key sorts by the default column."""
     return {"enum": ["", *sorted(columns)]}
 
 
-# (last part of the path, argument) -> schema, where the name alone does not say it.
+# (last segment of the path, argument) -> schema, if the argument's name is not sufficient.
 _BY_PLACE: dict[tuple[str, str], Schema] = {
     ("clusters", "sort_key"): _sorted_by(clusters.COLUMNS),
     ("clustertemplates", "sort_key"): _sorted_by(templates.COLUMNS),
@@ -60,6 +60,6 @@ _BY_PLACE: dict[tuple[str, str], Schema] = {
 
 
 def query_schema(path: str, name: str) -> Schema:
-    """What argument `name` of a route takes; any text where nothing is said."""
+    """The schema of argument `name` of a route; any string by default."""
     place = path.removesuffix("/detail").removesuffix("/stream").rpartition("/")[2]
     return _BY_PLACE.get((place, name)) or _BY_NAME.get(name) or {"type": "string"}

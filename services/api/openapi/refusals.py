@@ -1,7 +1,7 @@
-"""Operations of the OpenAPI document that only refuse, and those a path takes from another one.
+"""Operations of the OpenAPI document that always return an error, and those that a path shares with another one.
 
-Rule: made from the table that answers them (`routing_errors`) and from the routes themselves, so that the document
-lists exactly the methods that `Allow` names and no client has to find out by trying.
+Rule: they are generated from the table that answers them (`routing_errors`) and from the routes, so that the document
+lists exactly the methods in `Allow`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Schema = dict[str, Any]
 
 
 def add_refusals(paths: dict[str, Any], routes: Iterable[BaseRoute], refusing: Mapping[str, Any]) -> None:
-    """Complete `paths` with every method that is allowed there and not described yet.
+    """Add every method to `paths` that is allowed and not described yet.
 
     Args:
-        paths: the document's, changed in place.
-        refusing: what every operation that only refuses says: its responses and its security.
+        paths: the paths of the document, changed in place.
+        refusing: responses and security of operations that always return an error.
     """
     routes = list(routes)
     for path in sorted({path for path in paths if path.startswith("/v1/")} | PATHS):
@@ -41,14 +41,14 @@ def add_refusals(paths: dict[str, Any], routes: Iterable[BaseRoute], refusing: M
             else:
                 described[method.lower()] = {
                     "operationId": name,
-                    "summary": "Always refused, as Magnum does",
+                    "summary": "Always rejected, as in Magnum",
                     "parameters": path_parameters(path),
                     **deepcopy(dict(refusing)),
                 }
 
 
 def path_parameters(path: str) -> list[Schema]:
-    """One for each `{name}` in the path."""
+    """Build one parameter for each `{name}` in the path."""
     schema = {"type": "string", "minLength": 1}
     return [
         {"name": name, "in": "path", "required": True, "schema": dict(schema)}

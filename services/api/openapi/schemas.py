@@ -1,7 +1,7 @@
-"""JSON Schemas of what the API answers, for the OpenAPI document.
+"""JSON Schemas of responses, for the OpenAPI document.
 
-Rule: attribute names come from the views themselves, so a view and its description cannot drift apart; only types are
-said here. `tests/property/api/test_schema.py` holds real answers against them.
+Rule: attribute names are taken from the views, so they cannot differ from them; only types are defined here.
+`tests/property/api/test_schema.py` validates real responses against the schemas.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _TYPES: dict[str, Schema] = {
 
 
 def _resource(names: Iterable[str], *more: str, optional: Iterable[str] = ()) -> Schema:
-    """An object with exactly these attributes, all of them always present except `optional` ones."""
+    """An object with exactly these attributes, all of which are always present except `optional` ones."""
     required = [*names, *more]
     properties = {name: _TYPES.get(name, _STRING) for name in (*required, *optional)}
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
@@ -127,7 +127,7 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Unauthorized": {"type": "object", "required": ["error"]},
 }
-# An event's id is a uuid; the number called `id` belongs to nodegroups.
+# An event's ID is a UUID; the numeric `id` belongs to nodegroups.
 SCHEMAS["Event"]["properties"]["id"] = {"type": "string"}
 
 
@@ -136,7 +136,7 @@ def ref(name: str) -> Schema:
 
 
 def listed(key: str, name: str) -> Schema:
-    """A page: the list under its key, and `next` (and `cursor`) where there is more."""
+    """A page: the list under its key, and `next` (and `cursor`) if there are more items."""
     return {
         "type": "object",
         "properties": {

@@ -1,4 +1,4 @@
-"""Retrying and cancelling operations."""
+"""Retries and cancels operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def retry(deps: Deps, context: RequestContext, found: Row) -> None:
     """Queue a failed operation again, with a new deadline.
 
     Raises:
-        Conflict: it did not fail, or something else happened to the cluster since.
+        Conflict: it did not fail, or the cluster had another operation since then.
     """
     deps.policy.check(context, "operation:retry", project_id=found["project_id"], user_id=found["user_id"])
     async with deps.db.transaction() as session:
@@ -30,10 +30,10 @@ async def retry(deps: Deps, context: RequestContext, found: Row) -> None:
 
 
 async def cancel(deps: Deps, context: RequestContext, found: Row) -> None:
-    """Stop an operation that is not a delete.
+    """Cancel an operation that is not a delete.
 
     Raises:
-        Conflict: it has ended, or cannot be stopped.
+        Conflict: it has ended, or cannot be cancelled.
     """
     deps.policy.check(context, "operation:cancel", project_id=found["project_id"], user_id=found["user_id"])
     async with deps.db.transaction() as session:
@@ -47,5 +47,5 @@ async def _locked(session: AsyncSession, found: Row) -> tuple[Cluster, Operation
     if operation is None:
         raise not_found("Operation", found["uuid"])
     if cluster is None:
-        raise conflict(f"Cluster {found['cluster_name']} is gone.")
+        raise conflict(f"Cluster {found['cluster_name']} no longer exists.")
     return cluster, operation

@@ -1,4 +1,4 @@
-"""The SQL of GETs of operations and nodes. Same rule as `queries`."""
+"""SQL queries of GET requests for operations and nodes. The rule of `clusters.queries` applies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def list_operations(
     marker: str | None,
     limit: int,
 ) -> list[Row]:
-    """Newest first; `marker` is the last uuid of the page before (uuids of version 7 sort by time)."""
+    """Newest first; `marker` is the last UUID of the previous page (UUIDs of version 7 sort by time)."""
     return await reader.rows(
         f"{_OPERATIONS} AND ($2::text IS NULL OR cluster_id = $2) AND ($3::text[] IS NULL OR state = ANY($3)) "
         "AND ($4::text IS NULL OR uuid < $4) ORDER BY uuid DESC LIMIT $5",
@@ -54,7 +54,7 @@ async def operation_steps(reader: Reader, operation_id: str) -> list[Row]:
 async def list_nodes(
     reader: Reader, cluster_id: str, *, state: str | None, nodegroup: str | None, marker: str | None, limit: int
 ) -> list[Row]:
-    """In the order in which they were added; `marker` is the last uuid of the page before."""
+    """In order of creation; `marker` is the last UUID of the previous page."""
     return await reader.rows(
         f"{_NODES} AND ($2::text IS NULL OR n.state = $2) AND ($3::text IS NULL OR g.name = $3 OR g.uuid = $3) "
         "AND ($4::text IS NULL OR n.uuid > $4) ORDER BY n.uuid LIMIT $5",
@@ -67,7 +67,7 @@ async def list_nodes(
 
 
 async def one_node(reader: Reader, cluster_id: str, ident: str) -> Row:
-    """A node by uuid, name or server id."""
+    """A node by UUID, name or server ID."""
     if findable(ident):
         value = as_uuid(ident) or ident
         sql = f"{_NODES} AND (n.uuid = $2 OR n.name = $2 OR n.server_id = $2) LIMIT 1"

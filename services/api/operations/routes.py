@@ -1,4 +1,4 @@
-"""/v1/operations, and a cluster's own."""
+"""/v1/operations, and the operations of a cluster."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ router = APIRouter(prefix="/v1", tags=["operations"])
 _ARGUMENTS = ("marker", "limit", "state")
 
 
-@router.get("/operations")
+@router.get("/operations", summary="List operations")
 async def get_all(request: Request) -> Response:
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "operation:get_all")
     return await _list(request, deps, context, None, "operations")
 
 
-@router.get("/clusters/{cluster_id}/operations")
+@router.get("/clusters/{cluster_id}/operations", summary="List the operations of a cluster")
 async def get_of_cluster(request: Request, cluster_id: str) -> Response:
-    """Operations outlive their cluster: after a delete, ask `/v1/operations`."""
+    """Operations are kept after their cluster is deleted; `/v1/operations` lists them."""
     deps, context = deps_of(request), context_of(request)
     cluster = await one_cluster(deps.reader, context.scope_project, cluster_id)
     deps.policy.check(context, "operation:get_all", project_id=cluster["project_id"])
@@ -52,7 +52,7 @@ async def _list(request: Request, deps: Deps, context: RequestContext, cluster_i
     return json_response(body)
 
 
-@router.get("/operations/{operation_id}")
+@router.get("/operations/{operation_id}", summary="Show an operation")
 async def get_one(request: Request, operation_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -63,7 +63,7 @@ async def get_one(request: Request, operation_id: str) -> Response:
     return json_response(view)
 
 
-@router.post("/operations/{operation_id}/retry", status_code=202)
+@router.post("/operations/{operation_id}/retry", status_code=202, summary="Retry a failed operation")
 async def retry(request: Request, operation_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -72,7 +72,7 @@ async def retry(request: Request, operation_id: str) -> Response:
     return json_response({"uuid": row["uuid"]}, 202)
 
 
-@router.post("/operations/{operation_id}/cancel", status_code=202)
+@router.post("/operations/{operation_id}/cancel", status_code=202, summary="Cancel an operation")
 async def cancel(request: Request, operation_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -1,4 +1,4 @@
-"""Operations, nodes and events as JSON."""
+"""JSON representations of operations, nodes and events."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def node(row: Row, base: str) -> dict[str, Any]:
 
 
 def event(logged: LoggedEvent, prefix: str) -> dict[str, Any]:
-    """A CloudEvent in structured JSON, with its place in the log as `cursor`."""
+    """A CloudEvent in structured JSON, with its position in the log as `cursor`."""
     return {
         "specversion": "1.0",
         "id": logged.id,

@@ -1,7 +1,7 @@
-"""Asks the cloud what `preflight` judges, with the caller's own token and all at once.
+"""Queries the cloud for what `judge` checks, concurrently and with the caller's token.
 
-Rule: nothing is decided here. A cloud that does not answer is a 503 to the caller, never a guess; only quotas that
-the caller may not read are left unjudged.
+Rule: nothing is decided here. If the cloud does not respond, the request returns 503. Quotas that the caller is not
+allowed to read are not checked.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from shared.domain.errors import PermanentError
 
 
 async def fetch(cloud: Cloud, wanted: Wanted) -> Found:
-    """Everything `Wanted` names, looked up concurrently.
+    """Look up everything that `Wanted` names, concurrently.
 
     Raises:
-        TemporaryError: the cloud does not answer.
+        TemporaryError: the cloud does not respond.
     """
     names = [name for name in dict.fromkeys((wanted.flavor, wanted.master_flavor)) if name]
     flavors = asyncio.gather(*(cloud.find_flavor(name) for name in names))
@@ -50,10 +50,10 @@ async def fetch(cloud: Cloud, wanted: Wanted) -> Found:
 
 
 async def fetch_growth(cloud: Cloud, flavor: str, image: str) -> Found:
-    """What more nodes of a cluster that is there depend on.
+    """Look up what additional nodes of an existing cluster depend on.
 
     Raises:
-        TemporaryError: the cloud does not answer.
+        TemporaryError: the cloud does not respond.
     """
     found_flavor, found_image, quotas = await asyncio.gather(
         cloud.find_flavor(flavor), cloud.find_image(image), _quotas(cloud)
@@ -73,7 +73,7 @@ async def _external_networks(cloud: Cloud, wanted: Wanted) -> list[Network]:
 
 
 async def _fixed_network(cloud: Cloud, wanted: Wanted) -> tuple[Network | None, Subnet | None]:
-    """The network and subnet asked for; the one follows from the other where only one is named."""
+    """The requested network and subnet; if only one is named, the other is derived from it."""
     subnet = await cloud.find_subnet(wanted.fixed_subnet) if wanted.fixed_subnet else None
     if wanted.fixed_network is None:
         return (await cloud.find_network(subnet.network_id) if subnet else None), subnet

@@ -1,7 +1,7 @@
-"""Everything the cloud would refuse, found before anything is made.
+"""Checks a request against the cloud before anything is created.
 
-Rule: `judge` is a pure function from what was asked for and what the cloud said, and it lists all that is wrong at
-once. Magnum's sentences are kept for what Magnum checks; quotas are ours. Asking the cloud is `preflight_fetch`'s.
+Rule: `judge` is a pure function of the request and the cloud's responses, and returns all problems at once. Problems
+that Magnum also detects have its messages; quota checks are Jeroboam's. `fetch` queries the cloud.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subne
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a cluster asks of the cloud; names or ids, as the user gave them. None: not asked for."""
+    """The cloud resources of a cluster, as names or IDs given by the user. None: not requested."""
 
     image: str
     flavor: str | None
@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the cloud has of it. None: not there (or not asked for)."""
+    """The resources found in the cloud. None: not found, or not requested."""
 
     image: Image | None = None
     flavors: Mapping[str, Flavor | None] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Problem:
 
 
 def judge(wanted: Wanted, found: Found) -> list[Problem]:
-    """All that is wrong with the things named; quotas are `judge_quotas`'."""
+    """All problems with the named resources; `judge_quotas` checks quotas."""
     return [
         *flavor_problems((wanted.flavor, wanted.master_flavor or wanted.flavor), found, wanted.boots_from_volume),
         *image_problems(wanted.image, found),
@@ -63,7 +63,7 @@ def judge(wanted: Wanted, found: Found) -> list[Problem]:
 
 
 def flavor_problems(names: Sequence[str | None], found: Found, boots_from_volume: bool) -> list[Problem]:
-    """What is wrong with flavors that nodes are to have."""
+    """Problems with the flavors of nodes."""
     problems = []
     for name in dict.fromkeys(names):
         flavor = found.flavors.get(name) if name else None
@@ -76,7 +76,7 @@ def flavor_problems(names: Sequence[str | None], found: Found, boots_from_volume
 
 
 def image_problems(name: str, found: Found) -> list[Problem]:
-    """What is wrong with the image that nodes are to have."""
+    """Problems with the image of nodes."""
     if found.image is None:
         return [Problem(400, f"Image {name} could not be found.")]
     if found.image.os_distro is None:
@@ -114,7 +114,7 @@ def _keypair_problems(wanted: Wanted, found: Found) -> list[Problem]:
 
 
 def demand(wanted: Wanted, found: Found, driver_needs: Mapping[str, int]) -> dict[str, int]:
-    """What the whole cluster takes of each quota."""
+    """How much of each quota the whole cluster needs."""
     groups = ((wanted.master_count, wanted.master_flavor or wanted.flavor), (wanted.node_count, wanted.flavor))
     return demand_of(groups, found, driver_needs)
 
@@ -122,7 +122,7 @@ def demand(wanted: Wanted, found: Found, driver_needs: Mapping[str, int]) -> dic
 def demand_of(
     groups: Sequence[tuple[int, str | None]], found: Found, driver_needs: Mapping[str, int]
 ) -> dict[str, int]:
-    """What nodes, given as (number, flavor), and the driver's own needs take of each quota."""
+    """How much of each quota nodes, given as (number, flavor), and the resources of the driver need."""
     total: Counter[str] = Counter(driver_needs)
     for count, name in groups:
         flavor = found.flavors.get(name) if name else None
@@ -135,7 +135,7 @@ def demand_of(
 
 
 def judge_quotas(needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]) -> list[Problem]:
-    """Every quota that is too small for what is needed; quotas the cloud does not report are not judged."""
+    """Return a problem for every exceeded quota; quotas that the cloud does not report are not checked."""
     return [
         Problem(
             403,
@@ -148,7 +148,7 @@ def judge_quotas(needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]) -> 
 
 
 def refusal(problems: Sequence[Problem]) -> ApiError:
-    """One error for all problems: their common status, or 400 when they differ."""
+    """One error for all problems, with their common status, or 400 if they differ."""
     statuses = {problem.status for problem in problems}
     status = statuses.pop() if len(statuses) == 1 else 400
     text = " ".join(problem.text for problem in problems)

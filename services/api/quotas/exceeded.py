@@ -1,7 +1,6 @@
-"""An event per quota of the cloud that is too small for a request.
+"""Emits an event for each quota of the cloud that a request exceeds.
 
-Rule: whoever watches a project's quotas wants to know before its users ask, so the event is stored although the request
-is refused.
+Rule: the events are stored although the request is rejected, so that operators can monitor quotas.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from shared.events.log import emit
 async def note_exceeded_quotas(
     deps: Deps, project_id: str, needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]
 ) -> None:
-    """Emit `quota.exceeded` for each of `quotas` that cannot give what is needed of it."""
+    """Emit `quota.exceeded` for each of `quotas` that is smaller than needed."""
     short = {name: number for name, number in needed.items() if name in quotas and quotas[name].short_of(number)}
     if not short:
         return

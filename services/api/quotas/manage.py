@@ -1,7 +1,7 @@
-"""Setting how many clusters a project may have; `cluster_quota` is where the limit is kept.
+"""Sets how many clusters a project can have; `clusters.quota` enforces it.
 
-Rule: a limit is only given to a project Keystone knows, so that a mistyped id is not a limit nobody ever meets.
-Administrators alone write here, hence no project scope.
+Rule: the project must exist in Keystone, so that a mistyped ID is detected. Only administrators write quotas, so
+queries are not limited to a project.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ FIELDS = [
 
 
 async def create_quota(deps: Deps, context: RequestContext, body: dict[str, Any]) -> Row:
-    """Store a limit; the stored row.
+    """Store a quota. Returns the stored row.
 
     Raises:
-        ApiError: 400 without a project, 404 when Keystone does not know it, 409 when it has a limit already.
+        ApiError: 400 without a project, 404 if it does not exist in Keystone, 409 if it already has a quota.
     """
     given = parse_body(body, FIELDS, "quota")
     deps.policy.check(context, "quota:create")
@@ -58,10 +58,10 @@ async def create_quota(deps: Deps, context: RequestContext, body: dict[str, Any]
 
 
 async def update_quota(deps: Deps, context: RequestContext, project: str, resource: str, body: dict[str, Any]) -> Row:
-    """Change a limit; the stored row. What the body does not mention stays as it is.
+    """Change a quota. Returns the stored row. Attributes that are not in the body are unchanged.
 
     Raises:
-        ApiError: 404 when the project has no limit of its own.
+        ApiError: 404 if the project has no quota.
     """
     given = parse_body(body, FIELDS, "quotapatch")
     deps.policy.check(context, "quota:update")
@@ -80,10 +80,10 @@ async def update_quota(deps: Deps, context: RequestContext, project: str, resour
 
 
 async def delete_quota(deps: Deps, context: RequestContext, project: str, resource: str) -> None:
-    """Back to the service's default.
+    """Delete a quota, so that the default applies again.
 
     Raises:
-        ApiError: 404 when the project has no limit of its own.
+        ApiError: 404 if the project has no quota.
     """
     deps.policy.check(context, "quota:delete")
     statement = delete(Quota).where(Quota.project_id == project, Quota.resource == resource).returning(Quota.id)

@@ -20,9 +20,9 @@ router = APIRouter(prefix="/v1/quotas", tags=["quotas"])
 COLUMNS = frozenset(Quota.__table__.columns.keys())
 
 
-@router.get("")
+@router.get("", summary="List quotas")
 async def get_all(request: Request) -> Response:
-    """The caller's own project, or with `all_tenants` every project that has a limit of its own."""
+    """Lists the quota of the caller's project, or with `all_tenants` those of all projects."""
     check_query(request, (*ARGUMENTS, "all_tenants"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "quota:get_all")
@@ -32,21 +32,21 @@ async def get_all(request: Request) -> Response:
     body: dict[str, object] = {"quotas": [quota(row) for row in rows]}
     if rows:
         following = page.next_link(base_url(request), "quotas", str(rows[-1]["id"]), len(rows))
-        # Magnum forgets here what was asked for, and its clients go on with another list.
+        # In Magnum, the link omits the arguments, and clients continue with another list.
         body |= {name: f"{url}&all_tenants=True" if everybody else url for name, url in following.items()}
     return json_response(body)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Create a quota")
 async def post(request: Request) -> Response:
     check_query(request, ())
     body = await read_object(request, "quota")
     return json_response(quota(await quotas.create_quota(deps_of(request), context_of(request), body)), 201)
 
 
-@router.get("/{project_id}/{resource}")
+@router.get("/{project_id}/{resource}", summary="Show a quota")
 async def get_one(request: Request, project_id: str, resource: str) -> Response:
-    """A project without a limit of its own has the service's default."""
+    """If the project has no quota, the default is returned."""
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "quota:get")
@@ -59,9 +59,9 @@ async def get_one(request: Request, project_id: str, resource: str) -> Response:
     return json_response(quota(row))
 
 
-@router.patch("/{project_id}/{resource}", status_code=202)
+@router.patch("/{project_id}/{resource}", status_code=202, summary="Update a quota")
 async def patch(request: Request, project_id: str, resource: str) -> Response:
-    """The body is a plain object, as Magnum's clients send it; not a JSON patch."""
+    """The body is a plain object, as sent by Magnum's clients, not a JSON Patch."""
     check_query(request, ())
     body = await read_object(request, "quotapatch")
     _named(project_id, resource)
@@ -69,7 +69,7 @@ async def patch(request: Request, project_id: str, resource: str) -> Response:
     return json_response(quota(row), 202)
 
 
-@router.delete("/{project_id}/{resource}", status_code=204)
+@router.delete("/{project_id}/{resource}", status_code=204, summary="Delete a quota")
 async def delete(request: Request, project_id: str, resource: str) -> Response:
     check_query(request, ())
     _named(project_id, resource)
@@ -78,6 +78,6 @@ async def delete(request: Request, project_id: str, resource: str) -> Response:
 
 
 def _named(project_id: str, resource: str) -> None:
-    """404 for what cannot be in the database at all."""
+    """Raise 404 for text that cannot be stored in the database."""
     if not storable(project_id) or not storable(resource):
         raise quota_not_found(f"project_id {ascii(project_id)[:200]} resource {ascii(resource)[:200]}")

@@ -1,4 +1,4 @@
-"""What a `POST /v1/clustertemplates` may hold, with Magnum's defaults."""
+"""The attributes of `POST /v1/clustertemplates`, with Magnum's defaults."""
 
 from __future__ import annotations
 
@@ -80,15 +80,15 @@ DEFAULTS: dict[str, Any] = {
     "master_lb_enabled": False,
     "floating_ip_enabled": True,
 }
-# Columns a template row has beside these defaults; absent ones are null.
+# Columns of a template without a default; absent ones are null.
 COLUMNS = tuple(field.name for field in FIELDS if not field.read_only)
 
 
 def check_values(values: dict[str, Any]) -> None:
-    """What Magnum checks of a whole template without asking the cloud, on POST and on PATCH.
+    """Magnum's checks of a template that need no query to the cloud, for POST and PATCH.
 
     Raises:
-        ApiError: 400 in Magnum's words.
+        ApiError: 400 with Magnum's message.
     """
     if not values.get("coe"):
         raise bad_request("Requested COE type Unset is not supported.")
@@ -103,7 +103,7 @@ def check_values(values: dict[str, Any]) -> None:
 
 
 def _check_drivers(values: dict[str, Any], engine: Engine) -> None:
-    """The network and volume driver are the engine's; the network driver gets its default."""
+    """Check the network and volume driver against the engine, and set the default network driver."""
     if engine.network_drivers:
         values["network_driver"] = values.get("network_driver") or engine.network_drivers[0]
     for kind, known in (("network", engine.network_drivers), ("volume", engine.volume_drivers)):

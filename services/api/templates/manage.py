@@ -1,7 +1,7 @@
-"""Writing cluster templates.
+"""Creates, changes and deletes cluster templates.
 
-Rule: Magnum's order of checks: the body itself, the driver for its image, policy, then what the cloud has. A template
-that clusters refer to can only be renamed, tagged or (un)published.
+Rule: checks have Magnum's order: the body, the driver for its image, policy, then the cloud. A template that clusters
+refer to can only be renamed, tagged, published or unpublished.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def create_template(
     """Check and store a template.
 
     Returns:
-        Its full view, and its URL.
+        Its full view and its URL.
     """
     values: dict[str, Any] = dict.fromkeys(COLUMNS) | DEFAULTS
     values |= parse_body(body, FIELDS, "cluster_template")
@@ -75,7 +75,7 @@ async def create_template(
 async def update_template(
     deps: Deps, context: RequestContext, found: Row, changes: list[Change], base: str
 ) -> dict[str, Any]:
-    """Apply a patch to a template the caller may see; returns its full view."""
+    """Apply a patch to a template that the caller can see. Returns its full view."""
     new = changed_template(dict(found), changes)
     new["name"] = new["name"] or random_name("template")
     check_values(new)
@@ -147,7 +147,7 @@ _RESOURCES = ("flavor_id", "master_flavor_id", "external_network_id", "fixed_net
 
 
 async def _check_resources(cloud: Cloud, values: dict[str, Any]) -> None:
-    """Refuse names the cloud does not have; what is null is not asked for."""
+    """Reject names that do not exist in the cloud; null values are not checked."""
     names = [values[name] for name in _RESOURCES]
     flavor, master_flavor, external, network, subnet = names
     answers = await asyncio.gather(
@@ -172,5 +172,5 @@ async def _nothing() -> None:
 
 
 def as_row(row: ClusterTemplate) -> Row:
-    """An ORM row in the form views read."""
+    """Convert an ORM row to the form that views expect."""
     return {column.name: getattr(row, column.name) for column in ClusterTemplate.__table__.columns}

@@ -1,4 +1,4 @@
-"""Applying a patch to a template: which attributes may change, be removed, and how values are read."""
+"""Applies a patch to a template: which attributes can be changed or removed, and how values are parsed."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _WHILE_REFERENCED = frozenset({"name", "public", "hidden", "tags"})
 
 
 def changed_template(values: dict[str, Any], changes: list[Change]) -> dict[str, Any]:
-    """The template's columns after the changes; `values` is not touched.
+    """The template's columns after the changes; `values` is not modified.
 
     Raises:
-        ApiError: 400 for an attribute that is unknown, or a value of the wrong form.
+        ApiError: 400 for an unknown attribute or an invalid value.
     """
     document = {name: values[name] for name in COLUMNS}
     patched = apply_changes(document, changes, RULES)
@@ -47,5 +47,5 @@ def changed_template(values: dict[str, Any], changes: list[Change]) -> dict[str,
 
 
 def may_change_referenced(changed: Collection[str]) -> bool:
-    """Whether a template that clusters refer to may change in these attributes: one at most, and a harmless one."""
+    """Whether these attributes can change while clusters refer to the template: at most one, and only certain ones."""
     return len(changed) <= 1 and set(changed) <= _WHILE_REFERENCED

@@ -1,6 +1,6 @@
-"""The SQL of cluster templates: a project sees its own and the public ones."""
+"""SQL queries for cluster templates: a project sees its own and the public ones."""
 
-# ruff: noqa: S608 - statements are put together from constants of this package; values are always arguments
+# ruff: noqa: S608 - statements consist of constants of this package; values are always arguments
 from __future__ import annotations
 
 from services.api.lookup import check_marker, one_named
@@ -18,6 +18,6 @@ async def list_templates(reader: Reader, project: str | None, page: Page) -> lis
 
 
 async def one_template(reader: Reader, project: str | None, ident: str) -> Row:
-    """A template by uuid or name."""
+    """A template by UUID or name."""
     sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND t."
     return await one_named(reader, sql, project, ident, "ClusterTemplate", "ClusterTemplates", "ClusterTemplate")

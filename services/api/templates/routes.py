@@ -21,12 +21,12 @@ router = APIRouter(prefix="/v1/clustertemplates", tags=["cluster templates"])
 COLUMNS = frozenset(ClusterTemplate.__table__.columns.keys())
 
 
-@router.get("")
+@router.get("", summary="List cluster templates")
 async def get_all(request: Request) -> Response:
     return await _list(request, "clustertemplate:get_all", "clustertemplates")
 
 
-@router.get("/detail")
+@router.get("/detail", summary="List cluster templates with all fields")
 async def detail(request: Request) -> Response:
     return await _list(request, "clustertemplate:detail", "clustertemplates/detail")
 
@@ -44,7 +44,7 @@ async def _list(request: Request, rule: str, path: str) -> Response:
     return json_response(body)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Create a cluster template")
 async def post(request: Request) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -56,7 +56,7 @@ async def post(request: Request) -> Response:
     return json_response(view, 201, {"Location": url})
 
 
-@router.get("/{template_id}")
+@router.get("/{template_id}", summary="Show a cluster template")
 async def get_one(request: Request, template_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -68,7 +68,7 @@ async def get_one(request: Request, template_id: str) -> Response:
     return json_response(full(row, base_url(request)))
 
 
-@router.patch("/{template_id}")
+@router.patch("/{template_id}", summary="Update a cluster template")
 async def patch(request: Request, template_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)
@@ -76,7 +76,7 @@ async def patch(request: Request, template_id: str) -> Response:
     return json_response(await templates.update_template(deps, context, row, changes, base_url(request)))
 
 
-@router.delete("/{template_id}", status_code=204)
+@router.delete("/{template_id}", status_code=204, summary="Delete a cluster template")
 async def delete(request: Request, template_id: str) -> Response:
     check_query(request, ())
     deps, context = deps_of(request), context_of(request)

@@ -1,4 +1,4 @@
-"""Cluster templates as JSON: list and detail are the same, every attribute always present."""
+"""JSON representation of cluster templates. Lists and details are the same and contain all attributes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reading `Accept`: how much a client wants a media type.
+"""Parses `Accept`: the quality of a media type.
 
-Rule: as RFC 9110 has it, the most particular range decides; a header that cannot be read asks for nothing special.
+Rule: as in RFC 9110, the most specific range applies; an invalid header is ignored.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PROBLEM = "application/problem+json"
 
 
 def accept_of(scope: Scope) -> str:
-    """The request's `Accept`, empty where there is none."""
+    """The request's `Accept`, or "" if there is none."""
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"), "")
 
 
 def quality(accept: str, media: str) -> float:
-    """From 0 (not wanted) to 1.
+    """Return the quality of a media type, from 0 (not acceptable) to 1.
 
     Args:
         media: a type without parameters, e.g. `application/json`.
@@ -35,17 +35,17 @@ def quality(accept: str, media: str) -> float:
 
 
 def takes_json(accept: str) -> bool:
-    """Whether JSON is among what may be answered."""
+    """Whether the client accepts JSON."""
     return quality(accept, JSON) > 0 or PROBLEM in accept.lower()
 
 
 def prefers_json(accept: str) -> bool:
-    """Whether JSON was asked for, and not only taken as anything is; this is how Magnum's framework sees it."""
+    """Whether JSON was requested explicitly and not only by a wildcard, as in Magnum's framework."""
     return quality(accept, JSON) > max(quality(accept, "text/plain"), quality(accept, "text/html"))
 
 
 def _precision(name: str, sub: str, kind: str, subtype: str) -> int:
-    """3 for the very type, 2 for all of its kind, 1 for anything, 0 where the range does not fit."""
+    """3 for an exact match, 2 for `type/*`, 1 for `*/*`, 0 if the range does not match."""
     if (name, sub) == (kind, subtype):
         return 3
     if (name, sub) == (kind, "*"):

@@ -1,8 +1,7 @@
-"""Reading request bodies.
+"""Reads request bodies.
 
-Rule: nothing is read beyond the limit, nothing is believed before it is parsed, and every malformed byte string ends
-as a 4xx. Numbers that are no JSON (NaN, Infinity) and nesting that would exhaust the stack are refused like any other
-syntax error.
+Rule: nothing is read beyond the size limit, and every malformed body returns a 4xx. Numbers that are not JSON (NaN,
+Infinity) and nesting that would exhaust the stack are syntax errors.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ _NOT_JSON = "Request is not in valid JSON format"
 
 
 async def read_json(request: Request, *, patch: bool = False) -> Any:
-    """The parsed body; None for null and for nothing at all.
+    """Return the parsed body; None for null and for an empty body.
 
     Args:
-        patch: the media types of patches are accepted beside `application/json`.
+        patch: also accept the media types of patches, in addition to `application/json`.
 
     Raises:
-        ApiError: 413 too large, 415 another media type, 400 no JSON.
+        ApiError: 413 if it is too large, 415 for another media type, 400 if it is not JSON.
     """
     raw = await read_body(request)
     return _parsed(request, raw, patch=patch) if raw else None
@@ -44,10 +43,10 @@ def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
 
 
 async def read_object(request: Request, argument: str) -> dict[str, Any]:
-    """The parsed body, which must be a JSON object.
+    """Return the parsed body, which must be a JSON object.
 
     Args:
-        argument: Magnum's name of it, for the refusal when there is none.
+        argument: Magnum's name of the body, for the error if there is none.
     """
     body = await read_json(request)
     if body is None:
@@ -58,7 +57,7 @@ async def read_object(request: Request, argument: str) -> dict[str, Any]:
 
 
 async def read_nothing(request: Request) -> None:
-    """For requests that have no body; clients send an empty one, or an empty object."""
+    """Check that a request has no body. Clients send an empty one, or an empty object."""
     raw = await read_body(request)
     if not raw.strip():
         return
@@ -70,7 +69,7 @@ async def read_nothing(request: Request) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """The raw body, at most `MAX_BODY` bytes."""
+    """Return the raw body, at most `MAX_BODY` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > MAX_BODY):
         raise _too_large()
@@ -81,17 +80,17 @@ async def read_body(request: Request) -> bytes:
             if len(received) > MAX_BODY:
                 raise _too_large()
     except ClientDisconnect:
-        raise bad_request("The request ended before its body did") from None
+        raise bad_request("The request ended before its body was complete") from None
     return bytes(received)
 
 
 def check_query(request: Request, allowed: Collection[str]) -> None:
-    """400 when the query holds an argument the route does not know, as Magnum answers."""
+    """Raise Magnum's 400 if the query contains an unknown argument."""
     given = request.query_params.multi_items()
     if unknown := {name for name, _ in given if name not in allowed}:
         raise _unknown(unknown)
     if len(given) > len(request.query_params):
-        raise bad_request("Each argument can be given once")
+        raise bad_request("Each argument can be given only once")
 
 
 def _unknown(names: Iterable[str]) -> ApiError:

@@ -1,7 +1,7 @@
-"""What the API says when it says no: one class, and Magnum's own sentences.
+"""Errors of the API: one class, and Magnum's messages.
 
-Rule: every refusal is an `ApiError` with Magnum's status and text; how it looks on the wire is `rendering`'s business.
-Clients compare these texts, so a sentence is written once, here.
+Rule: every error response is an `ApiError` with Magnum's status and message; `rendering` defines its format. Clients
+compare these messages, so each is defined once, here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _ECHO = 1000
 
 
 class ApiError(Exception):
-    """A refusal.
+    """An error response.
 
     Args:
         status: HTTP status.
-        detail: the whole sentence; up to its first full stop it is the title as well.
-        headers: to send along.
+        detail: the message; its text up to the first full stop is also the title.
+        headers: additional response headers.
     """
 
     def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
@@ -33,7 +33,7 @@ def bad_request(detail: str) -> ApiError:
 
 
 def invalid_field(name: str, value: Any, message: str) -> ApiError:
-    """A value of a body that its field does not take. Long values are not echoed whole."""
+    """A value that is invalid for its field. Long values are truncated."""
     shown = str(value)
     if len(shown) > _ECHO:
         shown = f"{shown[:_ECHO]}..."
@@ -41,12 +41,12 @@ def invalid_field(name: str, value: Any, message: str) -> ApiError:
 
 
 def missing_argument(name: str) -> ApiError:
-    """Args: name: what Magnum calls the argument that an empty or null body would have been."""
+    """Args: name: Magnum's name of the argument for which the body is empty or null."""
     return ApiError(400, f'Missing argument: "{name}"')
 
 
 def not_found(kind: str, ident: str) -> ApiError:
-    """Args: kind: `Cluster`, `ClusterTemplate`, `Nodegroup`, ...; ident: as the caller wrote it."""
+    """Args: kind: `Cluster`, `ClusterTemplate`, `Nodegroup`, ...; ident: as given by the caller."""
     return ApiError(404, f"{kind} {ident[:_ECHO]} could not be found.")
 
 
@@ -76,7 +76,7 @@ def quota_not_found(which: str) -> ApiError:
 
 
 def not_authorized() -> ApiError:
-    """A thing of a project that the URL itself names: there is nothing to hide."""
+    """For a resource of a project that the URL names, so that its existence need not be hidden."""
     return ApiError(403, "Not authorized.")
 
 

@@ -1,8 +1,8 @@
-"""Fields of request bodies: coercion and limits, in Magnum's words.
+"""Fields of request bodies: coercion and limits, with Magnum's messages.
 
-Rule: one table of fields per resource drives parsing, patching and the OpenAPI document. Coercions are Magnum's
-("2" is 2, "yes" is true, labels become strings); null means "not given". What Postgres could not store (NUL, lone
-surrogates, numbers beyond 32 bits) is refused here.
+Rule: one table of fields per resource defines parsing, patching and the OpenAPI document. Coercions are Magnum's ("2"
+is 2, "yes" is true, labels become strings); null means "not given". Values that Postgres cannot store (NUL, lone
+surrogates, numbers beyond 32 bits) are rejected here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOOLEAN_WORDS = tuple(sorted(_TRUE | _FALSE))
 
 
 class Misread(ApiError):
-    """A value that could not even be read; in a body Magnum then shows the whole argument instead of the field."""
+    """A value of the wrong type; in a body, Magnum then shows the whole argument instead of the field."""
 
     def __init__(self, name: str, value: Any, why: str) -> None:
         super().__init__(400, invalid_field(name, value, why).detail)
@@ -36,12 +36,12 @@ class Field:
     """One attribute of a body.
 
     Args:
-        name: as on the wire.
-        parse: (name, value) -> value, or raises a 400.
+        name: name in the JSON.
+        parse: (name, value) -> value; raises a 400.
         schema: its JSON Schema, for the OpenAPI document.
-        mandatory: missing or null is a 400.
-        read_only: giving it is a 400.
-        ignored: giving it changes nothing, but it must be of the right form.
+        mandatory: 400 if it is missing or null.
+        read_only: 400 if it is given.
+        ignored: the value is validated but has no effect.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Field:
 
 
 def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
-    """The given attributes, parsed. What is absent or null is absent from the result.
+    """Parse the given attributes. Attributes that are missing or null are missing from the result.
 
     Args:
-        argument: Magnum's name of the body's argument, for its error text.
+        argument: Magnum's name of the body's argument, for its error message.
     """
     known = {each.name: each for each in fields}
     for name in body:
@@ -81,12 +81,12 @@ def parse_body(body: Json, fields: Sequence[Field], argument: str) -> Json:
 
 
 def storable(value: str) -> bool:
-    """Whether Postgres can keep the text: no NUL, no lone surrogate."""
+    """Whether Postgres can store the text: no NUL, no lone surrogate."""
     return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None) -> Parser:
-    """Text of a length."""
+    """A string of limited length."""
     compiled = re.compile(pattern) if pattern else None
 
     def parse(name: str, value: Any) -> str:
@@ -94,7 +94,7 @@ def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None)
             raise invalid_field(name, value, "Value should be string")
         text = value
         if not storable(text):
-            raise invalid_field(name, ascii(text), "Value holds characters that cannot be stored")
+            raise invalid_field(name, ascii(text), "Value contains characters that cannot be stored")
         if len(text) < shortest:
             raise invalid_field(name, text, f"Value should have a minimum character requirement of {shortest}")
         if len(text) > longest:
@@ -107,7 +107,7 @@ def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None)
 
 
 def integer(*, lowest: int = 0, highest: int = MAX_INT) -> Parser:
-    """A whole number; "2" and 2.7 are 2, as Magnum reads them."""
+    """An integer; "2" and 2.7 are 2, as in Magnum."""
 
     def parse(name: str, value: Any) -> int:
         try:
@@ -128,7 +128,7 @@ def integer(*, lowest: int = 0, highest: int = MAX_INT) -> Parser:
 
 
 def boolean(_name: str, value: Any) -> bool:
-    """True, False, 0, 1 and the usual words for them."""
+    """True, False, 0, 1 and their usual spellings."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower() if isinstance(value, str | int) else ""
@@ -150,7 +150,7 @@ def one_of(*choices: str) -> Parser:
 
 
 def labels(name: str, value: Any) -> dict[str, str]:
-    """A flat mapping; values become text."""
+    """A flat mapping; values are converted to strings."""
     if not isinstance(value, Mapping):
         raise Misread(name, value, f"Value not a valid dict: {str(value)[:100]}")
     parsed: dict[str, str] = {}
@@ -166,7 +166,7 @@ def labels(name: str, value: Any) -> dict[str, str]:
 
 
 def strings(name: str, value: Any) -> list[str]:
-    """A list of texts."""
+    """A list of strings."""
     if not isinstance(value, list):
         raise Misread(name, value, f"Value not a valid list: {str(value)[:100]}")
     for item in value:
@@ -177,7 +177,7 @@ def strings(name: str, value: Any) -> list[str]:
 
 
 def strings_or_null(name: str, value: Any) -> list[str]:
-    """A list of texts; nulls in it mean nothing."""
+    """A list of strings; nulls in it are ignored."""
     return strings(name, [item for item in value if item is not None] if isinstance(value, list) else value)
 
 

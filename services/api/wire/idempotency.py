@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a POST sent twice is done once.
+"""`Idempotency-Key`: a POST that is sent twice is executed once.
 
-Rule: the answer is stored in the transaction that did the work, so there is no moment at which one exists without the
-other. A key belongs to a project; the same key with another request is a conflict, never a silent replay.
+Rule: the response is stored in the transaction that does the work, so that neither exists without the other. A key
+belongs to a project; the same key with a different request is a conflict.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Key:
 
 
 def read_key(request: Request, context: RequestContext, body: Any) -> Key | None:
-    """The request's key, or None when it has none.
+    """The request's key, or None if it has none.
 
     Raises:
-        ApiError: 400 when the key is empty, too long or not text.
+        ApiError: 400 if the key is empty, too long or not text.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -54,10 +54,10 @@ def read_key(request: Request, context: RequestContext, body: Any) -> Key | None
 
 
 async def replay(reader: Reader, key: Key | None) -> Response | None:
-    """The answer already given under this key, if one was.
+    """The response that was stored for this key, if any.
 
     Raises:
-        ApiError: 409 when the key was used for another request.
+        ApiError: 409 if the key was used for another request.
     """
     if key is None:
         return None
@@ -78,10 +78,10 @@ async def replay(reader: Reader, key: Key | None) -> Response | None:
 async def remember(
     session: AsyncSession, key: Key | None, status: int, body: dict[str, Any], headers: dict[str, str] | None = None
 ) -> None:
-    """Store the answer in the caller's transaction.
+    """Store the response in the caller's transaction.
 
     Raises:
-        ApiError: 409 when a request with the same key was accepted at the same moment.
+        ApiError: 409 if a request with the same key was accepted concurrently.
     """
     if key is None:
         return
@@ -106,4 +106,4 @@ async def remember(
         .returning(IdempotencyKey.key)
     )
     if inserted.scalar_one_or_none() is None:
-        raise conflict(f"A request with this {HEADER} is being answered; ask again.")
+        raise conflict(f"A request with this {HEADER} is in progress; try again.")

@@ -1,6 +1,6 @@
-"""Things are named by uuid or by name, as Magnum has it.
+"""Resources are identified by UUID or name, as in Magnum.
 
-Rule: one place decides which it is, and text that cannot be in the database is simply not found.
+Rule: only this module decides which of them an identifier is. Text that cannot be stored in the database is not found.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f
 
 
 def as_uuid(ident: str) -> str | None:
-    """The canonical uuid, or None when the text is not one."""
+    """The canonical UUID, or None if the text is not a UUID."""
     if not _UUID.match(ident):
         return None
     digits = ident.replace("-", "").lower()
@@ -23,7 +23,7 @@ def as_uuid(ident: str) -> str | None:
 
 
 def uuid_text(_name: str, value: Any) -> str:
-    """For fields of bodies that hold a uuid."""
+    """Parse a field that contains a UUID."""
     found = as_uuid(value) if isinstance(value, str) else None
     if found is None:
         raise bad_request(f"Expected a uuid but received {ascii(value)[:100].strip(chr(39))}.")
@@ -31,5 +31,5 @@ def uuid_text(_name: str, value: Any) -> str:
 
 
 def findable(ident: str) -> bool:
-    """Whether a name can be in the database at all."""
+    """Whether a name can be stored in the database."""
     return 0 < len(ident) <= 255 and storable(ident)

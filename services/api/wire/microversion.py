@@ -1,7 +1,7 @@
-"""Microversions 1.1 to 1.14: the one place that reads, checks and answers `OpenStack-API-Version`.
+"""Microversions 1.1 to 1.14: parses, checks and returns `OpenStack-API-Version`.
 
-Rule: no header means 1.1; a version outside the range is 406 with the range in the body, so that a client can choose
-again. What a version adds is named here once; routes ask by name.
+Rule: no header means 1.1; a version outside the range returns 406 with the range in the body, so that clients can
+select another one. Each feature that a version adds has a name here, which routes use.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})\Z", re.ASCII)
 
 
 class UnsupportedVersion(ApiError):
-    """A well-formed version we do not speak; its body differs from all others."""
+    """A valid version that is not supported; its body differs from that of all other errors."""
 
     def __init__(self, version: Microversion) -> None:
         super().__init__(406, "Requested microversion is unsupported")
@@ -42,19 +42,19 @@ class UnsupportedVersion(ApiError):
 
 
 def negotiate(header: str | None) -> Microversion:
-    """The version a request is served in.
+    """Return the version with which a request is processed.
 
     Args:
         header: the value of `OpenStack-API-Version`; several services may be listed, separated by commas.
 
     Raises:
-        ApiError: 406; UnsupportedVersion where the version is outside the range.
+        ApiError: 406; UnsupportedVersion if the version is outside the range.
     """
     if header is None:
         return MIN
     for part in header[:1000].split(","):
         service, _, version = part.strip().partition(" ")
-        # Magnum takes "latest" from any service name, and clients have come to rely on it.
+        # Magnum accepts "latest" for any service name, and clients rely on that.
         if version and (service.lower() in _SERVICES or version.strip().lower() == "latest"):
             return _parse(version.strip())
     raise not_acceptable(f"Invalid service type for {HEADER} header")
@@ -77,7 +77,7 @@ def text(version: Microversion) -> str:
 
 
 def headers(effective: Microversion) -> list[tuple[bytes, bytes]]:
-    """Response headers of everything under /v1 that a route answered."""
+    """Response headers of all routes under /v1."""
     return [
         (b"openstack-api-minimum-version", f"{SERVICE} {text(MIN)}".encode()),
         (b"openstack-api-maximum-version", f"{SERVICE} {text(MAX)}".encode()),
@@ -87,10 +87,10 @@ def headers(effective: Microversion) -> list[tuple[bytes, bytes]]:
 
 
 def unsupported_response(version: Microversion, *, described: bool) -> Response:
-    """The body Magnum gives to a version outside the range.
+    """Magnum's body for a version outside the range.
 
     Args:
-        described: the client asked for JSON by name, and gets a sentence too.
+        described: the client requested JSON explicitly, so the body contains a description.
     """
     body = {
         "max_version": text(MAX),
@@ -105,7 +105,7 @@ def unsupported_response(version: Microversion, *, described: bool) -> Response:
 
 
 def _described(version: Microversion) -> str:
-    """Magnum's two sentences, as it runs the second one together."""
+    """Magnum's two sentences; it has no space before the second one in one of the cases."""
     spoken = f"The supported version range is: [{SERVICE} {text(MIN)}, {SERVICE} {text(MAX)}]."
     if version[0] != MAX[0]:
         exclusive = "Mutually exclusive versions requested."
@@ -114,10 +114,10 @@ def _described(version: Microversion) -> str:
 
 
 def require(version: Microversion, needed: Microversion, api: str) -> None:
-    """406 unless the request's version has what is asked for.
+    """Raise 406 if the request's version is lower than `needed`.
 
     Args:
-        api: Magnum's name of the method, for its sentence.
+        api: Magnum's name of the method, for the message.
     """
     if version < needed:
         raise not_acceptable(

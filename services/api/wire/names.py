@@ -1,4 +1,4 @@
-"""Names for things whose maker gave none, in Magnum's style: `zeta-22-cluster`."""
+"""Generates names in Magnum's style for resources created without one: `zeta-22-cluster`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""limit, marker, sort_key, sort_dir and `next`, for every list.
+"""limit, marker, sort_key, sort_dir and `next`, for all lists.
 
-Rule: keyset pagination over (sort_key, id), which stays right while rows come and go; null sorts first, as in the
-database Magnum uses. Column names come from a table's own columns, never from the caller.
+Rule: pagination is by key over (sort_key, id), which stays correct while rows are added and deleted. Nulls sort first,
+as in MySQL, which Magnum uses. Column names come from the table's columns, never from the caller.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ ARGUMENTS = ("marker", "limit", "sort_key", "sort_dir")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What was asked for.
+    """The requested page.
 
     Args:
-        marker: the last row of the page before, by its `marked_by`; None for the first page.
+        marker: the last row of the previous page, by its `marked_by`; None for the first page.
         sort_key: a known column.
-        marked_by: `uuid`, or `id` for the few resources that have none.
+        marked_by: `uuid`, or `id` for resources without a UUID.
     """
 
     limit: int
@@ -35,18 +35,18 @@ class Page:
     marked_by: str = "uuid"
 
     def sql(self, alias: str, marker_id_arg: int, table: str) -> tuple[str, str]:
-        """The condition after the marker and the ORDER BY for rows of `table` called `alias`.
+        """Return the condition after the marker and the ORDER BY for rows of `table` with the alias `alias`.
 
         Args:
-            marker_id_arg: number of the query argument that holds the marker.
+            marker_id_arg: number of the query argument that contains the marker.
         """
         ascending = self.sort_dir == "asc"
         direction, nulls, sign = ("ASC", "NULLS FIRST", ">") if ascending else ("DESC", "NULLS LAST", "<")
         order = f"{alias}.{self.sort_key} {direction} {nulls}, {alias}.id {direction}"
         if self.marker is None:
-            # The argument is named all the same, so that a statement always has the same ones.
+            # The argument is used even if it is null, so that a statement always has the same arguments.
             return f"${marker_id_arg}::text IS NULL", order
-        # A marker is text in every statement; a uuid needs no cast, and keeps its index.
+        # The marker is text in every statement; a UUID column is text and needs no cast, so its index is used.
         mark_column = "uuid" if self.marked_by == "uuid" else "id::text"
         marked = f"FROM {table} WHERE {mark_column} = ${marker_id_arg}"
         key, mark, mark_id = f"{alias}.{self.sort_key}", f"(SELECT {self.sort_key} {marked})", f"(SELECT id {marked})"
@@ -59,7 +59,7 @@ class Page:
         )
 
     def next_link(self, base: str, path: str, last: str, count: int) -> dict[str, str]:
-        """`{"next": url}` when the page is full, else nothing; `last` is the marker of its last row."""
+        """`{"next": url}` if the page is full, otherwise `{}`; `last` is the marker of its last row."""
         if count < self.limit:
             return {}
         query = urlencode({"sort_key": self.sort_key, "sort_dir": self.sort_dir, "limit": self.limit, "marker": last})
@@ -67,10 +67,10 @@ class Page:
 
 
 def read_page(request: Request, *, columns: Collection[str], max_limit: int, marked_by: str = "uuid") -> Page:
-    """The page a request asks for.
+    """Parse the page that a request asks for.
 
     Raises:
-        ApiError: 400 in Magnum's words.
+        ApiError: 400 with Magnum's message.
     """
     query = request.query_params
     return Page(
@@ -90,7 +90,7 @@ def _limit(value: str | None, highest: int) -> int:
         raise _no_number("limit", value)
     if value.strip().startswith("-") or not digits.strip("0"):
         raise bad_request("Limit must be positive")
-    # Python refuses to read thousands of digits; so many mean "all" anyway.
+    # Python rejects numbers with thousands of digits; such a limit means "all".
     return min(int(digits), highest) if len(digits) < 20 else highest
 
 

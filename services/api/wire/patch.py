@@ -1,8 +1,8 @@
-"""JSON patch as Magnum takes it, and plain objects as openstacksdk sends them.
+"""JSON Patch as Magnum accepts it, and plain objects as sent by openstacksdk.
 
-Rule: one reader and one way of applying for every resource; a resource brings its `Rules` and decides about the
-attributes that came out different. Dictionaries and lists travel as strings holding a Python or JSON literal, because
-Magnum's own schema allows only strings and integers.
+Rule: patches of all resources are parsed and applied here. A resource defines its `Rules` and handles the changed
+attributes. Dictionaries and lists are sent as strings that contain a Python or JSON literal, because Magnum's schema
+allows only strings and integers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from services.api.wire.bodies import read_json
 from services.api.wire.errors import ApiError, bad_request, invalid_field, missing_argument
 from services.api.wire.fields import storable
 
-# Magnum's pattern, and the dots that names of labels have.
+# Magnum's pattern, plus dots, which label names can contain.
 PATH_PATTERN = r"(/[\w.-]+)+"
 _PATH = re.compile(PATH_PATTERN + r"\Z")
 OPERATIONS = ("remove", "add", "replace")
@@ -33,11 +33,11 @@ _INTERNAL = frozenset({"created_at", "id", "links", "updated_at", "uuid", "proje
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a patch of one kind of resource may touch at all.
+    """What a patch of one kind of resource can change.
 
     Args:
-        internal: attributes nobody sets, beside those that every resource has.
-        mandatory: attributes that may not be removed.
+        internal: attributes that cannot be set, in addition to those common to all resources.
+        mandatory: attributes that cannot be removed.
         literals: attributes that are dictionaries or lists.
     """
 
@@ -60,7 +60,7 @@ class Change:
         return f"/{self.attribute}" + (f"/{self.key}" if self.key else "")
 
     def item(self) -> dict[str, Any]:
-        """As it stood in the patch document."""
+        """The operation as it was in the patch document."""
         item = {"path": self.path, "op": self.op}
         return item if self.value is None else item | {"value": self.value}
 
@@ -68,14 +68,14 @@ class Change:
 async def read_for(
     request: Request, rules: Rules, find: Callable[[], Awaitable[Row]], *, optional: bool = False
 ) -> tuple[Row, list[Change]]:
-    """The resource that a request patches, and the changes asked for.
+    """Return the resource that a request patches, and the requested changes.
 
     Args:
-        find: looks the resource up; called after the body was read, which is Magnum's order.
-        optional: Magnum's function does without a body, so that none at all is found out after the resource.
+        find: looks up the resource; called after the body was read, as in Magnum.
+        optional: the body is optional in Magnum's function; a missing one is detected after the resource is looked up.
 
     Raises:
-        ApiError: 400 for a malformed patch, then whatever `find` raises.
+        ApiError: 400 for a malformed patch; errors of `find`.
     """
     body = await read_json(request, patch=True)
     if body is None:
@@ -86,23 +86,24 @@ async def read_for(
     try:
         return await find(), changes
     except ApiError as error:
-        # An object is a patch only of what is there: Magnum takes none, and its tests send one to a random uuid.
+        # A plain object is accepted only for an existing resource: Magnum rejects it, and its tests send one to a
+        # random UUID.
         if error.status == 404 and isinstance(body, dict):
             raise _no_list(body) from None
         raise
 
 
 def read_patch(body: Any, rules: Rules) -> list[Change]:
-    """The changes of a patch document.
+    """Parse a patch document.
 
     Args:
         body: a list of JSON-patch operations, or an object that is merged (each attribute replaced, null removed).
 
     Raises:
-        ApiError: 400 when an operation is malformed or touches what it may not.
+        ApiError: 400 if an operation is malformed or not allowed.
     """
     if isinstance(body, dict):
-        # openstacksdk adds the id it was called with.
+        # openstacksdk adds the ID it was called with.
         changes = [_merged(str(name), value) for name, value in body.items() if name != "id"]
         if not changes:
             raise _no_list(body)
@@ -116,7 +117,7 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
 
 
 def _known_by_id(items: list[Any]) -> list[Any]:
-    """What openstacksdk means when given an id only: it knows no values, so it moves the id and adds the rest."""
+    """Convert a patch of openstacksdk for an object of which it knows only the ID: it moves the ID, adds the rest."""
     if ID_MOVED not in items:
         return items
     rest = [item for item in items if item != ID_MOVED]
@@ -124,10 +125,10 @@ def _known_by_id(items: list[Any]) -> list[Any]:
 
 
 def apply_changes(document: Mapping[str, Any], changes: list[Change], rules: Rules) -> dict[str, Any]:
-    """The document after the changes; what was removed is absent, and `document` is not touched.
+    """Return the document after the changes, without removed attributes; `document` is not modified.
 
     Raises:
-        ApiError: 400 for an attribute that is not there, or that is added although it is.
+        ApiError: 400 for an attribute that does not exist, or is added although it exists.
     """
     for change in changes:
         if change.op == "add" and change.key is None:
@@ -148,7 +149,7 @@ def apply_changes(document: Mapping[str, Any], changes: list[Change], rules: Rul
 
 
 def literal(value: Any, items: list[dict[str, Any]]) -> Any:
-    """A dictionary or list that may have been sent as the text of a literal; `items` are what a refusal shows."""
+    """Parse a dictionary or list that may be sent as a literal in a string; `items` are shown in the error."""
     if not isinstance(value, str):
         return value
     problem: object = "the literal is too long"
@@ -162,7 +163,7 @@ def literal(value: Any, items: list[dict[str, Any]]) -> Any:
         except SyntaxError as error:
             problem = error
         except (ValueError, TypeError, MemoryError, RecursionError):
-            problem = "malformed node or string"  # Python's own sentence goes on with an address in memory
+            problem = "malformed node or string"  # Python's message also contains a memory address
     raise _not_applied(items, problem)
 
 

@@ -1,7 +1,7 @@
-"""How answers and refusals look on the wire.
+"""Formats responses and errors.
 
-Rule: one function makes every JSON answer and one every refusal, so the format cannot drift between routes. Text is
-written as ASCII escapes: whatever bytes a caller sent can be echoed without breaking the encoding.
+Rule: one function formats all JSON responses and one formats all errors, so that all routes have the same format. Text
+is escaped to ASCII, so that any bytes sent by the caller can be returned in messages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UNVERSIONED = "jeroboam.unversioned"
 
 
 def json_response(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Any JSON answer."""
+    """A JSON response."""
     return Response(json.dumps(data), status_code=status, headers=headers, media_type=JSON)
 
 
@@ -31,12 +31,12 @@ def empty_response(status: int = 204) -> Response:
 
 
 def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> Response:
-    """A refusal in Magnum's format, or as `application/problem+json` where the caller asks for that.
+    """An error in Magnum's format, or as `application/problem+json` if the caller requests it.
 
     Args:
-        scope: the ASGI scope, for its Accept header.
-        routing: the URL, method or version is at fault. Magnum gives these no code, words only to those who ask for
-            JSON by name, and says nothing of versions in the headers.
+        scope: the ASGI scope, for the Accept header.
+        routing: the URL, method or version is invalid. Magnum's response to these has no code, a description only if
+            the caller requested JSON explicitly, and no version headers.
     """
     accept = accept_of(scope)
     code, title, detail = "client" if error.status < 500 else "server", error.detail.split(".", 1)[0], error.detail
@@ -60,10 +60,10 @@ def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> R
 
 
 def unauthorized_response(auth_url: str) -> Response:
-    """As keystonemiddleware answers, which is what clients of any OpenStack service know.
+    """The response of keystonemiddleware, which clients of OpenStack services expect.
 
     Args:
-        auth_url: Keystone's address, for the `WWW-Authenticate` header.
+        auth_url: Keystone's URL, for the `WWW-Authenticate` header.
     """
     message = "The request you have made requires authentication."
     challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
@@ -71,7 +71,7 @@ def unauthorized_response(auth_url: str) -> Response:
 
 
 def base_url(request: Request) -> str:
-    """Scheme and host as the caller wrote them: links must work from where the caller stands."""
+    """Scheme and host of the request, so that links work for the caller."""
     host = request.headers.get("host", "")
     if not host or not all(character.isalnum() or character in ".-:[]_" for character in host):
         server = request.scope.get("server") or ("localhost", 80)

@@ -1,8 +1,9 @@
-"""URLs and methods that have no route here: what Magnum answers to them.
+"""Magnum's responses to URLs and methods without a route.
 
-Rule: one table, of which the OpenAPI document is made too. Magnum maps a method to a function of the resource before it
-looks at how much path there is, so a DELETE of a whole collection lacks an argument there, a POST to one thing has a
-wrong one, and a 405 allows whatever the resource has a function for. Clients and tests know these answers.
+Rule: one table defines them, and the OpenAPI document is generated from it. Magnum maps a method to a function of the
+resource before it checks the length of the path. Therefore a DELETE of a collection lacks an argument, a POST to a
+single resource has an invalid one, and a 405 allows all methods for which the resource has a function. Clients and
+tests depend on these responses.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ class _Resource:
     """One of Magnum's resources.
 
     Args:
-        path: of its collection.
-        methods: those it has a function for.
-        parts: how many segments below the collection still name a thing of it.
+        path: path of its collection.
+        methods: methods for which it has a function.
+        parts: number of path segments below the collection that identify one resource.
     """
 
     path: str
@@ -35,7 +36,7 @@ class _Resource:
     parts: int = 1
 
 
-# The more particular ones first: what is beneath a path belongs to the first that fits.
+# More specific paths first: a path belongs to the first resource that matches.
 _RESOURCES = (
     _Resource("/v1/clusters/{cluster_id}/nodegroups"),
     _Resource("/v1/clusters/{cluster_id}/actions/resize", frozenset({"POST"}), parts=0),
@@ -50,7 +51,7 @@ _RESOURCES = (
     _Resource("/v1/stats", frozenset({"GET"})),
     _Resource("/v1/mservices", frozenset({"GET"})),
 )
-# (path, methods) -> the argument that Magnum misses.
+# (path, methods) -> the argument that is missing in Magnum.
 _MISSING = (
     ("/v1/clusters", _CHANGES, "cluster_ident"),
     ("/v1/clustertemplates", _CHANGES, "cluster_template_ident"),
@@ -61,7 +62,7 @@ _MISSING = (
     ("/v1/quotas/{project_id}", _CHANGES | {"GET"}, "resource"),
     ("/v1/clusters/{cluster_id}/nodegroups", _CHANGES, "nodegroup_id"),
 )
-# Path of one thing -> the argument that a POST to it gives, and Magnum's class for that.
+# Path of a single resource -> the argument of a POST to it, and Magnum's class of that argument.
 _WRONG = (
     ("/v1/clusters/{cluster_id}", "cluster", "Cluster"),
     ("/v1/clustertemplates/{template_id}", "cluster_template", "ClusterTemplate"),
@@ -71,7 +72,7 @@ _WRONG = (
     ("/v1/clusters/{cluster_id}/nodegroups/{nodegroup_id}", "nodegroup", "NodeGroup"),
 )
 _DETAIL_OF_ONE = re.compile(r"/v1/(?:clusters|clustertemplates|federations)/([^/]+)/detail")
-# Places where no method is right, not even one that the resource has.
+# Paths for which all methods are wrong, even those of the resource.
 _PLACES = re.compile(r"/v1/(?:certificates|credentials(/.+)?|clusters/[^/]+/actions(/.+)?|(stats|mservices)/.+)")
 
 _ROOTS = ("/", "/v1")
@@ -80,7 +81,7 @@ PATHS = frozenset({path for path, *_ in (*_MISSING, *_WRONG)})
 
 
 def is_magnums(method: str, path: str) -> bool:
-    """Whether Magnum has a function for a method of this very path; what is beyond Magnum is not."""
+    """Whether Magnum has a function for this path and method; Jeroboam's additions are not Magnum's."""
     if path in _ROOTS:
         return method == "GET"
     for resource in _RESOURCES:
@@ -91,10 +92,10 @@ def is_magnums(method: str, path: str) -> bool:
 
 
 def allowed_methods(path: str, own: Collection[str]) -> set[str]:
-    """What a 405 allows; never empty but where Magnum has only things beneath.
+    """The methods that a 405 allows; empty only if Magnum has nothing but subresources below the path.
 
     Args:
-        own: the methods of our routes for this path; empty where there is none.
+        own: the methods of Jeroboam's routes for this path; empty if there are none.
     """
     if path in _ROOTS:
         return {*own, "GET"}
@@ -102,14 +103,14 @@ def allowed_methods(path: str, own: Collection[str]) -> set[str]:
         beneath = _match(resource.path, path, r"((?:/.*)?)")
         if beneath is None:
             continue
-        # What Magnum does not know is ours alone to describe.
+        # For paths that Magnum does not have, only Jeroboam's methods count.
         ours = own and beneath[beneath.re.groups].count("/") > resource.parts
         return set(own) if ours else {*own, *resource.methods}
     return set(own) or {"GET"}
 
 
 def routes_of(routes: Iterable[BaseRoute], path: str) -> dict[str, BaseRoute]:
-    """The route of each method that `path` takes; several routes may share a path."""
+    """The route of each method of `path`; several routes can share a path."""
     scope = {"type": "http", "path": path, "method": "", "root_path": "", "headers": []}
     here = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
     found: dict[str, BaseRoute] = {}
@@ -120,10 +121,10 @@ def routes_of(routes: Iterable[BaseRoute], path: str) -> dict[str, BaseRoute]:
 
 
 def not_here(method: str, path: str, own: Collection[str]) -> ApiError:
-    """The plain 404 or 405 to a method that the path does not take.
+    """The plain 404 or 405 for a method that the path does not support.
 
     Args:
-        own: the methods of our routes for this path.
+        own: the methods of Jeroboam's routes for this path.
     """
     allowed = allowed_methods(path, own)
     if method in allowed and _PLACES.fullmatch(path) is None:
@@ -132,7 +133,7 @@ def not_here(method: str, path: str, own: Collection[str]) -> ApiError:
 
 
 def refused_by_name(method: str, path: str) -> ApiError | None:
-    """Magnum's refusal where it has read the request as one of its functions; None where it is a plain 404 or 405."""
+    """Magnum's error if it maps the request to one of its functions; None for a plain 404 or 405."""
     for pattern, methods, argument in _MISSING:
         if method in methods and _match(pattern, path):
             return missing_argument(argument)
@@ -152,5 +153,5 @@ def refused_by_name(method: str, path: str) -> ApiError | None:
 
 
 def _match(template: str, path: str, rest: str = "") -> re.Match[str] | None:
-    """Args: template: a path in which `{name}` stands for one segment; rest: a pattern of what may follow."""
+    """Args: template: a path in which `{name}` stands for one segment; rest: a pattern of what can follow."""
     return re.fullmatch(re.sub(r"\{\w+\}", "([^/]+)", template) + rest, path)

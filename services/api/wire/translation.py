@@ -1,7 +1,7 @@
-"""From what went wrong inside to what the caller is told.
+"""Maps exceptions to error responses.
 
-Rule: a pure function, so each case is a line in a test. What may pass is 503 with Retry-After; text Postgres cannot
-store is the caller's mistake (400); only what nobody foresaw is 500, and it never shows its insides.
+Rule: this is a pure function. Temporary errors return 503 with Retry-After; values that Postgres cannot store return
+400; only unexpected exceptions return 500, without internal details.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from services.api.wire.errors import ApiError
 from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryError
 
 _UNEXPECTED = "An unexpected error prevented the server from fulfilling your request."
-_DATABASE = "The database does not answer now; try again."
+_DATABASE = "The database is not available; try again."
 
 
 def translated(error: BaseException) -> ApiError:
-    """The refusal that tells the caller of `error`."""
+    """The error response for `error`."""
     match error:
         case ApiError():
             return error
@@ -42,9 +42,9 @@ def translated(error: BaseException) -> ApiError:
 
 
 def _database(sqlstate: str) -> ApiError:
-    # Class 22 is bad data, which only a request can bring; 08, 53, 57 and 55P03 say "not now"; 40 lost a race.
+    # Class 22 is invalid data, which only a request can contain; 08, 53, 57 and 55P03 are temporary; 40 is a conflict.
     if sqlstate[:2] == "22":
-        return ApiError(400, "The request holds a value that cannot be stored")
+        return ApiError(400, "The request contains a value that cannot be stored")
     if sqlstate[:2] in {"", "08", "40", "53", "57"} or sqlstate == "55P03":
         return ApiError(503, _DATABASE, headers={"Retry-After": "5"})
     if sqlstate == "23505":

@@ -96,9 +96,9 @@ async def test_all_of_a_cluster_is_carried_over(
     assert report.status == 0
     assert {line.kind: str(line.outcome) for line in report.lines} == {"template": "created", "cluster": "created"}
     assert line(report, "cluster").notes == (
-        "left in Keystone, to be deleted after the cluster: trust t and trustee user robot",
+        "not imported; delete in Keystone after deleting the cluster: trust t and trustee user robot",
     )
-    assert "no driver here makes clusters of (vm, fedora-coreos, kubernetes)" in line(report, "template").notes[0]
+    assert "no driver can create clusters of (vm, fedora-coreos, kubernetes)" in line(report, "template").notes[0]
     async with database.transaction() as session:
         cluster = await session.scalar(select(Cluster))
         groups = list(await session.scalars(select(Nodegroup).order_by(Nodegroup.id)))
@@ -209,7 +209,7 @@ async def test_a_cluster_that_was_worked_on_here_is_ours(magnum: MagnumDatabase,
         await session.execute(update(Operation).values(state=OperationState.SUCCEEDED, finished_at=utc_now()))
         await session.delete(await session.scalar(select(Cluster)))
     told = line(await run(), "cluster")
-    assert (str(told.outcome), told.notes) == ("kept", ("it was deleted here since it was imported",))
+    assert (str(told.outcome), told.notes) == ("kept", ("it was deleted in Jeroboam after it was imported",))
     assert (await everything(database))["clusters"] == []
 
 
@@ -219,7 +219,7 @@ async def test_a_cluster_of_our_own_is_not_touched(magnum: MagnumDatabase, datab
         session.add(new_operation(own, OperationKind.CREATE, OperationState.QUEUED, user_id="u", next_attempt_at=BORN))
     magnum.cluster(magnum.template(), uuid=own.uuid)
     told = line(await run(), "cluster")
-    assert (str(told.outcome), told.notes) == ("refused", ("a cluster that was not imported has its uuid",))
+    assert (str(told.outcome), told.notes) == ("refused", ("a cluster that was not imported has the same UUID",))
 
 
 async def test_only_the_projects_asked_for_with_the_templates_they_need(
@@ -236,9 +236,9 @@ async def test_only_the_projects_asked_for_with_the_templates_they_need(
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"status": "DELETE_IN_PROGRESS"}, "it is in DELETE_IN_PROGRESS: wait until Magnum is done"),
-        ({"status": "DELETE_COMPLETE"}, "it is deleted already"),
-        ({"stack_id": "kube-x7a9k"}, "it is no Heat stack but kube-x7a9k of a Cluster API driver"),
+        ({"status": "DELETE_IN_PROGRESS"}, "it is in DELETE_IN_PROGRESS: wait until Magnum has finished"),
+        ({"status": "DELETE_COMPLETE"}, "it is already deleted"),
+        ({"stack_id": "kube-x7a9k"}, "it is not a Heat stack but kube-x7a9k of a Cluster API driver"),
         ({"cluster_template_id": "gone"}, "its template gone is not in the database"),
     ],
 )
@@ -279,8 +279,8 @@ async def test_a_certificate_that_cannot_be_read_is_told_and_counts(
     report = await run()
     told = line(report, "cluster")
     assert (str(told.outcome), told.whole, report.status) == ("created", False, 3)
-    assert "kubernetes CA is not carried over: the key is not the certificate's" in told.notes[0]
-    assert "etcd CA is not carried over: it does not open" in told.notes[1]
+    assert "kubernetes CA was not imported: the key does not match the certificate" in told.notes[0]
+    assert "etcd CA was not imported: it cannot be decrypted" in told.notes[1]
     assert "give --certificates DIRECTORY" in told.notes[2]
     assert (await everything(database))["cluster_secrets"] == []
 
@@ -307,7 +307,7 @@ async def test_certificates_kept_in_files_and_in_barbican(
     uuid = magnum.cluster(magnum.template(), **values)
     report = await run(certificates=Certificates({}, Containers(), tmp_path))
     assert (report.status, line(report, "cluster").whole) == (0, True)
-    assert line(report, "cluster").notes == (f"left in Barbican, to be deleted after the cluster: {reference}",)
+    assert line(report, "cluster").notes == (f"delete in Barbican after deleting the cluster: {reference}",)
     async with database.transaction() as session:
         secrets = await load_cluster_secrets(session, sealer, uuid)
     assert {name: secret.certificate for name, secret in secrets.items()} == {
@@ -327,9 +327,9 @@ async def test_old_and_odd_rows(magnum: MagnumDatabase, database: Database, run:
     report = await run()
     assert report.status == 0
     notes = " ".join(line(report, "cluster").notes)
-    for words in ("ROLLBACK_COMPLETE is shown as UPDATE_FAILED", "has no stack", "a cluster of swarm"):
+    for words in ("ROLLBACK_COMPLETE is shown as UPDATE_FAILED", "has no stack", "clusters of type swarm"):
         assert words in notes
-    assert "without gone, which is not here" in line(report, "federation").notes[0]
+    assert "without gone, which does not exist" in line(report, "federation").notes[0]
     rows = await everything(database)
     (cluster,) = rows["clusters"]
     assert (cluster["name"], cluster["status"], cluster["floating_ip_enabled"]) == (uuid, "UPDATE_FAILED", False)
@@ -341,8 +341,8 @@ async def test_old_and_odd_rows(magnum: MagnumDatabase, database: Database, run:
     [
         ("sqlite:///{place}/empty.sqlite", "no table cluster_template, cluster, nodegroup"),
         ("sqlite:///{place}/nowhere.sqlite", "nowhere.sqlite: no such file"),
-        ("oracle://somewhere/magnum", "oracle is no database that Magnum runs on"),
-        ("no url", "is no database URL"),
+        ("oracle://somewhere/magnum", "oracle is not a database that Magnum supports"),
+        ("no url", "is not a database URL"),
         ("postgresql://magnum:hidden@127.0.0.1:1/magnum", "postgresql+asyncpg://magnum:***@127.0.0.1:1/magnum"),
         ("mysql+pymysql://magnum:hidden@127.0.0.1:1/magnum", "mysql+pymysql://magnum:***@127.0.0.1:1/magnum"),
     ],

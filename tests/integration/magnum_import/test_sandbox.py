@@ -141,7 +141,7 @@ async def test_an_imported_cluster_is_shown_configured_and_deleted(
     kept = [thing for thing in json.loads(output)["things"] if thing["kind"] == "cluster"]
     assert (status, [(thing["outcome"], thing["notes"]) for thing in kept]) == (
         0,
-        [("kept", ["it was deleted here since it was imported"])],
+        [("kept", ["it was deleted in Jeroboam after it was imported"])],
     )
     assert (await client.get("/v1/clusters"))["clusters"] == []
 

@@ -244,5 +244,5 @@ async def test_nothing_makes_a_500(
     answer = await stocked.request(method, _target(pattern, parts, query), content=raw, headers=headers)
     assert answer.status_code < 500, answer.text
     # The database's own refusal is the last line; what reaches it was not checked where it should have been.
-    assert "holds a value that cannot be stored" not in answer.text, answer.text
+    assert "contains a value that cannot be stored" not in answer.text, answer.text
     assert answer.headers["x-openstack-request-id"].startswith("req-")

@@ -73,4 +73,4 @@ async def test_one_wrong_value(
             answer = await client.request(method, path, content=raw, headers=headers)
             told = f"{field.name}={ascii(value)[:60]}: {answer.text[:300]}"
             assert answer.status_code < 500, told
-            assert "holds a value that cannot be stored" not in answer.text, told
+            assert "contains a value that cannot be stored" not in answer.text, told
