@@ -77,7 +77,7 @@ async def get_one(request: Request, cluster_id: str) -> Response:
     return json_response(one(row, base_url(request), context.version))
 
 
-@router.get("/{cluster_id}/config", summary="Get a kubeconfig")
+@router.get("/{cluster_id}/config", summary="Get a client configuration")
 async def config(request: Request, cluster_id: str) -> Response:
     """Returns JSON, or only the file if `Accept` requests YAML or plain text."""
     check_query(request, ("hours",))

@@ -33,8 +33,10 @@ WantedBy=multi-user.target
 
 @cache
 def agent_script() -> str:
-    """The agent, as it runs on every node."""
-    return resources.files("shared.drivers.agent").joinpath("agent.sh").read_text()
+    """The agent, as it runs on every node: without comment lines, since all nodes of a shard share one request."""
+    text = resources.files("shared.drivers.agent").joinpath("agent.sh").read_text()
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("#!") or not line.lstrip().startswith("#"))
 
 
 def machine_setup(
