@@ -11,7 +11,8 @@ from fastapi import APIRouter, Request, Response
 
 from jeroboam.driver import NotYet
 from services.api.deps import Deps, deps_of
-from services.api.nodes import agent, agent_commands
+from services.api.nodes import agent_commands, credentials, reports
+from services.api.nodes import bootstrap as bootstraps
 from services.api.wire.bodies import check_query, read_object
 from services.api.wire.errors import ApiError, invalid_field
 from services.api.wire.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
@@ -94,14 +95,14 @@ RESULT_FIELDS = [
 async def exchange(request: Request, node_id: str) -> Response:
     check_query(request, ())
     token = request.headers.get(TOKEN_HEADER, "")
-    return json_response({"credential": await agent.exchange_token(deps_of(request), node_id, token)})
+    return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, token)})
 
 
 @router.get("/bootstrap")
 async def bootstrap(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
-    found = await agent.bootstrap(deps, node)
+    found = await bootstraps.bootstrap(deps, node)
     if isinstance(found, NotYet):
         raise ApiError(425, f"Not yet: {found.reason}", headers={"Retry-After": str(found.retry_after)})
     if bundle.MEDIA_TYPE in request.headers.get("accept", ""):
@@ -122,9 +123,9 @@ async def report(request: Request, node_id: str) -> Response:
     deps, node = await _authenticated(request, node_id)
     body = parse_body(await read_object(request, "report"), REPORT_FIELDS, "report")
     if body["kind"] == FACTS:
-        await agent.report_facts(deps, node, body.get("facts", {}))
+        await reports.report_facts(deps, node, body.get("facts", {}))
     else:
-        await agent.report(deps, node, body["kind"], body)
+        await reports.report(deps, node, body["kind"], body)
     return empty_response()
 
 
@@ -133,7 +134,7 @@ async def csr(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
     body = parse_body(await read_object(request, "csr"), CSR_FIELDS, "csr")
-    certificate, ca = await agent.sign_csr(deps, node, body["csr"])
+    certificate, ca = await bootstraps.sign_csr(deps, node, body["csr"])
     if _PEM in request.headers.get("accept", ""):
         return Response(certificate, media_type=_PEM)
     return json_response({"certificate": certificate, "ca": ca})
@@ -167,4 +168,4 @@ async def _authenticated(request: Request, node_id: str) -> tuple[Deps, str]:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         credential = ""
-    return deps, await agent.authenticate(deps, node_id, credential)
+    return deps, await credentials.authenticate(deps, node_id, credential)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from jeroboam.driver import Bootstrap, Fact
-from services.api.nodes import agent as usecases
+from services.api.nodes import reports as usecases
 from services.api.wire.errors import ApiError
 from shared.db.engine import Database, notify
 from shared.db.models import Node, NodeCommand, NodeFact

@@ -1,0 +1,58 @@
+"""What a node reports about itself: its state, its health, its facts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from services.api.deps import Deps
+from services.api.nodes.queries import node_with_owners
+from services.api.wire.errors import bad_request, conflict, not_found
+from shared.db.models import Cluster, Node
+from shared.domain.states import NodeState
+from shared.drivers.registry import get_engine
+from shared.operations.locks import lock_cluster
+from shared.operations.reports import record_report
+from shared.operations.requests import make_due
+from shared.pki.node_facts import store_facts
+
+
+async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> None:
+    """Take one report of a node."""
+    async with deps.db.transaction() as session:
+        known = await session.get(Node, node_id)
+        if known is not None and kind != "heartbeat":
+            await lock_cluster(session, known.cluster_id)
+        node = await session.get(Node, node_id, with_for_update=True, populate_existing=True)
+        if node is None:
+            raise not_found("Node", node_id)
+        project = await session.scalar(select(Cluster.project_id).where(Cluster.uuid == node.cluster_id))
+        assert project is not None
+        await record_report(
+            session,
+            node,
+            kind,
+            project_id=project,
+            now=deps.clock(),
+            addresses=body.get("addresses", []),
+            data=body.get("data", {}),
+            reason=body.get("reason"),
+        )
+
+
+async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:
+    """Store facts that a node reports, and let the cluster's waiting operation look again.
+
+    Raises:
+        ApiError: 400 for a fact that the cluster's engine does not declare, 409 while the node is being removed.
+    """
+    async with deps.db.transaction() as session:
+        node, _, cluster = await node_with_owners(session, node_id)
+        if node.state == NodeState.REMOVING:
+            raise conflict(f"Node {node.name} is being removed.")
+        declared = get_engine(cluster.engine).facts
+        if unknown := sorted(facts.keys() - declared.keys()):
+            raise bad_request(f"Nodes of {cluster.coe} clusters have no fact {unknown[0]}.")
+        await store_facts(session, deps.sealer, node_id, facts, declared)
+        await make_due(session, cluster.uuid)
