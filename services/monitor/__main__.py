@@ -1,4 +1,4 @@
-"""`python -m services.monitor`: keeps what went wrong where it can be seen, and hears what OpenStack says."""
+"""`python -m services.monitor`: stores dead letters, consumes OpenStack's notifications, fails overdue operations."""
 
 from __future__ import annotations
 

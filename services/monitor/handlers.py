@@ -1,6 +1,6 @@
-"""Dead letters: what no consumer could take is kept where an operator sees it and can replay it.
+"""Dead letters: messages that no consumer could process are stored, so that an operator can list and replay them.
 
-Rule: the row is keyed by queue and message, so a letter delivered twice is one row.
+Rule: a row is keyed by queue and message, so a letter that is delivered twice is one row.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 class DeadLetters:
     """Args:
-    database: where the `dead_letters` table is.
+    database: holds the `dead_letters` table.
     """
 
     def __init__(self, database: Database) -> None:

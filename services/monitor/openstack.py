@@ -1,7 +1,7 @@
-"""From OpenStack's notifications to our own events: Heat says a stack changed, we say `stack.changed`.
+"""Converts OpenStack's notifications to events: when Heat reports that a stack changed, `stack.changed` is emitted.
 
-Rule: only what concerns a cluster of ours becomes an event, once per notification (the event's id follows from the
-notification's). It makes the cluster's waiting operation due at once; polling would have found it later.
+Rule: only notifications about a cluster of ours become events, once per notification (the event's id is derived from
+the notification's). The event makes the cluster's waiting operation due immediately instead of at its next poll.
 """
 
 from __future__ import annotations

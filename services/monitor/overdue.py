@@ -1,8 +1,8 @@
-"""Operations whose deadline has passed while no service was there to say so.
+"""Fails operations whose deadline passed while no worker was available.
 
-Rule: a terminal state is always reached, also while every process that could work on an operation is down. What a
-service works on is left alone: only what has been due, or abandoned, for `GRACE` is ended here, with that as its
-reason. It can be retried like any other.
+Rule: every operation reaches a final state, even while all processes that could run it are down. An operation that a
+worker holds is not touched: only one that has been due, or whose lease expired, more than `GRACE` ago is failed, with
+that as its reason. It can be retried like any other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ORDER BY deadline_at LIMIT 100
 
 
 async def watch(database: Database) -> None:
-    """Look now and then until cancelled."""
+    """Check every `LOOK_SECONDS` until cancelled."""
     while True:
         try:
             await end_overdue(database)
@@ -44,7 +44,7 @@ async def watch(database: Database) -> None:
 
 
 async def end_overdue(database: Database) -> int:
-    """End every operation that no service has worked on since its deadline; how many there were."""
+    """Fail every operation that no worker has run since its deadline; returns their number."""
     async with database.transaction() as session:
         found = (await session.execute(_OVERDUE, {"grace": GRACE, "uuid": None})).all()
     ended = 0
@@ -56,13 +56,13 @@ async def end_overdue(database: Database) -> int:
 async def _end(database: Database, operation_id: str, cluster_id: str) -> bool:
     async with database.transaction() as session:
         await lock_cluster(session, cluster_id)
-        # Asked again under the lock: a service may have come back in this moment.
+        # Checked again under the lock: a worker may have claimed it in the meantime.
         still = (await session.execute(_OVERDUE, {"grace": GRACE, "uuid": operation_id})).first()
         operation = await session.scalar(select(Operation).where(Operation.uuid == operation_id).with_for_update())
         if still is None or operation is None:
             return False
         waited = f"; it was waiting: {operation.step_reason}" if operation.step_reason else ""
-        reason = f"deadline passed, and no service has worked on the {operation.kind}{waited}"
+        reason = f"deadline passed, and no service was available to run the {operation.kind}{waited}"
         await record_failed(session, operation, None, reason, utc_now())
     log.error("operation.overdue", operation=operation_id, cluster=cluster_id)
     return True

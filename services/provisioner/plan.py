@@ -1,4 +1,4 @@
-"""The plans of the provisioner: how a cluster comes to be, and how it goes. Read this first.
+"""The plans of the provisioner: the steps that create and delete a cluster. Read this first.
 
 Each step is one function in `steps/`, can be run again at any time, and is skipped once it is recorded as finished.
 """
@@ -39,7 +39,7 @@ class CreatePlan(StepPlan):
 
 
 class DeletePlan(StepPlan):
-    """Keys, nodes and nodegroups go with the cluster's row; the completion event is the last of its sequence."""
+    """Keys, nodes and nodegroups are deleted with the cluster's row; the completion event is its last."""
 
     kind = OperationKind.DELETE
     functions = (

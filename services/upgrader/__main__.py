@@ -1,4 +1,4 @@
-"""`python -m services.upgrader`: upgrade clusters and rotate what they carry."""
+"""`python -m services.upgrader`: upgrades clusters, and rotates their authorities and credentials."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The plans of the upgrader: to another version, to other authorities, to another credential. Read this first.
 
-Nodes stay the machines they are: for an upgrade each is emptied, upgraded by its own agent, and filled again, masters
-one after another before any worker. What was done is in `nodes.version`, so a retry goes on where it failed.
+An upgrade keeps the machines: each node is drained, upgraded by its own agent and uncordoned, masters one after another
+before any worker. `nodes.version` records what was done, so a retry resumes at the node that failed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UpgradePlan(StepPlan):
     )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """The cluster is its new template's from now on, and nodes made later get the new version."""
+        """The cluster refers to its new template from now on, and new nodes get the new version."""
         reached = (await load_view(session, operation)).output(keys.RESOLVE_TARGET)
         groups = select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid)
         if operation.nodegroup_ids is not None:
@@ -45,7 +45,7 @@ class UpgradePlan(StepPlan):
 
 
 async def _take_template(session: AsyncSession, cluster: Cluster, template_id: str) -> None:
-    """Name the new template, unless it was deleted meanwhile: what it said has been done all the same."""
+    """Refer to the new template, unless it has been deleted in the meantime."""
     found = await session.scalar(
         select(ClusterTemplate.uuid).where(ClusterTemplate.uuid == template_id).with_for_update(read=True)
     )
@@ -54,7 +54,7 @@ async def _take_template(session: AsyncSession, cluster: Cluster, template_id: s
 
 
 class RotateCaPlan(StepPlan):
-    """Its steps write everything, so that the next rotation can finish one that was broken off."""
+    """Its steps write everything, so that the next rotation can complete one that was interrupted."""
 
     kind = OperationKind.ROTATE_CA
     functions = (

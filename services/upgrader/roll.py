@@ -1,7 +1,7 @@
-"""Whose turn it is in a rolling change: pure, from what each node has behind it.
+"""Which node is next in a rolling change: a pure function of each node's progress.
 
-Rule: never more than `batch` nodes are away at once, and after the first failure no other node is begun: what broke one
-node would break the next. Those already begun are waited for, so that no node is left half done unseen.
+Rule: at most `batch` nodes are in progress at once, and after the first failure no further node is started, since it
+would probably fail too. Nodes already in progress are waited for.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a node is. `sent` of its `actions` were given out, `finished` of those ended well."""
+    """A node's progress: `sent` of its `actions` have been sent, and `finished` of those have succeeded."""
 
     actions: int
     sent: int = 0
@@ -25,13 +25,13 @@ class Progress:
 
     @property
     def away(self) -> bool:
-        """Begun, and neither done nor failed."""
+        """Started, and neither done nor failed."""
         return self.failure is None and self.sent > 0 and not self.done
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """`send`: nodes whose next action is to be given out now. `over`: nothing is left to wait for."""
+    """`send`: nodes whose next action is to be sent now. `over`: no node is in progress and none will be started."""
 
     send: Sequence[str]
     done: Sequence[str]
@@ -40,12 +40,12 @@ class Turn:
 
 
 def next_turn(order: Sequence[str], progress: Mapping[str, Progress], batch: int) -> Turn:
-    """Decide what to give out.
+    """Decide what to send.
 
     Args:
-        order: the nodes, in the order in which they are to be begun.
-        progress: how far each of them is.
-        batch: the most nodes that may be away at once, at least 1.
+        order: the nodes, in the order in which they are started.
+        progress: of each of them.
+        batch: the maximum number of nodes in progress at once, at least 1.
     """
     away = [node for node in order if progress[node].away]
     failures = {node: reason for node in order if (reason := progress[node].failure) is not None}

@@ -1,6 +1,6 @@
 """Every event type that Jeroboam emits, with its data and its meaning.
 
-Rule: AsyncAPI, JSON Schemas and the documentation are generated from this catalog. Within a version, fields are only
+Rule: the page of event types in the documentation is generated from this catalog. Within a version, fields are only
 added; a changed meaning is a new version, emitted beside the old one. A test compares every type with a golden file.
 """
 

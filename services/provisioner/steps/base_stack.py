@@ -1,4 +1,4 @@
-"""Secrets, the add-ons' credential and the base stack: what every node needs to exist before it does."""
+"""Secrets, the add-ons' credential and the base stack: the prerequisites of every node."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from shared.steps.stacks import drive_stack, poll_delay, send_stack
 
 
 async def ensure_base_stack_sent(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Heat has the base stack before anything else is done: it builds while we make keys.
+    """Submit the base stack first, so that Heat builds it while keys are generated.
 
-    Nothing is looked up first. A name that is taken is our own stack of an earlier attempt, and is found as such.
+    There is no lookup before the call: a name that is taken belongs to the stack of an earlier attempt.
     """
     state = await context.cluster(operation)
     template = base_stack.render(state.engine, state.spec, list(state.nodegroups.values()))
@@ -32,7 +32,7 @@ async def ensure_base_stack_sent(context: StepContext, operation: OperationView)
 
 
 async def ensure_secrets(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The cluster's authorities, keys and tokens, as its driver declares them."""
+    """The cluster's authorities, keys and tokens, as its engine declares them."""
     state = await context.cluster(operation)
     await ensure_cluster_secrets(
         context.database,
@@ -63,12 +63,12 @@ async def ensure_base_stack(context: StepContext, operation: OperationView) -> D
         lambda: base_stack.render(state.engine, state.spec, list(state.nodegroups.values())),
     )
     if stack is None or stack.in_progress:
-        return Wait("base stack is being built", poll_delay(operation), 0, len(state.nodes))
+        return Wait("the base stack is being built", poll_delay(operation), 0, len(state.nodes))
     if stack.failed:
         raise PermanentError(f"base stack: {stack.status_reason}")
     full = await context.cloud(operation).find_stack(stack.id)
     if full is None:
-        return Wait("base stack was replaced while we looked", poll_delay(operation))
+        return Wait("the base stack was replaced during the lookup", poll_delay(operation))
     await _record_base(context, operation, full.id, dict(full.outputs), state.engine.api_url(state.spec, full.outputs))
     return Done(BaseStack(stack_id=full.id))
 

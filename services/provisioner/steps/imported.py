@@ -1,7 +1,7 @@
-"""The stacks of a cluster that Magnum made: they carry none of our tags, only their ids are known.
+"""The stacks of a cluster that Magnum created: they carry none of our tags, only their ids are known.
 
-Rule: the ids are in the rows, where the import wrote them; a stack that Heat no longer has is not there. Stacks nested
-in these go with them.
+Rule: the import stored the ids in the rows; a stack that Heat no longer has counts as deleted. Heat deletes nested
+stacks together with their parent.
 """
 
 from __future__ import annotations

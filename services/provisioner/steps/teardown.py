@@ -1,8 +1,8 @@
-"""Taking a cluster away until nothing is left.
+"""Deletes a cluster and verifies that no resource of it remains.
 
-Rule: every step works from what the cloud says is there, never from what we remember making, so it holds for a cluster
-in any state and for a create that died half-way. A stack that will not go is asked again, with Heat's reason shown,
-until the deadline; it never ends as "deleted" with something left.
+Rule: every step works from what the cloud reports, never from recorded state, so it is correct for a cluster in any
+state and for an interrupted create. Deleting a stack that fails to delete is retried until the deadline, with Heat's
+reason shown; a delete never completes while a resource remains.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shared.telemetry import crashpoints
 
 
 async def ensure_agents_stopped(context: StepContext, operation: OperationView) -> Done | Wait:
-    """No node may report or fetch anything any more."""
+    """Reject all further requests of the nodes' agents."""
     async with context.database.transaction() as session:
         await session.execute(
             update(Node)
@@ -42,22 +42,22 @@ async def ensure_agents_stopped(context: StepContext, operation: OperationView) 
 
 
 async def ensure_shards_gone(context: StepContext, operation: OperationView) -> Done | Wait:
-    """All stacks but the base: they use its network."""
+    """All stacks except the base stack, whose network they use."""
     base = base_stack(operation.cluster_id)
     stacks = [stack for stack in await _tagged_stacks(context, operation) if stack.name != base]
     stacks += (await magnum_stacks(context, operation)).others
-    return await _ensure_stacks_gone(context, operation, stacks, "stacks of nodes")
+    return await _ensure_stacks_gone(context, operation, stacks, "node stacks")
 
 
 async def ensure_service_load_balancers_gone(context: StepContext, operation: OperationView) -> Done | Wait:
-    """What the cluster's own cloud controller made in the network would keep the network from going."""
+    """Load balancers that the cluster's cloud controller created; the network cannot be deleted while they exist."""
     items = [item for item in await _inventory(context, operation) if item.kind == "load_balancer"]
     mine = {stack.id for stack in await _stacks(context, operation)}
     return await _remove(context, operation, [item for item in items if item.id not in mine and not _is_ours(item)])
 
 
 def _is_ours(item: InventoryItem) -> bool:
-    """Load balancers of the base stack carry our name, and go with it."""
+    """Load balancers of the base stack carry our name and are deleted with it."""
     return item.name.startswith("jeroboam-")
 
 
@@ -66,7 +66,7 @@ async def ensure_base_gone(context: StepContext, operation: OperationView) -> Do
 
 
 async def ensure_nothing_left(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The inventory by mark is empty; what a half-built stack or a crashed call left is removed by name."""
+    """Nothing tagged with the cluster's id remains; leftovers of incomplete stacks and calls are deleted one by one."""
     return await _remove(context, operation, await _inventory(context, operation))
 
 
@@ -81,7 +81,7 @@ async def _stacks(context: StepContext, operation: OperationView) -> list[Stack]
 
 
 async def _tagged_stacks(context: StepContext, operation: OperationView) -> list[Stack]:
-    # Not the shared list: a stack another process created a moment ago must be seen before we call it gone.
+    # Not the shared list: a stack that another process has just created must be seen.
     return await context.cloud(operation).list_stacks(tag=cluster_tag(operation.cluster_id))
 
 
@@ -102,9 +102,9 @@ async def _ensure_stacks_gone(
     await asyncio.gather(*(delete(stack) for stack in idle))
     stuck = [stack for stack in idle if stack.status == "DELETE_FAILED"]
     if stuck:
-        # Asked again just now; the growing delay and the reason come from this error.
+        # The delete has been requested again; this error carries the reason and increases the delay.
         raise TemporaryError("; ".join(f"{stack.name}: {stack.status_reason}" for stack in stuck))
-    return Wait(f"{len(stacks)} {what} to go", poll_delay(operation))
+    return Wait(f"{len(stacks)} {what} still to be deleted", poll_delay(operation))
 
 
 async def _inventory(context: StepContext, operation: OperationView) -> list[InventoryItem]:
@@ -125,4 +125,4 @@ async def _remove(context: StepContext, operation: OperationView, items: Sequenc
     if refusals:
         raise TemporaryError("; ".join(refusals[:5]))
     kinds = ", ".join(sorted({item.kind for item in items}))
-    return Wait(f"removed {len(items)} leftovers ({kinds}); looking again", 1.0)
+    return Wait(f"removed {len(items)} leftovers ({kinds}); checking again", 1.0)

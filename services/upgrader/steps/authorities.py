@@ -1,8 +1,8 @@
-"""From a cluster's certificate authorities to their successors, in three rounds through its nodes.
+"""Replaces a cluster's certificate authorities, in three rounds through its nodes.
 
-Rule: a round is over when every node that works has said so, and only then does the next begin: no node is shown a
-certificate of an authority it does not trust. What each round means is in the rows (`shared/pki/rotation.py`); nodes
-take what they find there. Service accounts' key stays: its tokens are not certificates.
+Rule: a round ends when every working node has reported success, and only then does the next one start, so no node is
+presented with a certificate of an authority it does not trust. The state of each round is in the rows
+(`shared/pki/rotation.py`). Key pairs that are not authorities are not rotated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SHOWN = 20
 
 
 async def ensure_successors_made(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Each authority has a successor, or is on its way to one since an earlier operation."""
+    """Each authority has a successor, possibly from an earlier rotation that was interrupted."""
     state = await context.cluster(operation)
     await rotation.ensure_successors(
         context.database,
@@ -48,7 +48,7 @@ async def ensure_both_trusted(context: StepContext, operation: OperationView) ->
 
 
 async def ensure_trust_refreshed(context: StepContext, operation: OperationView) -> Done | Wait:
-    """What runs in the cluster has read the new ones too. What did not come back is named, and holds up nothing."""
+    """Workloads have reloaded the trusted authorities. Those that did not come back are named and do not block."""
     left: dict[str, str] = {}
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
@@ -59,15 +59,15 @@ async def ensure_trust_refreshed(context: StepContext, operation: OperationView)
             limit = command_limit(context.settings)
             answer = (await give_commands(session, operation.run_tag, {key: action}, limit=limit))[key]
             if answer.is_pending:
-                return Wait("what runs in the cluster is restarted, so that it trusts both", LOOK_EVERY, 0, 1)
+                return Wait("workloads are being restarted, so that they trust both authorities", LOOK_EVERY, 0, 1)
             if not answer.succeeded:
-                raise PermanentError(f"what runs in the cluster could not be restarted: {answer.reason}")
+                raise PermanentError(f"the workloads could not be restarted: {answer.reason}")
             left |= answer.results_of("not_restarted")
     return Done(RestartedWorkloads(not_restarted=dict(list(left.items())[:_SHOWN])))
 
 
 async def ensure_successors_sign(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Every node shows certificates of the new authorities, and trusts both."""
+    """Every node uses certificates of the new authorities, and trusts both."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         await rotation.let_successors_sign(session, context.sealer, operation.cluster_id)
@@ -84,7 +84,7 @@ async def ensure_old_ones_removed(context: StepContext, operation: OperationView
 
 
 async def _round(context: StepContext, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
-    """Masters one after another, for etcd and the API are away for a moment; then workers, a tenth of them at once."""
+    """Masters one after another, since their services restart; then the other nodes, a tenth of them at once."""
     limit = command_limit(context.settings)
     state = await read_cluster(session, operation.cluster_id)
     specs = {node.uuid: node for node in state.nodes}
@@ -103,9 +103,9 @@ async def _round(context: StepContext, session: AsyncSession, operation: Operati
 
 
 _DONE = {
-    "trust": "told of the new authorities",
-    "sign": "certified by the new authorities",
-    "forget": "rid of the old authorities",
+    "trust": "configured to trust the new authorities",
+    "sign": "using certificates of the new authorities",
+    "forget": "no longer trusting the old authorities",
 }
 
 

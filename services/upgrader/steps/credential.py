@@ -1,6 +1,7 @@
-"""Another application credential for a cluster's add-ons, without a moment in which they have none.
+"""Replaces the application credential of a cluster's add-ons without an interruption.
 
-Rule: the new one works before the cluster gets it, and the old one goes after the cluster has said it has the new.
+Rule: the new credential is valid before the cluster gets it, and the old one is deleted after the cluster has confirmed
+the new one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Node by node to the target version, masters before workers."""
+"""Upgrades the nodes to the target version, masters first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.steps.context import StepContext
 
 
 async def ensure_masters_upgraded(context: StepContext, operation: OperationView) -> Done | Wait:
-    """One after another: etcd and the API stay while one of them is away."""
+    """One after another, so that the others keep the cluster available."""
     return await _roll(context, operation, masters=True, batch=1)
 
 
@@ -33,7 +33,7 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         spec = replace(state.spec, labels=target.labels)
         specs = {node.uuid: node for node in state.nodes}
         nodes = await working_nodes(session, operation, state, masters=masters)
-        # A node that has the version, from an earlier run or from before, is left alone.
+        # A node that has the version already is skipped.
         actions = {
             node.uuid: ()
             if node.version == target.version

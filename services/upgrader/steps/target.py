@@ -1,4 +1,4 @@
-"""What an upgrade is to reach, decided once: a template that changes meanwhile changes nothing about it."""
+"""The target of an upgrade, resolved once: later changes of the template have no effect on it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from shared.steps.context import StepContext
 
 
 async def ensure_target_known(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The labels the cluster is to have, and the version they mean."""
+    """The labels the cluster will have, and the version they select."""
     state = await context.cluster(operation)
     template_id = operation.read_params(UpgradeParams).cluster_template_id
     async with context.database.transaction() as session:
         wanted = await session.scalar(select(ClusterTemplate.labels).where(ClusterTemplate.uuid == template_id))
     if wanted is None:
         raise PermanentError(f"cluster template {template_id} is gone")
-    # Asked again: the request was checked against what the cluster was then.
+    # Checked again: the cluster may have changed since the request.
     if problems := state.engine.upgrade_problems(state.spec, wanted):
         raise PermanentError("; ".join(problems))
     labels = dict(state.engine.upgraded_labels(state.spec, wanted))

@@ -1,7 +1,7 @@
-"""One turn of a rolling change: commands to agents as rows, a few nodes at a time.
+"""One turn of a rolling change: commands for agents, a few nodes at a time.
 
-Rule: a command's key is its purpose, its node and its place among the node's actions, so that what was given out and
-how it ended is known from the rows alone.
+Rule: a command's key consists of its purpose, its node and its position among the node's actions, so that progress is
+known from the rows alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHOWN = 5
 async def working_nodes(
     session: AsyncSession, operation: OperationView, state: ClusterState, *, masters: bool
 ) -> list[Node]:
-    """The nodes that work, of the nodegroups concerned, locked. One that does not work is not made worse."""
+    """The joined nodes of the nodegroups concerned, locked. Other nodes are not touched."""
     groups = [
         group.uuid
         for group in state.nodegroups.values()
@@ -53,13 +53,13 @@ async def take_turn(
     limit: timedelta,
     purpose: str = "",
 ) -> Turn:
-    """Take in what agents answered, and give out what is next.
+    """Process the agents' answers, and send what is next.
 
     Args:
-        actions: node uuid -> all that is to be done about it, in the order in which nodes are to be begun.
-        batch: the most nodes that may be away at once.
-        limit: an answer that takes longer is a failure.
-        purpose: tells apart what one operation does to a node several times.
+        actions: node uuid -> its actions in order; nodes are started in the order of the mapping.
+        batch: the maximum number of nodes in progress at once.
+        limit: a command that takes longer has failed.
+        purpose: distinguishes several rounds of one operation.
     """
     keys = {node: [f"{purpose}{node} {number}" for number in range(len(each))] for node, each in actions.items()}
     every = [key for each in keys.values() for key in each]
@@ -79,14 +79,14 @@ def _progress(answers: Sequence[Answer | None]) -> Progress:
 
 
 def outcome(turn: Turn, names: Mapping[str, str], what: str) -> Done | Wait:
-    """What a turn means for its step.
+    """The result of a turn for its step.
 
     Args:
         names: node uuid -> its name.
-        what: the participle of what is done to nodes, e.g. `upgraded`.
+        what: a participle that describes a finished node, e.g. `upgraded`.
 
     Raises:
-        PermanentError: nodes failed, and all those begun have come back.
+        PermanentError: nodes failed, and none is in progress any more.
     """
     if not turn.over:
         return Wait(f"{len(turn.done)} of {len(names)} nodes are {what}", LOOK_EVERY, len(turn.done), len(names))

@@ -60,7 +60,7 @@ async def test_what_nobody_works_on_ends(database: Database, abandoned: str) -> 
     ended, status, reason = await state(database)
     assert (ended, status) == ("failed", "CREATE_FAILED")
     assert reason is not None
-    assert reason.startswith("deadline passed, and no service has worked on the create")
+    assert reason.startswith("deadline passed, and no service was available to run the create")
     assert ("1 of 3 stacks" in reason) == ("1 of 3 stacks" in abandoned)
     assert await end_overdue(database) == 0
     async with database.transaction() as session:
