@@ -156,12 +156,17 @@ class Impossible:
 class NodeCertificate:
     """The subject and signer of a certificate for a node's own key; names and addresses are added by Jeroboam.
 
-    `authority` is the name of a secret of kind CA. The certificate is valid for client and server authentication.
+    Args:
+        authority: the name of a secret of kind CA.
+        common_name: X.509 allows 64 characters; longer ones are cut.
+        client, server: what the certificate authenticates the node as.
     """
 
     authority: str
     common_name: str
     organizations: Sequence[str] = ()
+    client: bool = True
+    server: bool = True
 
 
 @dataclass(frozen=True, slots=True)

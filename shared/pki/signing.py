@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
+from jeroboam.driver import NodeCertificate
 from shared.domain.errors import PermanentError
 from shared.pki.authority import BACKDATED, KeyMaterial
 
@@ -65,17 +66,15 @@ def sign_request(csr_pem: str, authority: KeyMaterial, *, now: datetime, lifetim
 def sign_node_request(
     csr_pem: str,
     authority: KeyMaterial,
+    wanted: NodeCertificate,
     *,
-    common_name: str,
-    organizations: Sequence[str],
     node_name: str,
     addresses: Sequence[str],
     now: datetime,
 ) -> str:
-    """Sign a node's request for the subject its engine says, and for the node's own name and addresses only.
+    """Sign a node's request for the subject and usage its engine wants, and for the node's own name and addresses only.
 
     Args:
-        common_name: X.509 allows 64 characters; longer ones are cut.
         node_name: becomes a DNS name of the certificate.
 
     Raises:
@@ -84,16 +83,18 @@ def sign_node_request(
     csr = _read(csr_pem)
     subject = x509.Name(
         [
-            *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in organizations),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64]),
+            *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, name) for name in wanted.organizations),
+            x509.NameAttribute(NameOID.COMMON_NAME, wanted.common_name[:64]),
         ]
     )
+    purposes = [ExtendedKeyUsageOID.CLIENT_AUTH] if wanted.client else []
+    purposes += [ExtendedKeyUsageOID.SERVER_AUTH] if wanted.server else []
     names: list[x509.GeneralName] = [x509.DNSName(node_name)]
     names += [x509.IPAddress(ip_address(address)) for address in addresses]
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (_usage({"digital_signature", "key_encipherment"}), True),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.ExtendedKeyUsage(purposes), False),
         (x509.SubjectAlternativeName(names), False),
     ]
     return _issue(csr, subject, extensions, authority, now=now, lifetime=NODE_LIFETIME)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from jeroboam.driver import Secret, make_client_certificate
+from jeroboam.driver import NodeCertificate, Secret, make_client_certificate
 from shared.pki.authority import KeyMaterial
 from shared.pki.signing import sign_node_request
 
@@ -100,8 +100,7 @@ def sign(root: Path, arguments: Sequence[str]) -> None:
     made = sign_node_request(
         csr,
         authority(root.parent, "signer"),
-        common_name="system:node:k8s-node",
-        organizations=["system:nodes"],
+        NodeCertificate("kubernetes", "system:node:k8s-node", ["system:nodes"]),
         node_name="k8s-node",
         addresses=[],
         now=datetime.now(UTC),

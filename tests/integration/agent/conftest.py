@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from jeroboam.driver import Bootstrap, BootstrapContext, NodeSpec, NotYet
+from jeroboam.driver import Bootstrap, BootstrapContext, NodeCertificate, NodeSpec, NotYet
 from sandbox.ports import free_port
 from services.api.app import create_app
 from services.api.deps import make_deps
@@ -62,8 +62,7 @@ def authority(tmp_path: Path) -> Authority:
     signed = sign_node_request(
         pem,
         material,
-        common_name="localhost",
-        organizations=[],
+        NodeCertificate("kubernetes", "localhost", []),
         node_name="localhost",
         addresses=["127.0.0.1"],
         now=now,

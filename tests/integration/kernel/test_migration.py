@@ -23,6 +23,7 @@ from shared.cloud.names import OWNED, shard_stack
 from shared.db.engine import Database
 from shared.db.migrate import alembic_config, migrate
 from shared.domain.kinds import OperationKind
+from shared.operations.cluster_state import read_cluster
 from shared.operations.leases import Leases
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.runner import Runner
@@ -194,3 +195,21 @@ async def state(database: Database, operation: str) -> tuple[str, str | None]:
         found = await session.execute(text("SELECT state, step FROM operations WHERE uuid = :u"), {"u": operation})
         row = found.one()
         return row.state, row.step
+
+
+async def test_clusters_of_the_version_before_get_their_engine_and_nodegroups_their_axes(before: Before) -> None:
+    cluster = await before.rows.cluster()
+    await migrate(before.url)
+    database = Database(before.url, application_name="test", pool_size=1)
+    try:
+        async with database.transaction() as session:
+            given = {"uuid": cluster}
+            engine = await session.scalar(text("SELECT engine FROM clusters WHERE uuid = :uuid"), given)
+            axes = await session.execute(
+                text("SELECT DISTINCT operating_system, hardware FROM nodegroups WHERE cluster_id = :uuid"), given
+            )
+            assert (engine, axes.all()) == ("kubernetes", [("ubuntu", "vm")])
+            state = await read_cluster(session, cluster)
+            assert {state.driver(group).name for group in state.nodegroups.values()} == {"kubernetes-ubuntu"}
+    finally:
+        await database.close()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+from jeroboam.driver import NodeCertificate
 from shared.pki.authority import KeyMaterial
 from shared.pki.signing import sign_node_request
 
@@ -20,8 +21,7 @@ class Signer(BaseHTTPRequestHandler):
         pem = sign_node_request(
             csr,
             authority,
-            common_name=f"system:node:{name}",
-            organizations=["system:nodes"],
+            NodeCertificate("kubernetes", f"system:node:{name}", ["system:nodes"]),
             node_name=name,
             addresses=[],
             now=datetime.now(UTC),

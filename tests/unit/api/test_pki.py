@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from pydantic import SecretStr
 
+from jeroboam.driver import NodeCertificate
 from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.sealing import Sealer, SealingError, new_key
 from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_node_request, sign_request
@@ -150,8 +151,7 @@ def test_a_nodes_names_are_ours(authority: KeyMaterial) -> None:
     pem = sign_node_request(
         request(wish),
         authority,
-        common_name="system:node:c1-n0",
-        organizations=["system:nodes"],
+        NodeCertificate("kubernetes", "system:node:c1-n0", ["system:nodes"]),
         node_name="c1-n0",
         addresses=["10.0.0.5", "fd00::1"],
         now=NOW,
@@ -163,3 +163,12 @@ def test_a_nodes_names_are_ours(authority: KeyMaterial) -> None:
     assert names.get_values_for_type(x509.IPAddress) == [ip_address("10.0.0.5"), ip_address("fd00::1")]
     purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert set(purposes) == {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH}
+
+
+def test_a_nodes_usage_is_what_its_engine_wants(authority: KeyMaterial) -> None:
+    for client, server in ((True, False), (False, True)):
+        wanted = NodeCertificate("ca", "n", [], client=client, server=server)
+        pem = sign_node_request(request(), authority, wanted, node_name="n", addresses=[], now=NOW)
+        found = x509.load_pem_x509_certificate(pem.encode()).extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+        expected = ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
+        assert list(found.value) == [expected]
