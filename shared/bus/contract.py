@@ -73,7 +73,7 @@ class Bus(Protocol):
             One entry per message: None (confirmed), Unroutable or Refused.
 
         Raises:
-            TemporaryError: the broker is not available or did not confirm in time; some messages may have been delivered.
+            TemporaryError: the broker is not available or did not confirm in time; messages may have been delivered.
         """
         ...
 
