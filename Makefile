@@ -1,4 +1,4 @@
-# Every target installs what it needs first. `make` alone lists them.
+# Every target first installs what it needs. `make` without a target lists them.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 WORKERS ?= 2
@@ -12,13 +12,13 @@ PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-setup: ## make .venv from uv.lock
+setup: ## create .venv from uv.lock
 	@scripts/setup.sh
 
-demo: setup ## the main job on the sandbox: a 100-node cluster from request to credentials, and away again
+demo: setup ## create a 100-node cluster on the sandbox, get its credentials, delete it
 	@.venv/bin/jeroboam demo
 
-sandbox: setup ## all of Jeroboam and a simulated OpenStack on this machine, until Ctrl-C
+sandbox: setup ## run all of Jeroboam and a simulated OpenStack on this machine until Ctrl-C
 	@.venv/bin/jeroboam sandbox
 
 check: lint ## what a change should pass at every save: lint, and the tests that need no server
@@ -30,29 +30,29 @@ lint: setup ## ruff, mypy --strict, import rules
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
-test: setup ## all tests that need no real OpenStack, and branch coverage; fetches RabbitMQ where there is none
+test: setup ## all tests that need no real OpenStack, and branch coverage; downloads RabbitMQ if it is not installed
 	@$(PY) -m sandbox.rabbitmq ensure
 	$(PYTEST) -m "not openstack and not clients and not kubeadm and not fuzz" --cov
 
-test-openstack: setup ## end to end on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it after
+test-openstack: setup ## end-to-end tests on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it afterwards
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
 
-test-clients: setup ## Magnum's acceptance suite, rally, gophercloud, and databases of real Magnums, each in its own environment
+test-clients: setup ## Magnum's acceptance suite, rally, gophercloud, databases of real Magnums; each in its own environment
 	@scripts/test-clients.sh
 
-test-kubeadm: setup ## the node's scripts against a real kubeadm cluster (root, Debian 12; builds Kubernetes 1.20 once)
+test-kubeadm: setup ## node scripts on a real kubeadm cluster (root, Debian 12; builds Kubernetes 1.20 once)
 	@scripts/test-kubeadm.sh
 
-fuzz: setup ## 20,000 requests and more made from the OpenAPI document, every answer checked
+fuzz: setup ## more than 20,000 requests generated from the OpenAPI document; every response is checked
 	$(PY) -m pytest -m fuzz -s tests/fuzz
 
-bench: setup ## every benchmark, with results printed
+bench: setup ## run all benchmarks and print the results
 	@$(PY) -m benchmarks
 
-docs: setup ## the documentation site in site/; fails on a broken link and on a page missing from the navigation
+docs: setup ## build the documentation site in site/; fails on broken links and on pages missing from the navigation
 	@UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync -q --frozen --inexact --all-extras --group docs --python $(PY)
 	@$(PY) scripts/build_docs.py
 	@.venv/bin/zensical build --clean --strict
 
-clean: ## forget the environment and caches
+clean: ## delete the environment, caches and build results
 	rm -rf .venv .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .jeroboam build site

@@ -1,2 +1,2 @@
-"""What packages outside Jeroboam import: the drivers' contract (`jeroboam.driver`) and its test suite
-(`jeroboam.testing`). Everything else in this distribution is private and may change without notice."""
+"""The public packages: the contract of drivers (`jeroboam.driver`) and its test suite (`jeroboam.testing`).
+Everything else in this distribution is private and can change without notice."""

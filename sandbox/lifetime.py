@@ -1,7 +1,7 @@
-"""Children that end with their parent, even when the parent is killed and can tell nobody.
+"""Ends child processes when their parent ends, even if the parent is killed.
 
-Rule: to be used as `preexec_fn` of a process started from a thread that lives as long as the program (Linux counts
-the parent thread, not the process). Elsewhere than on Linux it does nothing.
+Rule: use this as `preexec_fn` of a process that is started from a thread that runs as long as the program (on Linux,
+the parent is the thread, not the process). On other systems it does nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def ends_with_parent(number: signal.Signals = signal.SIGTERM) -> Callable[[], None]:
-    """What the child runs before its program: ask the kernel for a signal when the parent is gone."""
+    """Return a function for the child that requests a signal from the kernel when the parent ends."""
 
     def ask() -> None:
         if _libc is not None:

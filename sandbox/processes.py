@@ -1,7 +1,7 @@
-"""Child processes of the sandbox: started, watched, started again when they die, and stopped by pid.
+"""Starts, monitors, restarts and stops the child processes of the sandbox.
 
-Rule: a child that dies is started again after a pause that grows, at most `MAX_RESTARTS` times a minute; its log is a
-file of its own. Stopping asks with SIGTERM, waits, and only then insists.
+Rule: a child that exits is restarted after an increasing delay, at most `MAX_RESTARTS` times a minute; each child has
+its own log file. A child is stopped with SIGTERM and, after a timeout, with SIGKILL.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ def launch_module(module: str, arguments: Sequence[str], environment: Mapping[st
 
 
 class ChildProcess:
-    """One `python -m <module>`.
+    """A process `python -m <module>`.
 
     Args:
-        name: for logs and messages.
-        module: and `arguments`: what to run.
-        environment: added to ours.
-        log_file: where its output goes.
-        restart: start it again when it dies by itself.
+        name: name in logs and messages.
+        module: and `arguments`: the command.
+        environment: additional environment variables.
+        log_file: file for its output.
+        restart: restart it when it exits unexpectedly.
         launch: how it is started.
     """
 
@@ -98,7 +98,7 @@ class ChildProcess:
         self.starts = 0
 
     def arm(self, environment: Mapping[str, str]) -> None:
-        """Settings for the next start only (a crash armed by a test must not repeat)."""
+        """Set environment variables for the next start only (for crash points of tests)."""
         self._first = dict(environment)
 
     @property
@@ -168,9 +168,9 @@ class ChildProcess:
 
 
 async def _ended(process: Process, timeout: float = float("inf")) -> int:
-    """Its status, once it has ended. Raises subprocess.TimeoutExpired.
+    """Wait for a process and return its status. Raises subprocess.TimeoutExpired.
 
-    Looked at now and then: a thread waiting for each child would take all the threads others need.
+    Polls, because one waiting thread per child would exhaust the thread pool.
     """
     deadline = time.monotonic() + timeout
     while (status := process.poll()) is None:

@@ -1,7 +1,7 @@
 """The sandbox: all of Jeroboam and a simulated OpenStack on one machine, as real processes, without root.
 
-Rule: start order is Postgres, schema, cloud, services; stop is the reverse. The processes are the production ones;
-only the cloud's wire and its hypervisor are simulated.
+Rule: the start order is Postgres, schema, cloud, services; the stop order is the reverse. Jeroboam's processes are
+those used in production; only OpenStack and its hypervisor are simulated.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ READY_SECONDS = 60.0
 
 
 class Sandbox:
-    """A running sandbox. Made by `running_sandbox`.
+    """A running sandbox. Created by `running_sandbox`.
 
     Args:
-        layout: ports and places.
-        extra_environment: per process name, settings on top of the common ones (tests).
+        layout: ports and directories.
+        extra_environment: process name -> additional settings (tests).
         faults_file: a fault script for the simulated cloud.
-        restart: start a process that dies again.
+        restart: restart processes that exit unexpectedly.
         launch: how a process is started.
         postgres: the database to use; by default a server of the sandbox's own.
     """
@@ -70,7 +70,7 @@ class Sandbox:
         """Start everything and wait until the API and the services are ready.
 
         Raises:
-            RuntimeError: with the end of the log of what did not come up.
+            RuntimeError: a process did not start; the message contains the end of its log.
         """
         cloud = self._child("cloud", "sandbox.openstack", self._cloud_arguments(), {})
         cloud.start()
@@ -108,7 +108,7 @@ class Sandbox:
         return child
 
     async def wait_ready(self, name: str, url: str, seconds: float = READY_SECONDS) -> None:
-        """Wait until a process says it is ready. Raises RuntimeError with the end of its log."""
+        """Wait until a process is ready. Raises RuntimeError with the end of its log."""
         deadline = time.monotonic() + seconds
         answer = "no answer"
         async with httpx.AsyncClient(timeout=8, trust_env=False) as client:
@@ -126,7 +126,7 @@ class Sandbox:
         raise RuntimeError(f"{name} is not ready: {answer}\n{self.children[name].log_tail()}")
 
     async def stop(self) -> None:
-        """Services first and together, then the cloud, then Postgres."""
+        """Stop all services in parallel, then the cloud, then Postgres."""
         cloud = self.children.pop("cloud", None)
         await asyncio.gather(*(child.stop() for child in self.children.values()))
         if cloud is not None:
@@ -147,12 +147,12 @@ async def running_sandbox(
     launch: Launch = launch_module,
     postgres: EmbeddedPostgres | None = None,
 ) -> AsyncIterator[Sandbox]:
-    """A sandbox for the length of a block; on a directory that stays, or on one that goes with it."""
+    """Run a sandbox during a block, in a given directory or in a temporary one."""
     directory = data_dir or make_temporary_directory("jeroboam-sandbox-")
     if not directory.exists():
         directory.mkdir(parents=True)
         if os.geteuid() == 0:
-            # The database runs unprivileged and must be able to reach its own directory below, whatever our umask is.
+            # The database runs as another user and needs access to its directory below, whatever our umask is.
             directory.chmod(0o711)
     sandbox = Sandbox(
         load_layout(directory, amqp_url=amqp_url, api_port=api_port),

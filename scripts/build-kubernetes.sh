@@ -1,13 +1,13 @@
 #!/bin/bash
-# Build Kubernetes 1.20.2 from Debian 12's source package: scripts/build-kubernetes.sh DIRECTORY
+# Build Kubernetes 1.20.2 from the source package of Debian 12: scripts/build-kubernetes.sh DIRECTORY
 set -euo pipefail
-directory=${1:?the directory its programs go to}
+directory=${1:?missing argument: the directory for the programs}
 programs="kube-apiserver kube-controller-manager kube-scheduler kubectl kubelet kubeadm"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# Debian's sources, in apt directories of our own: the machine's configuration is left alone.
+# Download the source with separate apt directories, so that the machine's configuration is not changed.
 mkdir -p apt/lists/partial apt/cache/archives/partial
 mirror=$(apt-cache policy containerd | sed -n 's|.* \(https\?:[^ ]*\) bookworm/main.*|\1|p' | head -n 1)
 echo "deb-src ${mirror:?this is not Debian 12} bookworm main" >apt/sources.list
@@ -18,7 +18,7 @@ apt-get "${options[@]}" source --download-only kubernetes
 dpkg-source -x kubernetes_*1.20.2*.dsc source
 cd source
 
-# The copy in the source corrupts memory when it is built with a Go of today.
+# The copy in the source corrupts memory when it is built with a current Go.
 reflect=vendor/github.com/modern-go/reflect2
 rm -f $reflect/*.go $reflect/*.s
 cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} $reflect/
@@ -29,5 +29,5 @@ export GOFLAGS='' KUBE_GIT_VERSION=v1.20.2 KUBE_GIT_MAJOR=1 KUBE_GIT_MINOR=20 KU
 export KUBE_GIT_TREE_STATE=clean
 make WHAT="cmd/${programs// / cmd/}" GOLDFLAGS="-s -w"
 mkdir -p "$directory"
-# kubeadm comes last: that it is there says that all are.
+# kubeadm is copied last: its presence means that the build is complete.
 for program in $programs; do cp "_output/local/bin/linux/amd64/$program" "$directory/"; done

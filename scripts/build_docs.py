@@ -1,8 +1,8 @@
-"""Collect the pages of the documentation site in build/docs, from which `make docs` builds site/.
+"""Collects the pages of the documentation site in build/docs, from which `make docs` builds site/.
 
-Rule: Markdown files stay where readers of the repository look for them. This script copies them, rewrites the links
-between them, and adds the pages that are generated from the code. It fails where a page is not in the navigation of
-mkdocs.yml, or a page links to a file that is not a page.
+Rule: Markdown files keep their places in the repository. This script copies them, rewrites the links between them, and
+adds the pages that are generated from the code. It fails if a page is not in the navigation of mkdocs.yml, or if a page
+links to a file that is not a page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scripts.api_reference import api_reference  # noqa: E402
 from scripts.event_reference import event_types  # noqa: E402
 
 TARGET = ROOT / "build" / "docs"
-# Pages and files outside docs/: their place in the repository -> their place in the site.
+# Pages and files outside docs/: path in the repository -> path in the site.
 ELSEWHERE = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def site_places() -> dict[str, str]:
-    """Every page: its path in the repository -> its path in the site."""
+    """All pages: path in the repository -> path in the site."""
     places = dict(ELSEWHERE)
     for path in sorted((ROOT / "docs").rglob("*.md")):
         inside = path.relative_to(ROOT / "docs")
@@ -57,7 +57,7 @@ def site_places() -> dict[str, str]:
 
 
 def rewritten(text: str, source: str, places: dict[str, str]) -> str:
-    """The page with links between pages as they are in the site; code blocks are left alone."""
+    """Rewrite the links of a page to paths in the site; code blocks are not changed."""
 
     def link(found: re.Match[str]) -> str:
         path, anchor = found[1], found[2] or ""
@@ -98,7 +98,7 @@ def check_navigation() -> None:
     for page in sorted(built - named):
         raise SystemExit(f"docs: {page} is not in the navigation of mkdocs.yml")
     for page in sorted(named - built):
-        raise SystemExit(f"docs: mkdocs.yml names {page}, which does not exist")
+        raise SystemExit(f"docs: mkdocs.yml contains {page}, which does not exist")
 
 
 def pages(nav: Any) -> list[str]:

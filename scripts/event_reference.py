@@ -20,7 +20,7 @@ stays unpublished and is reported.
 
 
 def event_types() -> str:
-    """All event types, each with its data; types that share their data share one table of fields."""
+    """Return the list of event types, with one table of fields per data class."""
     parts = [INTRODUCTION, "| name | data | mandatory | summary |\n| --- | --- | --- | --- |"]
     for entry in CATALOG.values():
         data = entry.data.__name__

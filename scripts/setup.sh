@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv with everything Jeroboam needs, from a machine that has only python3.11+, make and git.
-# Rule: nothing is taken from the machine but the interpreter; versions come from uv.lock.
+# Create .venv with all dependencies, on a machine with python3.11 or newer, make and git.
+# Rule: only the interpreter of the machine is used; versions come from uv.lock.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -19,15 +19,15 @@ find_python() {
     exit 1
 }
 
-# Debian ships Python without pip and ensurepip; their wheel is a package that can be unpacked without root.
+# Debian's Python has no pip and ensurepip; the package with pip's wheel can be unpacked without root.
 pip_from_package() {
-    echo "setup: this Python has no pip; fetching the package python3-pip-whl" >&2
+    echo "setup: this Python has no pip; downloading the package python3-pip-whl" >&2
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     if ! (cd "$work" && apt-get download -q python3-pip-whl >/dev/null 2>&1); then
         mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
         options="-o Dir::State::lists=$work/lists -o Dir::Cache=$work/cache -o APT::Sandbox::User= -o Debug::NoLocking=1"
-        # shellcheck disable=SC2086 # the options hold no spaces of their own
+        # shellcheck disable=SC2086 # the options contain no spaces
         (apt-get -q $options update && cd "$work" && apt-get -q $options download python3-pip-whl) >&2
     fi
     dpkg-deb -x "$work"/python3-pip-whl_*.deb "$work/tree"
@@ -48,6 +48,6 @@ if [ ! -x .venv/bin/uv ]; then
     fi
 fi
 echo "setup: installing the packages of uv.lock"
-# --inexact keeps uv itself, which the lock does not name.
+# --inexact keeps uv, which is not in the lock file.
 UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync -q --frozen --inexact --all-extras --python .venv/bin/python
 touch "$stamp"

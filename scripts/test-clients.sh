@@ -1,12 +1,12 @@
 #!/bin/bash
-# Run clients and suites that nobody here wrote against the sandbox: Magnum's own acceptance suite (tempest), rally's
-# Magnum scenarios, gophercloud, and the import of databases that real Magnums of two releases made.
+# Run third-party clients and test suites against the sandbox: Magnum's acceptance suite (tempest), rally's Magnum
+# scenarios, gophercloud, and the import of databases created by two releases of Magnum.
 #
 #   scripts/test-clients.sh [PYTEST ARGUMENTS...]
 #
-# Each tool gets an environment of its own outside the project's, from the pinned versions in
-# tests/clients/requirements: their libraries contradict ours. Go and gophercloud are Debian's packages. JEROBOAM_CLIENTS
-# names another place for what is made of all that.
+# Each tool has a separate environment with the pinned versions in tests/clients/requirements, because its dependencies
+# conflict with the project's. Go and gophercloud are Debian packages. JEROBOAM_CLIENTS sets another directory for all of
+# this.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Run the node's scripts against a real kubeadm cluster: a master and a worker, each in namespaces of its own.
+# Run the node scripts on a real kubeadm cluster: a master and a worker, each in its own namespaces.
 #
 #   scripts/test-kubeadm.sh [PYTEST ARGUMENTS...]
 #
-# Needs root, Debian 12 and cgroup v1. Debian has no binary package of kubeadm but the whole source of Kubernetes 1.20.2:
-# it is built once, which takes five to ten minutes and 4 GB, and kept. JEROBOAM_KUBEADM names another place for it.
+# Needs root, Debian 12 and cgroup v1. Debian has no binary package of kubeadm, only the source of Kubernetes 1.20.2. It is
+# built once and kept, which takes 5 to 10 minutes and 4 GB. JEROBOAM_KUBEADM sets another directory for it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-[ "$(id -u)" = 0 ] || { echo "test-kubeadm: it needs root, for namespaces and mounts" >&2; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "test-kubeadm: root is required for namespaces and mounts" >&2; exit 1; }
 CACHE=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}
 export JEROBOAM_KUBEADM=${JEROBOAM_KUBEADM:-$CACHE/jeroboam/kubeadm}
 PACKAGES="containerd runc etcd-server containernetworking-plugins iproute2 iptables conntrack socat ethtool"
@@ -19,7 +19,7 @@ if [ ! -x "$JEROBOAM_KUBEADM/kubeadm" ]; then
   for package in $BUILD; do dpkg -s "$package" >/dev/null 2>&1 || missing="$missing $package"; done
 fi
 if [ -n "$missing" ]; then
-  echo "test-kubeadm: installing Debian's$missing"
+  echo "test-kubeadm: installing Debian packages:$missing"
   apt-get -q update >/dev/null
   # shellcheck disable=SC2086 # a list
   DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >/dev/null

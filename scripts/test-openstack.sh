@@ -1,10 +1,10 @@
 #!/bin/bash
-# Run the tests that need a real OpenStack, on one that this brings up (deploy/lab). Needs root, and Debian 12.
+# Run the tests that need a real OpenStack, on one that this script starts (deploy/lab). Needs root and Debian 12.
 #
 #   scripts/test-openstack.sh [--down] [PYTEST ARGUMENTS...]
 #
-# It stays up for the next run, which then takes seconds to start; --down stops it when the tests are through.
-# JEROBOAM_LAB names another directory for it, JEROBOAM_TEST_CLOUD another cloud altogether (then nothing is brought up).
+# It keeps running, so that the next run starts within seconds; --down stops it after the tests. JEROBOAM_LAB sets another
+# directory for it; with JEROBOAM_TEST_CLOUD, an existing cloud is used instead.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 DOWN=

@@ -1,6 +1,6 @@
-"""The drivers' contract: three small protocols (engine, operating system, hardware) and the values they exchange.
+"""The contract of drivers: three protocols (engine, operating system, hardware) and the values that they exchange.
 
-Rule: this package imports nothing else of Jeroboam. Whatever a driver needs is here or handed to it.
+Rule: this package imports nothing else of Jeroboam. Everything a driver needs is here or passed to it.
 """
 
 from jeroboam.driver.answers import (

@@ -1,7 +1,7 @@
-"""What an engine answers: bootstraps, actions for nodes, client configurations.
+"""The values that an engine returns: bootstraps, actions for nodes, client configurations.
 
-Rule: plain values, frozen. Nothing here carries a secret except `Bootstrap` (fetched by one node with its own
-credential) and `ClientConfig` (handed to one user).
+Rule: values are plain and frozen. None contains a secret except `Bootstrap` (fetched by one node with its own
+credential) and `ClientConfig` (returned to one user).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret
 
 
 class Capability(StrEnum):
-    """What may be done to a cluster besides creating and deleting it; the values are names of operation kinds."""
+    """Operations on a cluster besides create and delete; the values are names of operation kinds."""
 
     RESIZE = "resize"
     UPGRADE = "upgrade"
@@ -28,7 +28,7 @@ class Capability(StrEnum):
 
 
 class Access(StrEnum):
-    """What a user of a client configuration may do; the engine maps it to groups or roles of its own."""
+    """The rights of a client configuration; the engine maps them to its groups or roles."""
 
     ADMIN = "admin"
     VIEWER = "viewer"
@@ -43,7 +43,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What a request says of the default nodegroups. Flavors are names or ids."""
+    """The sizes and flavors of the default nodegroups in a request. Flavors are names or IDs."""
 
     master_count: int
     node_count: int
@@ -53,7 +53,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class DefaultNodegroup:
-    """One nodegroup that every cluster of an engine starts with."""
+    """A nodegroup that every cluster of an engine is created with."""
 
     name: str
     role: str
@@ -64,7 +64,7 @@ class DefaultNodegroup:
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """Why a field of a request cannot be accepted. `text` is a clause without a full stop, or whole sentences."""
+    """Why a field of a request is invalid. `text` is a clause without a full stop, or complete sentences."""
 
     field: str
     text: str
@@ -72,14 +72,14 @@ class FieldProblem:
 
 @dataclass(frozen=True, slots=True)
 class BootstrapContext:
-    """All an engine may know when it renders one node's bootstrap.
+    """The input for rendering one node's bootstrap.
 
     Args:
         nodes: the cluster's masters, and this node.
         base_outputs: the base stack's outputs.
-        facts: node uuid -> name -> value, of the nodes that have reported some.
-        cloud_config: Keystone's address and the application credential for add-ons; empty where there is none.
-        packages: the package manager of the node's operating system, such as `apt`; None where it has none.
+        facts: node UUID -> name -> value, for nodes that have reported facts.
+        cloud_config: Keystone's URL and the application credential for add-ons; empty if there is none.
+        packages: the package manager of the node's operating system, such as `apt`; None if it has none.
     """
 
     cluster: ClusterSpec
@@ -103,7 +103,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """The node has to wait for others; it asks again after `retry_after` seconds."""
+    """The node has to wait for others; its agent retries after `retry_after` seconds."""
 
     reason: str
     retry_after: int = 5
@@ -111,7 +111,7 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class NodeAction:
-    """One command for one node's agent. `node_id` is the node that executes it, which may differ from its subject."""
+    """A command for a node's agent. `node_id` is the node that executes it; the command can concern other nodes."""
 
     node_id: str
     command: str
@@ -120,9 +120,9 @@ class NodeAction:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One command that drains some of the leaving nodes and removes them from the engine.
+    """A command that drains some of the leaving nodes and removes them from the engine.
 
-    `nodes` are the uuids it covers. For each node it could not drain, the command's results have an entry
+    `nodes` are the UUIDs of these nodes. For each node that could not be drained, the command's results contain
     `not_drained.<node name>` with the reason.
     """
 
@@ -132,12 +132,12 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What happens to leaving nodes before their machines are deleted. Every node is in exactly one of the three.
+    """What happens to leaving nodes before their machines are deleted. Every node is in exactly one of the attributes.
 
     Args:
         removals: commands to run.
-        nothing_to_do: uuids of nodes that hold nothing that would have to move.
-        impossible: uuid -> why the node cannot be drained.
+        nothing_to_do: UUIDs of nodes that do not need to be drained.
+        impossible: UUID -> why the node cannot be drained.
     """
 
     removals: Sequence[Removal] = ()
@@ -147,14 +147,14 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Impossible:
-    """Why something cannot be done at present; the operation fails with this reason and can be retried."""
+    """Why something is currently impossible; the operation fails with this reason and can be retried."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class NodeCertificate:
-    """The subject and signer of a certificate for a node's own key; names and addresses are added by Jeroboam.
+    """The subject and signer of a certificate for a node's own key; Jeroboam adds names and addresses.
 
     Args:
         authority: the name of a secret of kind CA.
@@ -171,13 +171,13 @@ class NodeCertificate:
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """Files and environment variables for the engine's own client.
+    """Files and environment variables for the engine's client.
 
     Args:
         files: name -> content; the first one is the main one. They are written to one directory, mode 0600.
         environment: variable -> value; `{directory}` in a value stands for that directory.
-        groups: the engine's groups the user is in, for display.
-        expires_in: the lifetime of the credential inside.
+        groups: the engine's groups that the user belongs to, for display.
+        expires_in: the lifetime of the contained credential.
     """
 
     files: Mapping[str, str] = field(repr=False)

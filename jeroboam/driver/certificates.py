@@ -1,4 +1,4 @@
-"""Short-lived client certificates for an engine that trusts an authority of the cluster."""
+"""Short-lived client certificates for engines that trust a certificate authority of the cluster."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from jeroboam.driver.values import Secret
 
-# Clocks of nodes that have just booted may be behind ours.
+# The clocks of nodes that have just booted can be slow.
 _BACKDATE = timedelta(minutes=10)
 
 
 def make_client_certificate(
     authority: Secret, *, user: str, groups: Sequence[str], now: datetime, lifetime: timedelta
 ) -> Secret:
-    """A new key and its certificate: `CN=<user>`, one `O` per group, for client authentication only.
+    """Generate a key and its certificate: `CN=<user>`, one `O` per group, for client authentication only.
 
-    The key is an elliptic curve key (P-256), which is generated in well under a millisecond; an RSA key takes a tenth
-    of a second.
+    The key is an elliptic curve key (P-256), which is generated in less than 1 ms; an RSA key would take 100 ms.
 
     Args:
-        authority: a secret of kind CA; the first of its certificates signs.
-        user: the common name; X.509 allows 64 characters, longer ones are cut.
+        authority: a secret of kind CA; its first certificate signs.
+        user: the common name; X.509 allows 64 characters, longer names are truncated.
     """
     assert authority.certificate is not None
     key = ec.generate_private_key(ec.SECP256R1())

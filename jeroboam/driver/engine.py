@@ -1,8 +1,8 @@
-"""The contract of an engine: Kubernetes, Docker Swarm, Mesos, or one that a package brings.
+"""The contract of an engine: Kubernetes, Docker Swarm, Mesos, or one that a package provides.
 
-Rule: an engine is made of pure functions. It reads plain values and returns values, scripts and texts; it does no
-I/O. Stacks hold infrastructure only, so everything about a cluster's life is here and can be fixed after the cluster
-was created.
+Rule: an engine consists of pure functions. It reads plain values and returns values, scripts and texts; it does no I/O.
+Stacks contain infrastructure only, so the lifecycle of a cluster is defined here and can be fixed after the cluster was
+created.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret,
 
 
 class Engine(Protocol):
-    """One engine. Found by entry point in the group `jeroboam.engines`; `EngineDefaults` has most of the answers.
+    """An engine, found by its entry point in the group `jeroboam.engines`. `EngineDefaults` implements most members.
 
     Attributes:
         name: unique, lower case.
         coes: the values of Magnum's `coe` it handles.
         secrets: what Jeroboam generates for each cluster: name -> kind.
         authorities: Magnum's `ca_cert_type` -> name of a secret of kind CA; the first is used when no type is given.
-        facts: the facts that its nodes may report: name -> declaration.
-        capabilities: what it can do to a cluster besides creating and deleting it; anything else is refused.
-        network_drivers: the values of a template's `network_driver` it takes, the default first; empty for any.
-        volume_drivers: the values of a template's `volume_driver` it takes.
-        adopted: whether its clusters were created by another system, whose stacks are known by their ids only.
+        facts: the facts that its nodes can report: name -> declaration.
+        capabilities: the operations it supports besides create and delete; all others are rejected.
+        network_drivers: the accepted values of a template's `network_driver`, the default first; empty for any.
+        volume_drivers: the accepted values of a template's `volume_driver`.
+        adopted: whether its clusters were created by another system, whose stacks are known only by their IDs.
     """
 
     name: str
@@ -61,47 +61,47 @@ class Engine(Protocol):
     # The request
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
-        """Whether its nodes can have this operating system on this hardware."""
+        """Whether its nodes can run this operating system on this hardware."""
         ...
 
     def master_count_problem(self, count: int) -> str | None:
-        """Why a cluster cannot have this number of masters, as a sentence; None when it can."""
+        """Why a cluster cannot have this number of masters, as a sentence; None if it can."""
         ...
 
     def default_nodegroups(self, sizes: Sizes) -> Sequence[DefaultNodegroup]:
-        """The nodegroups that a cluster starts with, masters first."""
+        """The nodegroups that a cluster is created with, masters first."""
         ...
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
-        """Everything wrong with the labels and the shape asked for, in sentences for the user; empty when fine."""
+        """All problems with the requested labels and sizes, as sentences for the user."""
         ...
 
     def node_label_problems(
         self, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
     ) -> Sequence[FieldProblem]:
-        """What is wrong with a nodegroup's `node_labels` and `node_taints`."""
+        """Problems with a nodegroup's `node_labels` and `node_taints`."""
         ...
 
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
-        """What the cluster needs of the network."""
+        """The network resources that the cluster needs."""
         ...
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
-        """Roles of the application credential the cluster's add-ons need; empty when none needs OpenStack."""
+        """Roles of the application credential that the cluster's add-ons need; empty if none uses OpenStack."""
         ...
 
     # Joining
 
     def founder(self, nodes: Sequence[NodeSpec]) -> NodeSpec | None:
-        """The node that all others wait for: without it no node can join. None once others can join without it."""
+        """The node that must join before all others; None once others can join without it."""
         ...
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
-        """What one node does to join, or why it has to wait."""
+        """The files and script with which one node joins, or why it has to wait."""
         ...
 
     def node_certificate(self, cluster: ClusterSpec, node: NodeSpec) -> NodeCertificate | None:
-        """The certificate a node gets for a key of its own; None where the engine has none."""
+        """The certificate of a node for its own key; None if the engine uses none."""
         ...
 
     # What users see
@@ -111,11 +111,11 @@ class Engine(Protocol):
         ...
 
     def version(self, cluster: ClusterSpec) -> str:
-        """The version of the engine this cluster runs."""
+        """The version of the engine that this cluster runs."""
         ...
 
     def container_version(self, cluster: ClusterSpec) -> str | None:
-        """The version of the container runtime, where the engine pins one."""
+        """The version of the container runtime, if the engine defines one."""
         ...
 
     def client_config(
@@ -129,75 +129,75 @@ class Engine(Protocol):
         now: datetime,
         lifetime: timedelta,
     ) -> ClientConfig:
-        """A short-lived client configuration for `user` (an id) with the rights of `access`.
+        """A short-lived client configuration for `user` (an ID) with the rights of `access`.
 
         Raises:
-            ValueError: no configuration can be made for this cluster; the message says why.
+            ValueError: no configuration is available for this cluster; the message contains the reason.
         """
         ...
 
     # Changes
 
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-        """Why the cluster's labels cannot become these without an upgrade; empty when they can.
+        """Why the cluster's labels cannot be changed to these without an upgrade; empty if they can.
 
-        They can where a label is only read when a node is created, or not read at all.
+        A label can be changed if it is read only when a node is created, or not at all.
         """
         ...
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-        """Why the cluster cannot be upgraded to a template with these labels; empty when it can."""
+        """Why the cluster cannot be upgraded to a template with these labels; empty if it can."""
         ...
 
     def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
-        """The cluster's labels after an upgrade to a template with `labels`; all others stay its own."""
+        """The cluster's labels after an upgrade to a template with `labels`; all other labels are unchanged."""
         ...
 
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
-        """What upgrades one node that has joined, in order; each may be executed again after a failure.
+        """The actions that upgrade one joined node, in order. Each can be executed again after a failure.
 
         Args:
-            cluster: with the labels it is to have.
-            nodes: all of the cluster's.
+            cluster: with the labels after the upgrade.
+            nodes: all nodes of the cluster.
         """
         ...
 
     def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
-        """What makes one node that has joined use the cluster's authorities as they are now, in order.
+        """The actions that make one joined node use the cluster's current certificate authorities, in order.
 
         A rotation calls it three times: to trust the old and the new authority, to use certificates of the new one,
-        to stop trusting the old one. A secret of kind CA holds every certificate to be trusted, the signing one
-        first, and the key of that one. Each action may be executed again after a failure.
+        and to stop trusting the old one. A secret of kind CA contains all trusted certificates, the signing one first,
+        and the key of the signing one. Each action can be executed again after a failure.
         """
         ...
 
     def trust_refresh(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
-        """What makes workloads reload the authorities they trust; empty where nothing has to.
+        """The actions that make workloads reload the authorities that they trust; empty if none needs to.
 
-        For each workload that could not be restarted, the results have an entry `not_restarted.<name>`.
+        For each workload that could not be restarted, the results contain `not_restarted.<name>`.
 
         Args:
-            nodes: all of the cluster's.
+            nodes: all nodes of the cluster.
         """
         ...
 
     def credential_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
-        """What distributes a new application credential in the cluster.
+        """The actions that distribute a new application credential in the cluster.
 
         Args:
-            nodes: all of the cluster's.
+            nodes: all nodes of the cluster.
         """
         ...
 
     def drain(
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
-        """What is done before the machines of `leaving` are deleted.
+        """The commands that are run before the machines of `leaving` are deleted.
 
         Args:
             leaving: nodes that are about to be deleted and whose agents have reported at least once.
-            nodes: all of the cluster's.
-            seconds: how long draining a node may take.
+            nodes: all nodes of the cluster.
+            seconds: timeout for draining a node.
         """
         ...
 
@@ -210,9 +210,9 @@ class Engine(Protocol):
         old_labels: Mapping[str, str],
         old_taints: Sequence[Mapping[str, str]],
     ) -> Sequence[NodeAction]:
-        """What changes a nodegroup's live nodes from the old labels and taints to those it has now.
+        """The actions that change a nodegroup's joined nodes from the old labels and taints to the current ones.
 
         Args:
-            nodes: all of the cluster's.
+            nodes: all nodes of the cluster.
         """
         ...

@@ -1,6 +1,6 @@
-"""Answers of an engine that has nothing particular to say. An engine inherits them and overrides what it has.
+"""Default implementations for engines. An engine inherits them and overrides the members that it supports.
 
-Rule: a default is always the harmless answer: nothing is supported, nothing has to be done.
+Rule: the defaults support nothing and do nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class EngineDefaults:
         return None
 
     def default_nodegroups(self, sizes: Sizes) -> Sequence[DefaultNodegroup]:
-        """Masters and workers, under the names that Magnum gives them."""
+        """Masters and workers, with Magnum's names."""
         return [
             DefaultNodegroup(self.default_names[MASTER], MASTER, sizes.master_count, sizes.master_flavor_id, 1),
             DefaultNodegroup(self.default_names[WORKER], WORKER, sizes.node_count, sizes.flavor_id),
@@ -59,9 +59,10 @@ class EngineDefaults:
     def node_label_problems(
         self, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
     ) -> Sequence[FieldProblem]:
-        """Engines without node labels or taints refuse them: they would have no effect."""
+        """Reject node labels and taints, because they would have no effect."""
         given = {"node_labels": labels, "node_taints": taints}
-        return [FieldProblem(name, "the engine of this cluster has none") for name, value in given.items() if value]
+        text = "the engine of this cluster does not support it"
+        return [FieldProblem(name, text) for name, value in given.items() if value]
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
         return ()

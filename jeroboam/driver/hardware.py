@@ -1,6 +1,6 @@
-"""The contract of a kind of hardware: what Nova and Neutron can do for a server of this kind.
+"""The contract of a kind of hardware: what Nova and Neutron support for servers of this kind.
 
-Rule: declarative. The templates are rendered by Jeroboam, which leaves out what the hardware does not have.
+Rule: hardware only declares what it supports. Jeroboam renders the templates and omits what is not supported.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 
 
 class Hardware(Protocol):
-    """One kind of hardware. Found by entry point in the group `jeroboam.hardware`.
+    """A kind of hardware, found by its entry point in the group `jeroboam.hardware`.
 
     Attributes:
         name: unique, lower case.
         server_types: the values of Magnum's `server_type` it handles.
         floating_ips: whether a server's port can have a floating IP.
-        volumes: whether Cinder volumes can be attached, and servers boot from them.
-        server_groups: whether Nova's server groups separate such servers.
+        volumes: whether Cinder volumes can be attached and booted from.
+        server_groups: whether Nova's server groups apply to such servers.
         config_drive: whether user data is delivered by a config drive instead of the metadata service.
         vnic_type: Neutron's `binding:vnic_type` of its ports; None for Neutron's default.
-        join_timeout_minutes: how long a node may take from a completed server to joining; None for the operator's
-            setting.
+        join_timeout_minutes: timeout from the completion of a server until its node joins; None for the
+            operator's setting.
     """
 
     name: str
@@ -36,5 +36,5 @@ class Hardware(Protocol):
     join_timeout_minutes: int | None
 
     def problems(self, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
-        """Why a nodegroup cannot have this hardware, in sentences for the user; empty when it can."""
+        """Why a nodegroup cannot have this hardware, as sentences for the user; empty if it can."""
         ...

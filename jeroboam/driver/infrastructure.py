@@ -1,7 +1,7 @@
-"""What an engine asks of the network. Jeroboam renders the Heat templates from it, for every engine alike.
+"""The network resources that an engine needs. Jeroboam renders the Heat templates of all engines from them.
 
-Rule: ports, servers, volumes, floating IPs, load balancers, virtual IPs and security groups are rendered in one
-place. An engine only declares what is particular to it.
+Rule: Jeroboam renders ports, servers, volumes, floating IPs, load balancers, virtual IPs and security groups. An engine
+only declares what is specific to it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """What a cluster of an engine needs besides what every cluster has.
+    """What the clusters of an engine need in addition to what every cluster has.
 
-    Every cluster has: a node network (given or created), a security group per role in which nodes reach each other
-    and SSH is open where a key was given, a server group for masters, and an endpoint of the masters.
+    Every cluster has: a node network (given or created), a security group per role that allows traffic between nodes,
+    and SSH if a key was given, a server group for masters, and an endpoint of the masters.
 
     Args:
         endpoint_ports: TCP ports of the masters that clients reach at the endpoint; the first one is the API's.
-        rules: role -> ingress rules besides the common ones; one security group is created for each role named.
-        address_pairs: networks that nodes may send from besides their own address, such as a pod network.
+        rules: role -> additional ingress rules; one security group is created for each role.
+        address_pairs: networks that nodes may send from in addition to their own address, such as a pod network.
     """
 
     endpoint_ports: Sequence[int]

@@ -1,6 +1,6 @@
-"""How the text of a label becomes a value. Engines use these types in their own models of labels.
+"""Types that parse the text of labels. Engines use them in their own models of labels.
 
-Rule: an error says what would be right, with an example where that helps.
+Rule: an error message states the expected format, with an example where that helps.
 """
 
 from __future__ import annotations

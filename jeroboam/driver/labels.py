@@ -1,7 +1,7 @@
-"""The labels that concern infrastructure and mean the same for every engine.
+"""Labels for infrastructure, which have the same meaning for all engines.
 
-Rule: labels are text. A known label is parsed and checked; an unknown one is stored and shown, and has no effect, as
-users of Magnum expect. Every problem names its label. An engine's own model of labels inherits this one.
+Rule: labels are text. A known label is parsed and checked; an unknown one is stored and shown but has no effect, as in
+Magnum. Every problem names its label. An engine's model of labels inherits from this one.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from jeroboam.driver.label_types import AffinityPolicy, Cidr, Cidrs
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 
-# Labels that are only read when a machine is created.
+# Labels that are read only when a machine is created.
 MACHINE_LABELS = frozenset({"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type"})
 
 
 class InfrastructureLabels(BaseModel):
-    """What a cluster's labels say about its network and machines. Sizes in GiB."""
+    """The labels of a cluster for its network and machines. Sizes in GiB."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -41,9 +41,9 @@ class InfrastructureLabels(BaseModel):
         """The labels of a cluster, or of one of its nodegroups.
 
         Raises:
-            pydantic.ValidationError: a label is wrong (`problems` puts that into sentences).
+            pydantic.ValidationError: a label is invalid (`problems` returns sentences instead).
         """
-        # An empty label is one that was not set: Magnum's clients and templates send them.
+        # An empty label counts as not set: Magnum's clients and templates send them.
         given = {**cluster.labels, **(nodegroup.labels if nodegroup else {})}
         stripped = {name: str(value).strip() for name, value in given.items() if name != "api_floating_ip"}
         parsed = cls.model_validate(cls.given(cluster, {name: value for name, value in stripped.items() if value}))
@@ -52,12 +52,12 @@ class InfrastructureLabels(BaseModel):
 
     @classmethod
     def given(cls, cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, Any]:
-        """The values to parse, from the labels that are set; a subclass may add what the cluster says elsewhere."""
+        """The values to parse, from the labels that are set; a subclass can add values of other attributes."""
         return dict(labels)
 
     @classmethod
     def problems(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> list[str]:
-        """What is wrong with the labels, one sentence each, naming the label."""
+        """Problems with the labels, as sentences that name the label."""
         try:
             cls.read(cluster, nodegroup)
         except ValidationError as error:
@@ -66,7 +66,7 @@ class InfrastructureLabels(BaseModel):
 
     @classmethod
     def names(cls) -> frozenset[str]:
-        """Every label the model reads, by the name users give it."""
+        """The names of all labels that the model reads."""
         return frozenset({field.alias or name for name, field in cls.model_fields.items()})
 
     @property
@@ -95,13 +95,13 @@ class InfrastructureLabels(BaseModel):
 
 
 def boots_from_volume(*labels: Mapping[str, str]) -> bool:
-    """Whether nodes with these labels, the most specific first, boot from a volume of their own."""
+    """Whether nodes with these labels, the most specific first, boot from a volume."""
     text = next((each["boot_volume_size"] for each in labels if "boot_volume_size" in each), "").strip()
     return bool(text) and text.strip("0") != ""
 
 
 def node_network(cluster: ClusterSpec, labels: InfrastructureLabels) -> str:
-    """The IPv4 network of the nodes: the given subnet's, or the one that will be created."""
+    """The IPv4 network of the nodes: that of the given subnet, or the one that will be created."""
     return cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr
 
 
@@ -114,5 +114,5 @@ def _text(message: str) -> str:
 
 
 def unique(problems: Iterable[str]) -> list[str]:
-    """The problems without repetitions, in order."""
+    """The problems without duplicates, in order."""
     return list(dict.fromkeys(problems))

@@ -1,6 +1,6 @@
 """The contract of an operating system: how a machine gets its first files, and how it is upgraded.
 
-Rule: pure. An operating system turns a `MachineSetup` into user data; it knows nothing of engines.
+Rule: an operating system is a pure function from a `MachineSetup` to user data; it does not depend on engines.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class MachineSetup:
-    """What a machine has to have when it boots for the first time.
+    """The files and units of a machine at its first boot.
 
     Args:
         hostname: the node's name.
@@ -45,12 +45,12 @@ class MachineSetup:
 
 
 class OperatingSystem(Protocol):
-    """One operating system. Found by entry point in the group `jeroboam.operating_systems`.
+    """An operating system, found by its entry point in the group `jeroboam.operating_systems`.
 
     Attributes:
         name: unique, lower case.
         distros: the values of Glance's `os_distro` it handles.
-        packages: the package manager that engines may use, such as `apt`; None for an image-based system.
+        packages: the package manager that engines can use, such as `apt`; None for an image-based system.
         replaces_machines: whether an upgrade replaces machines instead of upgrading them in place.
         programs_directory: a directory for programs that is writable at the first boot.
     """

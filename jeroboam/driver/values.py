@@ -1,6 +1,6 @@
-"""The plain values a driver reads: a cluster, its nodegroups, nodes and secrets.
+"""The plain values that a driver reads: a cluster, its nodegroups, nodes and secrets.
 
-Rule: frozen, and ids rather than names, so that a driver's answer depends on nothing but its arguments.
+Rule: values are frozen and contain IDs instead of names, so that a driver's results depend only on its arguments.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-# Magnum's role of the nodes that hold a cluster's state. The API counts nodes by it, so every engine uses this name
-# for them; all other roles are the engine's own.
+# Magnum's role of the nodes that store a cluster's state. The API counts nodes by it, so every engine uses this name;
+# engines define all other roles.
 MASTER = "master"
 WORKER = "worker"
 
@@ -20,10 +20,10 @@ REMOVING = "removing"
 
 
 class SecretKind(StrEnum):
-    """What Jeroboam generates and stores, encrypted, for a cluster whose engine asks for it."""
+    """The kinds of secrets that Jeroboam generates for an engine and stores encrypted."""
 
     CA = "ca"  # a certificate authority: certificate and private key
-    KEY_PAIR = "key_pair"  # a bare RSA key pair: public key and private key, both PEM
+    KEY_PAIR = "key_pair"  # an RSA key pair without a certificate: public key and private key, both PEM
     BOOTSTRAP_TOKEN = "bootstrap_token"  # noqa: S105 - a token of the form `[a-z0-9]{6}.[a-z0-9]{16}`
 
 
@@ -32,12 +32,12 @@ class EndpointMode(StrEnum):
 
     LOAD_BALANCER = "octavia"  # an Octavia load balancer
     VIRTUAL_IP = "vip"  # an address that the masters share by VRRP
-    PORT = "port"  # the single master's own port, whose address outlives the machine
+    PORT = "port"  # the port of the single master, whose address is kept if the machine is replaced
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One secret of a cluster, decrypted. `certificate` is public PEM (certificate or public key)."""
+    """A decrypted secret of a cluster. `certificate` is public PEM (certificate or public key)."""
 
     certificate: str | None
     secret: str = field(repr=False)
@@ -63,7 +63,7 @@ class NodegroupSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """One machine of a cluster. `index` is its number in the nodegroup, `shard` the number of its stack."""
+    """A machine of a cluster. `index` is its number in the nodegroup, `shard` the number of its stack."""
 
     uuid: str
     name: str
@@ -88,8 +88,8 @@ class NodeSpec:
 class ClusterSpec:
     """A cluster as resolved at the time of the request (stored in `clusters.spec`).
 
-    Network ids are None where Jeroboam creates the network itself. `load_balancer` says whether the cloud has
-    Octavia. `apiserver_port` is None where the template leaves the port to the engine.
+    Network IDs are None if Jeroboam creates the network. `load_balancer` is whether the cloud has Octavia.
+    `apiserver_port` is None if the template does not define the port.
     """
 
     uuid: str
@@ -115,7 +115,7 @@ class ClusterSpec:
     https_proxy: str | None = None
     no_proxy: str | None = None
     insecure_registry: str | None = None
-    cni_manifest_url: str | None = None  # the operator's, for a network driver that the engine does not build in
+    cni_manifest_url: str | None = None  # set by the operator, for a network driver that the engine does not include
 
     @property
     def endpoint_mode(self) -> EndpointMode:

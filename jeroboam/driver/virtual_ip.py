@@ -1,7 +1,7 @@
-"""The address that several masters share where the cloud has no Octavia: a keepalived configuration.
+"""The keepalived configuration of the address that several masters share in clouds without Octavia.
 
-Rule: masters agree by unicast VRRP on who holds the address, since Neutron networks may not pass multicast. A master
-whose health check fails yields to one whose check passes.
+Rule: masters use unicast VRRP, because Neutron networks may not forward multicast. A master whose health check fails
+yields the address to one whose check succeeds.
 """
 
 from __future__ import annotations
@@ -63,6 +63,6 @@ vrrp_instance api {{
 
 
 def _password(context: BootstrapContext, secret: str) -> str:
-    """VRRP takes eight characters."""
+    """VRRP passwords have eight characters."""
     key = context.secrets[secret].secret.encode()
     return hmac.new(key, b"jeroboam vrrp", hashlib.sha256).hexdigest()[:8]

@@ -2,6 +2,6 @@
 
     pytest --pyargs jeroboam.testing.suite --jeroboam-driver my-engine-my-os
 
-runs it on an installed driver (all of them without the option). Unlike `jeroboam.driver`, this package uses the rest
-of Jeroboam: it renders what would be sent to Heat and to nodes.
+runs it for an installed driver (for all drivers without the option). Unlike `jeroboam.driver`, this package uses the
+rest of Jeroboam, to render what would be sent to Heat and to nodes.
 """

@@ -1,4 +1,4 @@
-"""A cluster in the plain values a driver reads, in the shapes that matter."""
+"""Sample clusters, as the plain values that a driver reads."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _secret(name: str, kind: SecretKind) -> Secret:
 
 @dataclass(frozen=True)
 class Case:
-    """One cluster. `nodes` are its masters, then its workers; `facts` are what nodes that joined have reported."""
+    """A sample cluster. `nodes` are its masters, then its workers; `facts` are those reported by joined nodes."""
 
     driver: Driver
     cluster: ClusterSpec
@@ -71,7 +71,7 @@ class Case:
 
     @property
     def private(self) -> list[str]:
-        """Every text that only masters may hold; keys without their first and last line."""
+        """All texts that only masters may have; keys without their first and last line."""
         found = [CLOUD_SECRET]
         for name, kind in self.engine.secrets.items():
             if kind is not SecretKind.BOOTSTRAP_TOKEN:
@@ -82,7 +82,7 @@ class Case:
         return base_stack.render(self.engine, self.cluster, self.groups)
 
     def outputs(self) -> dict[str, object]:
-        """The base stack's outputs, with a made-up value for each."""
+        """The base stack's outputs, with sample values."""
         values: dict[str, object] = {name: f"id-of-{name}" for name in self.base()["outputs"]}
         return values | {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
 
@@ -127,7 +127,7 @@ class Case:
         return replace(self, cluster=replace(self.cluster, **fields))
 
     def joined(self, *indexes: int) -> Case:
-        """The same cluster with these nodes (by position in `nodes`) joined, their facts reported."""
+        """The same cluster with these nodes (by position in `nodes`) joined and their facts reported."""
         nodes = [replace(node, state=JOINED) if i in indexes else node for i, node in enumerate(self.nodes)]
         facts = {
             node.uuid: {name: f"{name}-of-{node.name}" for name in self.engine.facts}
@@ -140,7 +140,7 @@ class Case:
         return self.joined(*range(len(self.nodes)))
 
     def bootstraps(self) -> list[tuple[NodeSpec, Bootstrap]]:
-        """All bootstraps in an order in which nodes really come up; fails when a node is never given one."""
+        """All bootstraps, in an order in which nodes can join; fails if a node never gets one."""
         done: list[tuple[NodeSpec, Bootstrap]] = []
         case = self
         while len(done) < len(self.nodes):
@@ -152,12 +152,12 @@ class Case:
                 if isinstance(found, Bootstrap):
                     done.append((node, found))
                     case = case.joined(*(i for i, each in enumerate(case.nodes) if each.has_joined), place)
-            assert len(done) > before, "every node waits for another one"
+            assert len(done) > before, "all remaining nodes wait for another node"
         return done
 
 
 def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None, workers: int = 2) -> Case:
-    """A cluster of a driver; with one master in mode `port`, else three."""
+    """Create a sample cluster of a driver, with one master in mode `port`, otherwise three."""
     many, balancer = MODES[mode]
     count = masters or (3 if many else 1)
     cluster = ClusterSpec(

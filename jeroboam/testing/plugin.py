@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the suite once for each driver, and what takes a case once for each way of reaching the masters."""
+    """Run the suite for each driver, and tests with a case for each endpoint mode."""
     if metafunc.module.__name__ != "jeroboam.testing.suite":
         return
     from jeroboam.testing.cases import MODES

@@ -1,4 +1,4 @@
-"""What every driver must keep, whatever engine, operating system and hardware it is made of."""
+"""Tests that every combination of engine, operating system and hardware must pass."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from shared.drivers.driver import Driver
 from shared.drivers.registry import find_driver
 from shared.stacks.shard_template import node_index
 
-# Heat's `max_json_body_size`, as it comes.
+# The default of Heat's `max_json_body_size`.
 HEAT_REQUEST = 1024 * 1024
 METADATA = {"jeroboam_cluster", "jeroboam_nodegroup", "jeroboam_node"}
 ROLES = (MASTER, WORKER)
@@ -45,7 +45,7 @@ def templates(case: Case) -> dict[str, Any]:
 
 
 def everything(case: Case) -> str:
-    """All a driver renders, as one text."""
+    """Everything that a driver renders, as one text."""
     bootstraps = [(node.uuid, found.script, [dict(file) for file in found.files]) for node, found in case.bootstraps()]
     return json.dumps([templates(case), [case.user_data(node) for node in case.nodes], bootstraps])
 
@@ -151,7 +151,7 @@ def test_removing_a_node_touches_nothing_else(case: Case) -> None:
 
 
 def test_everything_in_a_shard_is_of_a_node_and_named_so(case: Case) -> None:
-    """A shard is changed by editing what Heat holds, so its parts must tell whose they are."""
+    """A shard's stored template is edited to change it, so the names of its resources must identify their node."""
     for role in ROLES:
         shard = case.shard(role)
         indexes = {node.index for node in case.nodes if node.role == role}
@@ -287,4 +287,4 @@ def test_secret_facts_stay_out_of_stacks_and_user_data(case: Case) -> None:
 def test_a_full_shard_fits_a_request_to_heat(jeroboam_driver: Driver) -> None:
     case = make_case(jeroboam_driver, "octavia", workers=50)
     body = {"stack_name": "x" * 80, "template": case.shard("worker"), "tags": "x" * 300}
-    assert len(json.dumps(body)) < HEAT_REQUEST / 1.5, "there must be room for a longer CA and more files"
+    assert len(json.dumps(body)) < HEAT_REQUEST / 1.5, "there must be space for a longer CA and more files"

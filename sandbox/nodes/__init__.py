@@ -1,1 +1,1 @@
-"""Simulated nodes: coroutines that speak the real agent protocol."""
+"""Simulated nodes: coroutines that implement the agent protocol."""

@@ -1,7 +1,7 @@
-"""Run the nodes of a real OpenStack with fake hypervisors: `python -m sandbox.nodes`.
+"""Simulates the nodes of a real OpenStack with fake hypervisors: `python -m sandbox.nodes`.
 
-Rule: the cloud is named by OS_* variables, as for every OpenStack client; the user must be an administrator, since
-only they see user data.
+Rule: OS_* variables select the cloud, as for all OpenStack clients. The user must be an administrator, because only
+administrators can read user data.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from sandbox.nodes.nova import Nova
 def main() -> None:
     """Run until SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.nodes", description=__doc__)
-    parser.add_argument("--every", type=float, default=2.0, help="seconds between two looks at Nova")
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between two polls of Nova")
     parser.add_argument("--heartbeat", type=float, default=60.0, help="seconds between a node's heartbeats")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on the nodes' own times")
-    parser.add_argument("--data-dir", type=Path, help="where the nodes' credentials are kept")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for the durations of nodes")
+    parser.add_argument("--data-dir", type=Path, help="directory for the nodes' credentials")
     given = parser.parse_args()
     times = NodeTimes(heartbeat=given.heartbeat, scale=given.scale)
     try:

@@ -1,6 +1,6 @@
-"""What a simulated node does about certificates: it asks for its own, and checks it as an engine would.
+"""Requests the certificate of a simulated node, and checks it as an engine would.
 
-Rule: the keys and signatures are real; only the engine that would use them is not there.
+Rule: keys and signatures are real; only the engine that would use them is missing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_request(name: str) -> str:
-    """A signing request for a new key."""
+    """A certificate signing request for a new key."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     request = x509.CertificateSigningRequestBuilder().subject_name(subject)
     signed = request.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
@@ -23,10 +23,10 @@ def make_request(name: str) -> str:
 
 
 def trouble_with(answer: dict[str, Any], request: str) -> str | None:
-    """Why what the API answered to a request is of no use; None when it is.
+    """Why the API's response to a request is invalid; None if it is valid.
 
     Args:
-        answer: `certificate`, and `ca`: all authorities to be trusted, the one that signs first.
+        answer: `certificate`, and `ca`: all trusted authorities, the signing one first.
     """
     certificate = x509.load_pem_x509_certificate(str(answer["certificate"]).encode())
     authorities = x509.load_pem_x509_certificates(str(answer["ca"]).encode())

@@ -1,7 +1,7 @@
 """All simulated nodes of one process: the `simulated` hypervisor.
 
-Rule: a machine has one agent at most; it ends at once when its machine stops, and a machine that comes back goes
-on with what it remembers.
+Rule: a machine has at most one agent, which ends immediately when the machine stops. A restarted machine continues with
+its stored state.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ log = structlog.get_logger(__name__)
 
 
 class WellBehaved:
-    """No fault script: nodes do what they should."""
+    """Nodes without faults."""
 
     def behaves(self, behaviour: str, name: str) -> bool:
         """Never."""
         return False
 
     def slowness(self, name: str) -> float:
-        """As fast as ever."""
+        """Return 1: not slowed down."""
         return 1.0
 
 
 class Fleet:
-    """Runs a node agent for each machine whose user data has one.
+    """Runs a node agent for each machine whose user data contains one.
 
     Args:
-        memory: what nodes remember.
-        behaviours: what goes wrong on purpose.
-        times: how long things take.
+        memory: stored state of nodes.
+        behaviours: injected faults.
+        times: durations.
     """
 
     def __init__(self, memory: NodeMemory, behaviours: Behaviours, times: NodeTimes) -> None:
@@ -56,7 +56,7 @@ class Fleet:
         return set(self._agents)
 
     def start(self, machine: Machine) -> None:
-        """Start the machine's agent, unless it runs already or there is none in its user data."""
+        """Start the machine's agent, unless it is already running or its user data contains none."""
         settings = read_user_data(machine.user_data)
         if settings is None or machine.id in self._agents:
             return
@@ -73,7 +73,7 @@ class Fleet:
         self._agents[machine.id] = task
 
     def stop(self, machine_id: str, *, gone: bool) -> None:
-        """End the machine's agent; a machine that is gone remembers nothing."""
+        """End the machine's agent; if the machine is `gone`, its stored state is deleted."""
         task = self._agents.pop(machine_id, None)
         if task is not None:
             task.cancel()
@@ -81,7 +81,7 @@ class Fleet:
             self.memory.forget(machine_id)
 
     async def close(self) -> None:
-        """End all agents; what they remember is kept."""
+        """End all agents; their stored state is kept."""
         tasks = list(self._agents.values())
         self._agents.clear()
         for task in tasks:
@@ -90,7 +90,7 @@ class Fleet:
         self.memory.close()
 
     def _context(self, ca_pem: str | None) -> ssl.SSLContext:
-        # Reading the system's CAs takes milliseconds; once for all nodes of a cluster is enough.
+        # Cached per CA, because reading the system's CAs takes milliseconds.
         if ca_pem not in self._tls:
             self._tls[ca_pem] = ssl.create_default_context(cadata=ca_pem)
         return self._tls[ca_pem]

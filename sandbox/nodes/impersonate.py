@@ -1,7 +1,7 @@
 """Simulated nodes for a real Nova with the fake hypervisor.
 
-Rule: what the servers of a cluster would do is read from their own user data, as an administrator; a server whose
-deletion Nova tells of has its node ended within one poll.
+Rule: the settings of the nodes are read from their servers' user data, as an administrator. When a server is deleted,
+its node ends within one poll.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ log = structlog.get_logger(__name__)
 
 
 async def impersonate(nova: Nova, fleet: Fleet, every: float) -> None:
-    """Keep the fleet equal to Nova's servers until cancelled.
+    """Synchronize the fleet with Nova's servers until cancelled.
 
     Args:
         nova: an administrator's view of the cloud.
         fleet: runs the nodes.
-        every: seconds between two looks.
+        every: seconds between two polls.
     """
     while True:
         try:
             seen = await nova.machines()
         except httpx.HTTPError as error:
-            # Nodes outlive a moment's trouble with Nova: it is asked again.
+            # Nodes keep running during errors of Nova; the call is retried.
             log.warning("could not list servers", error=repr(error))
         else:
             for machine_id in fleet.machine_ids - seen.keys():

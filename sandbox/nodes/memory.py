@@ -1,7 +1,7 @@
-"""What simulated nodes remember across a restart, as a disk would.
+"""Stores the state of simulated nodes across restarts, like a disk.
 
-Rule: a node's credential is written down before it is used, since the one-time token that bought it is worth
-nothing any more; a node that is gone is forgotten.
+Rule: a node's credential is stored before it is used, because the one-time token is no longer valid. The state of a
+deleted node is deleted.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A node's own credential, and whether it has joined its cluster."""
+    """A node's credential, and whether it has joined its cluster."""
 
     credential: str
     joined: bool = False
 
 
 class NodeMemory:
-    """Remembered things by machine id.
+    """Stored state by machine ID.
 
     Args:
-        data_dir: the folder of `nodes.sqlite`; None keeps everything in memory.
+        data_dir: directory of `nodes.sqlite`; None keeps everything in memory.
     """
 
     def __init__(self, data_dir: Path | None = None) -> None:
@@ -37,19 +37,19 @@ class NodeMemory:
         )
 
     def get(self, machine_id: str) -> Remembered | None:
-        """What a machine remembers, or None for a new one."""
+        """The stored state of a machine, or None for a new one."""
         row = self._file.execute("SELECT credential, joined FROM nodes WHERE machine = ?", (machine_id,)).fetchone()
         return None if row is None else Remembered(row[0], bool(row[1]))
 
     def put(self, machine_id: str, remembered: Remembered) -> None:
-        """Remember, instead of what was remembered before."""
+        """Store the state of a machine, replacing the previous one."""
         self._file.execute(
             "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
             (machine_id, remembered.credential, remembered.joined),
         )
 
     def forget(self, machine_id: str) -> None:
-        """The machine is gone."""
+        """Delete the state of a machine."""
         self._file.execute("DELETE FROM nodes WHERE machine = ?", (machine_id,))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""A real Nova, as far as impersonated nodes need it: which servers are nodes of clusters, and their user data.
+"""Client of a real Nova for simulated nodes: the servers of clusters and their user data.
 
-Rule: plain HTTP with an administrator's password, because only `shared.cloud` may hold the SDK; every call has a
-timeout, and a refused token is renewed once.
+Rule: this uses plain HTTP with an administrator's password, because only `shared.cloud` may import the SDK. Every call
+has a timeout, and a rejected token is renewed once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Nova:
     """An administrator's view of Nova.
 
     Args:
-        environment: OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME or OS_PROJECT_ID, and as every
-            OpenStack client has them the domains, OS_REGION_NAME, OS_INTERFACE and OS_CACERT.
+        environment: OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME or OS_PROJECT_ID, and as for other
+            OpenStack clients the domains, OS_REGION_NAME, OS_INTERFACE and OS_CACERT.
 
     Raises:
-        KeyError: a variable that must be there is not.
+        KeyError: a required variable is missing.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -51,10 +51,10 @@ class Nova:
         await self._http.aclose()
 
     async def machines(self) -> dict[str, Machine | None]:
-        """All servers that are nodes of a cluster: id -> machine when ACTIVE, None while they are something else.
+        """All servers that are nodes of a cluster: ID -> machine if ACTIVE, None in other states.
 
         Raises:
-            httpx.HTTPError: Keystone or Nova does not answer as it should.
+            httpx.HTTPError: Keystone or Nova returned an error or is not available.
         """
         found: dict[str, Machine | None] = {}
         marker: str | None = None
@@ -81,7 +81,7 @@ class Nova:
         return body
 
     async def _log_in(self) -> str:
-        """A new token; Nova's endpoint from its catalogue."""
+        """Obtain a new token, and Nova's endpoint from the catalogue."""
         self._http.headers.pop("X-Auth-Token", None)
         answer = await self._http.post(f"{self._auth_url}/auth/tokens", json=self._auth)
         answer.raise_for_status()

@@ -1,7 +1,7 @@
-"""What a simulated node reads from its user data.
+"""Reads the agent's settings from user data.
 
-Rule: cloud-config and Ignition are read as far as the agent needs them: its environment file and the CA. JSON is
-tried before YAML, because a thousand nodes' worth of YAML would cost minutes.
+Rule: only the agent's environment file and the CA are read from cloud-config and Ignition. JSON is tried before YAML,
+because parsing YAML for a thousand nodes would take minutes.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CA_FILE = "/etc/jeroboam/ca.pem"
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """Where an agent calls, and with what.
+    """Settings of an agent.
 
     Args:
-        url: the API, without a slash at its end.
-        node_id: the node's id there.
+        url: URL of the API, without a trailing slash.
+        node_id: ID of the node in the API.
         token: the one-time token.
         ca_pem: the CA of the API's certificate; None for plain HTTP or a publicly trusted one.
     """
@@ -38,7 +38,7 @@ class AgentSettings:
 
 
 def read_user_data(text: str) -> AgentSettings | None:
-    """The agent's settings, or None when the user data has no agent in it."""
+    """The agent's settings, or None if the user data contains no agent."""
     files = dict(_files(text))
     environment = files.get(ENVIRONMENT_FILE)
     if environment is None:

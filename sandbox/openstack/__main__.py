@@ -1,7 +1,6 @@
-"""Run the simulated cloud as a process of its own: `python -m sandbox.openstack --port P`.
+"""Runs the simulated cloud as a process: `python -m sandbox.openstack --port P`.
 
-Rule: it prints nothing but log lines, answers within two seconds, and SIGTERM or SIGINT ends it with its state
-written.
+Rule: it prints only log lines, is ready within two seconds, and writes its state when SIGTERM or SIGINT ends it.
 """
 
 from __future__ import annotations
@@ -19,19 +18,23 @@ from sandbox.openstack.config import CloudConfig
 
 
 def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, CloudConfig]:
-    """The command line, and the configuration it asks for."""
+    """Parse the command line. Returns the arguments and the configuration."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.openstack", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--data-dir", type=Path, help="keep state here; without it, state is lost at the end")
-    parser.add_argument("--faults", type=Path, help="a fault script, JSON or YAML")
+    parser.add_argument(
+        "--data-dir", type=Path, help="directory for the state; by default, the state is lost at the end"
+    )
+    parser.add_argument("--faults", type=Path, help="fault script, JSON or YAML")
     parser.add_argument("--container-infra-url", default=CloudConfig().container_infra_url)
-    parser.add_argument("--token-seconds", type=int, default=3600, help="life of a token")
-    parser.add_argument("--token-cache-seconds", type=float, default=300, help="how long services believe in a token")
-    parser.add_argument("--seed", type=int, default=1, help="of latencies and fault probabilities")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on all latencies")
-    parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack worked on at once")
-    parser.add_argument("--no-agents", action="store_true", help="servers run no simulated node agent")
+    parser.add_argument("--token-seconds", type=int, default=3600, help="lifetime of a token")
+    parser.add_argument(
+        "--token-cache-seconds", type=float, default=300, help="how long services cache a validated token"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed for latencies and fault probabilities")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for all latencies")
+    parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack processed in parallel")
+    parser.add_argument("--no-agents", action="store_true", help="do not run simulated node agents on servers")
     given = parser.parse_args(arguments)
     config = CloudConfig(
         container_infra_url=given.container_infra_url,
@@ -59,13 +62,13 @@ def main() -> None:
 
 async def _serve(server: uvicorn.Server) -> None:
     def stop() -> None:
-        # The second signal does not wait for anybody.
+        # The second signal stops immediately.
         server.force_exit = server.should_exit
         server.should_exit = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    # Not `serve`: it takes the signals itself, and dies of them at the end with a status that means failure.
+    # Not `serve`: it handles the signals itself and then exits with an error status.
     await server._serve()
     if not server.started:
         raise SystemExit(1)

@@ -1,7 +1,7 @@
-"""The simulated cloud as an application, and as something that runs.
+"""The simulated cloud as an ASGI application and as a server.
 
-Rule: a cloud lives exactly as long as its application's lifespan: state is read when it begins, and everything
-that runs in it is ended and written down when it ends.
+Rule: the cloud runs during its application's lifespan: state is read at its start; at its end, all tasks are stopped
+and the state is written.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ START_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunningCloud:
-    """A cloud that answers at `url`, for whoever shares its process."""
+    """A cloud that is served at `url`, for code in the same process."""
 
     url: str
     cloud: SimulatedCloud
 
     @property
     def auth_url(self) -> str:
-        """What OS_AUTH_URL is to be."""
+        """The value for OS_AUTH_URL."""
         return f"{self.url}/identity/v3"
 
 
 def build_cloud(config: CloudConfig, hypervisor: Hypervisor | None = None) -> SimulatedCloud:
-    """A cloud with the hypervisor its settings ask for, unless one is given."""
+    """Create a cloud, by default with the hypervisor of its settings."""
     faults = Faults(config.seed)
     if hypervisor is None and config.agents:
         hypervisor = Fleet(NodeMemory(config.data_dir), faults, replace(config.nodes, scale=config.scale))
@@ -68,7 +68,7 @@ def app_of(cloud: SimulatedCloud) -> Starlette:
 
 
 def server_of(app: Starlette, host: str, port: int) -> uvicorn.Server:
-    """A uvicorn server that says nothing and stops without waiting for long polls."""
+    """A uvicorn server that logs nothing and stops without waiting for long polls."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -83,14 +83,14 @@ def server_of(app: Starlette, host: str, port: int) -> uvicorn.Server:
 
 @asynccontextmanager
 async def serving(app: Starlette) -> AsyncIterator[str]:
-    """An application served on a free loopback port while the context lasts; its URL."""
+    """Serve an application on a free loopback port during the context. Yields its URL."""
     port = free_port()
     server = server_of(app, "127.0.0.1", port)
-    # Signals belong to whoever runs the process; here they are none of the server's business.
+    # The server must not handle the signals of the process.
     task = asyncio.create_task(server._serve(), name=f"server on port {port}")
     try:
         async with asyncio.timeout(START_SECONDS):
-            # uvicorn tells of its start by a flag only.
+            # uvicorn signals its start only by a flag.
             while not server.started and not task.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         if task.done():
@@ -104,7 +104,7 @@ async def serving(app: Starlette) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def running(config: CloudConfig, hypervisor: Hypervisor | None = None) -> AsyncIterator[RunningCloud]:
-    """A cloud that is served on a free loopback port while the context lasts."""
+    """Serve a cloud on a free loopback port during the context."""
     cloud = build_cloud(config, hypervisor)
     async with serving(app_of(cloud)) as url:
         yield RunningCloud(url, cloud)

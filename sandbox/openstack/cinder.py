@@ -1,7 +1,7 @@
-"""The simulated Cinder v3: volumes that exist, hold their size and know their server.
+"""The simulated Cinder v3: volumes with their size and server.
 
-Rule: a volume in use is not deleted; a volume made by a server's block device mapping goes with the server when
-the mapping says so.
+Rule: a volume in use cannot be deleted. A volume created by a server's block device mapping is deleted with the server
+if the mapping says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sandbox.openstack.wire import ApiError, Call, Reply, Route, page
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Cinder writes it."""
+    """An error in Cinder's format."""
     return {"itemNotFound" if error.status == 404 else "badRequest": {"code": error.status, "message": error.message}}
 
 
@@ -74,7 +74,7 @@ class Volumes:
         self.rows.remove(row_id)
 
     def attach(self, row_id: str, server_id: str, *, goes: bool = False) -> Row:
-        """Give a volume to a server; `goes` means it is deleted with it."""
+        """Attach a volume to a server; `goes`: delete it with the server."""
         row = self.rows.get(row_id)
         if row is None:
             raise ApiError(400, f"Volume {row_id} could not be found.")
@@ -83,12 +83,12 @@ class Volumes:
         return self.rows.update(row, status="in-use", _server=server_id, _goes=goes)
 
     def detach(self, row_id: str) -> None:
-        """Take a volume from its server."""
+        """Detach a volume from its server."""
         if (row := self.rows.get(row_id)) is not None:
             self.rows.update(row, status="available", _server=None)
 
     def attach_all(self, project_id: str, server_id: str, mappings: list[dict[str, Any]]) -> list[str]:
-        """Carry out a server's block device mapping; the ids of its volumes."""
+        """Apply a server's block device mapping. Returns the IDs of its volumes."""
         attached = []
         for one in mappings:
             goes = bool(one.get("delete_on_termination"))
@@ -102,7 +102,7 @@ class Volumes:
         return attached
 
     def release(self, server_id: str) -> None:
-        """The server is gone: its volumes are free, or gone as well."""
+        """Detach or delete the volumes of a deleted server."""
         for row in self.rows.where("server", server_id):
             self.detach(row["id"])
             if row["_goes"]:
@@ -115,7 +115,7 @@ class Volumes:
         return Reply(300 if call.path.rstrip("/").endswith("volume") else 200, {"versions": [version]})
 
     def quota(self, call: Call) -> Reply:
-        """Volumes have no quota here; what is used is counted."""
+        """Usage of volumes; there is no limit."""
         call.need_member()
         rows = self.rows.where("project", call.params["target"])
         used = {"volumes": len(rows), "gigabytes": sum(row["size"] for row in rows), "snapshots": 0}
@@ -126,7 +126,7 @@ class Volumes:
         return Reply(200, {"quota_set": {"id": call.params["target"], **lines}})
 
     def limits(self, call: Call) -> Reply:
-        """The same, in the shape of limits."""
+        """The same, in the format of limits."""
         rows = self.rows.where("project", call.project)
         absolute = {
             "maxTotalVolumes": -1,

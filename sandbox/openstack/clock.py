@@ -1,7 +1,7 @@
-"""Time and chance in the simulated cloud.
+"""Time and randomness in the simulated cloud.
 
-Rule: whatever takes time in a real cloud asks here, so that one seed gives one run, latencies scale with one
-number, and shutting down cancels everything that is still to happen.
+Rule: all delays come from here, so that a seed determines a run, one factor scales all latencies, and a shutdown
+cancels all pending work.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def iso(moment: float | None = None, *, micro: bool = False) -> str:
-    """A time in seconds since the epoch (now by default) as OpenStack writes it, in UTC."""
+    """A time in seconds since the epoch (default: now) in OpenStack's format, in UTC."""
     when = datetime.now(UTC) if moment is None else datetime.fromtimestamp(moment, UTC)
     return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
 
@@ -27,8 +27,8 @@ class Clock:
     """Delays with jitter, timers and background tasks of one simulated cloud.
 
     Args:
-        seed: of every random choice.
-        scale: factor on all latencies; 0 makes everything immediate.
+        seed: seed of all random choices.
+        scale: factor for all latencies; 0 makes everything immediate.
     """
 
     def __init__(self, seed: int, scale: float) -> None:
@@ -41,18 +41,18 @@ class Clock:
         return self.random.uniform(*bounds) * self.scale
 
     async def wait(self, bounds: tuple[float, float]) -> None:
-        """Let a scaled delay pass."""
+        """Wait for a scaled delay."""
         await asyncio.sleep(self.between(bounds))
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a coroutine beside the requests; an exception in it is logged, not lost."""
+        """Run a coroutine as a background task; exceptions are logged."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     def later(self, delay: float, action: Callable[[], None], name: str) -> asyncio.Task[None]:
-        """Do something after `delay` seconds (not scaled)."""
+        """Call `action` after `delay` seconds (not scaled)."""
 
         async def act() -> None:
             await asyncio.sleep(delay)
@@ -61,7 +61,7 @@ class Clock:
         return self.start(act(), name)
 
     async def close(self) -> None:
-        """Cancel all that is still to happen and wait until it is gone."""
+        """Cancel all pending work and wait until it has ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

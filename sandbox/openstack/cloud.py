@@ -1,7 +1,6 @@
-"""The simulated cloud put together: one store, one clock, seven services.
+"""Assembles the simulated cloud from one store, one clock and seven services.
 
-Rule: this is the only place that knows which service needs which; everything below gets what it needs as an
-argument.
+Rule: dependencies between services are defined only here and passed as arguments.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ EXTERNAL_CIDR = "127.100.0.0/16"
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One API: its routes, and how it words a refusal."""
+    """An API: its routes and its error format."""
 
     name: str
     routes: list[Route]
@@ -44,11 +43,11 @@ class Service:
 
 
 class SimulatedCloud:
-    """Everything behind the HTTP surface.
+    """The cloud behind the HTTP interface.
 
     Args:
         config: see `CloudConfig`.
-        faults: what goes wrong on purpose.
+        faults: injected faults.
         hypervisor: what runs ACTIVE servers.
     """
 
@@ -91,7 +90,7 @@ class SimulatedCloud:
         }
 
     def start(self) -> None:
-        """Read the snapshot, seed what is missing, go on with what was interrupted."""
+        """Read the snapshot, add missing seed data, resume interrupted work."""
         if self.snapshot is not None:
             self.snapshot.load()
         self._seed()
@@ -103,7 +102,7 @@ class SimulatedCloud:
         self.engine.resume()
 
     async def close(self) -> None:
-        """End all work; the last snapshot is written after it."""
+        """End all work, then write the last snapshot."""
         await self.hypervisor.close()
         await self.clock.close()
         if self.snapshot is not None:
@@ -119,7 +118,7 @@ class SimulatedCloud:
             network = self.neutron.networks.create_network(
                 admin, {"name": EXTERNAL_NETWORK, "router:external": True, "provider:network_type": "flat"}
             )
-            # Loopback addresses: a test can really serve something on a floating IP.
+            # Loopback addresses, so that tests can serve on a floating IP.
             self.neutron.networks.create_subnet(
                 admin,
                 {

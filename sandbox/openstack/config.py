@@ -1,7 +1,6 @@
-"""What can be chosen about a simulated cloud.
+"""Settings of a simulated cloud.
 
-Rule: the defaults give a cloud that a 100-node cluster fits into and that answers in seconds; a test that needs
-another one says so here and nowhere else.
+Rule: the defaults give a cloud with capacity for a 100-node cluster and latencies of seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Bounds = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """How long things take, in seconds, from and to; each time is drawn from the seeded randomness."""
+    """Durations as ranges in seconds; values are drawn from the seeded random generator."""
 
     resource: Bounds = (0.005, 0.03)
     server: Bounds = (0.2, 0.8)
@@ -31,17 +30,17 @@ class CloudConfig:
 
     Args:
         region: the only region's name.
-        container_infra_url: where the catalogue says Jeroboam is.
-        token_seconds: life of a token.
-        token_cache_seconds: how long services other than Keystone believe in a token that was validated for one of
-            them, as where they share keystonemiddleware's cache (300); 0 asks each time.
-        seed: of latencies and fault probabilities.
-        scale: factor on all latencies.
-        parallelism: resources of one stack that are worked on at the same time.
-        data_dir: where state is kept; None keeps it in memory.
+        container_infra_url: URL of Jeroboam in the catalogue.
+        token_seconds: lifetime of a token.
+        token_cache_seconds: how long services other than Keystone cache a validated token, as with a shared cache of
+            keystonemiddleware (300); 0 disables the cache.
+        seed: seed for latencies and fault probabilities.
+        scale: factor for all latencies.
+        parallelism: resources of one stack processed in parallel.
+        data_dir: directory of the state; None keeps it in memory.
         faults_file: a fault script read at the start, JSON or YAML.
         agents: whether ACTIVE servers run a simulated node agent.
-        nodes: the times of those agents; `scale` is put on them too.
+        nodes: durations of these agents, which `scale` also applies to.
     """
 
     region: str = "RegionOne"

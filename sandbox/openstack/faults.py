@@ -1,7 +1,7 @@
 """The fault script of the simulated cloud.
 
-Rule: a fault is data, read from a file or put at run time, so a test or a demonstration says what goes wrong and
-when; nothing goes wrong unasked. Rules act on requests at the wire; behaviours act on what runs behind them.
+Rule: faults are data from a file or a request, so that tests define what fails and when. Rules apply to requests;
+behaviours apply to simulated resources.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ ACTIONS = frozenset({"status", "headers", "body", "delay_s", "drop", "hang"})
 
 @dataclass(slots=True)
 class Rule:
-    """One fault of requests.
+    """A fault of requests.
 
     Args:
-        match: `service`, `method`, `path` (regex, searched), `project` (id), and of the requests that fit:
+        match: `service`, `method`, `path` (regex, searched), `project` (ID), and of the matching requests:
             `nth` (only that one, from 1), `times` (only so many), `probability` (0 to 1).
-        do: `delay_s` first, then one of `hang` (never answer), `drop` (close the connection) or `status` with
-            `headers` and `body`; with a delay alone the request goes on.
+        do: `delay_s` first, then one of `hang` (never respond), `drop` (close the connection) or `status` with
+            `headers` and `body`; with a delay alone, the request is processed after it.
     """
 
     match: dict[str, Any]
@@ -48,7 +48,7 @@ class Rule:
         self.pattern = re.compile(str(self.match.get("path", "")))
 
     def fits(self, service: str, method: str, path: str, project: str | None) -> bool:
-        """Whether a request is one this rule is about."""
+        """Whether a request matches the rule."""
         match = self.match
         return (
             match.get("service", service) == service
@@ -58,7 +58,7 @@ class Rule:
         )
 
     def strikes(self, random: Random) -> bool:
-        """Whether this fitting request is hit; counts it."""
+        """Count a matching request. Returns whether the fault applies to it."""
         self.seen += 1
         hit = (
             self.match.get("nth", self.seen) == self.seen
@@ -70,10 +70,10 @@ class Rule:
 
 
 class Faults:
-    """The script in force.
+    """The current fault script.
 
     Args:
-        seed: of the probabilities, so that a run can be repeated.
+        seed: seed of the probabilities, so that a run can be repeated.
     """
 
     def __init__(self, seed: int) -> None:
@@ -86,7 +86,7 @@ class Faults:
         self.put(yaml.safe_load(path.read_text()) or {})
 
     def put(self, script: Mapping[str, Any]) -> None:
-        """Replace the script; 400 for one that says something unknown."""
+        """Replace the script; 400 for unknown keys."""
         try:
             rules = [Rule(dict(one.get("match") or {}), dict(one["do"])) for one in script.get("rules") or []]
             behaviours = {
@@ -98,15 +98,15 @@ class Faults:
         for rule in rules:
             strange |= set(rule.match) - MATCHES | set(rule.do) - ACTIONS
         if strange:
-            raise ApiError(400, f"The fault script does not know: {', '.join(sorted(strange))}")
+            raise ApiError(400, f"Unknown keys in the fault script:  {', '.join(sorted(strange))}")
         self.rules, self.behaviours = rules, behaviours
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         self.put({})
 
     def shown(self) -> dict[str, Any]:
-        """The script with how often each rule was met and struck."""
+        """The script, with how often each rule matched and was applied."""
         return {
             "rules": [{"match": r.match, "do": r.do, "seen": r.seen, "done": r.done} for r in self.rules],
             "behaviours": {
@@ -116,18 +116,18 @@ class Faults:
         }
 
     def strike(self, service: str, method: str, path: str, project: str | None) -> dict[str, Any] | None:
-        """What is to be done to a request, or None."""
+        """The fault to apply to a request, or None."""
         for rule in self.rules:
             if rule.fits(service, method, path, project) and rule.strikes(self._random):
                 return rule.do
         return None
 
     def behaves(self, behaviour: str, name: str) -> bool:
-        """Whether something of that name shows a behaviour."""
+        """Whether a behaviour applies to a resource of that name."""
         return any(pattern.search(name) for pattern, _ in self.behaviours.get(behaviour, ()))
 
     def slowness(self, name: str) -> float:
-        """The factor on how long something of that name takes, 1 by default."""
+        """The factor for durations of a resource of that name, 1 by default."""
         return next((factor for pattern, factor in self.behaviours.get("slow", ()) if pattern.search(name)), 1.0)
 
 

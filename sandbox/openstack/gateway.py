@@ -1,7 +1,7 @@
-"""The one door of the simulated cloud: from an ASGI request to a service's handler and back.
+"""The gateway of the simulated cloud: dispatches ASGI requests to the handlers of services.
 
-Rule: every answer has a request id and is worded by the service it is about, faults strike before anything is
-looked at, and whatever the bytes of a request, the answer is one the real service could give.
+Rule: every response has a request ID and the format of its service. Faults are applied before a request is processed.
+The response to any request, even a malformed one, is one that the real service could return.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sandbox.openstack.wire import NOBODY, Access, ApiError, Call, Reply, Route
 
 log = structlog.get_logger(__name__)
 MAX_BODY = 8 * 1024 * 1024
-# Heat's own default; a shard of nodes with long user data gets near it.
+# Heat's default; a shard of nodes with long user data comes close to it.
 MAX_HEAT_BODY = 1024 * 1024
 HANG_SECONDS = 3600.0
 MAX_SEEN = 10_000
@@ -77,7 +77,7 @@ class Gateway:
         await _answer(send, reply, method)
 
     def _access(self, service: Service, token: str | None) -> Access | None:
-        """Who calls: asked of Keystone, or remembered, as every service's keystonemiddleware remembers."""
+        """The identity of the caller, from Keystone or from a cache as in keystonemiddleware."""
         if service.name == "identity" or not token:
             return self.cloud.tokens.access(token)
         remembered, until = self._seen.get(token, (None, 0.0))
@@ -88,7 +88,7 @@ class Gateway:
         return access
 
     def _remember(self, token: str, access: Access | None) -> None:
-        """Have all services believe in a token for a while: they share what any of them had validated."""
+        """Cache a validated token for all services."""
         if access is None or self.cloud.config.token_cache_seconds <= 0:
             return
         if len(self._seen) >= MAX_SEEN:
@@ -115,7 +115,7 @@ class Gateway:
             if error.status == 401 and service.name == "identity":
                 reply.headers.setdefault("WWW-Authenticate", f'Keystone uri="{call.base}/identity/v3"')
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            # A body of another shape than the API has: the real service's validation would say 400.
+            # The body has an unexpected structure, which the real service's validation would reject with 400.
             log.warning("request not understood", path=call.path, method=call.method, exc_info=error)
             wrong = ApiError(400, f"The request could not be understood: {error!r}")
             reply = Reply(400, service.render_error(wrong))
@@ -139,7 +139,7 @@ class Gateway:
         raise ApiError(405 if known else 404, "The resource could not be found." if not known else "Method not allowed")
 
     def _control(self, method: str, name: str, body: bytes | None) -> Reply:
-        """The simulator's own doors: no real cloud has them, so they ask for no token."""
+        """Control requests of the simulator, which need no token."""
         faults = self.cloud.faults
         try:
             match (method, name):
@@ -164,7 +164,7 @@ class Gateway:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None when it is larger than any real service takes."""
+    """The whole body; None if it is larger than any real service accepts."""
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -191,7 +191,7 @@ def _parsed(body: bytes | None) -> Any:
 
 
 async def _strike(fault: dict[str, Any], receive: Receive) -> Reply | None:
-    """Carry out a fault; None when the request goes on after its delay."""
+    """Apply a fault; None if the request continues after a delay."""
     if fault.get("delay_s"):
         await asyncio.sleep(float(fault["delay_s"]))
     if fault.get("hang"):
@@ -203,7 +203,7 @@ async def _strike(fault: dict[str, Any], receive: Receive) -> Reply | None:
             pass
         return Reply(504, None)
     if fault.get("drop"):
-        # Uvicorn hands out its connection only this way; under any other server the answer is a plain 502.
+        # This is the only access to uvicorn's connection; with other servers, the response is a plain 502.
         transport = getattr(getattr(receive, "__self__", None), "transport", None)
         if transport is not None:
             transport.abort()

@@ -1,7 +1,6 @@
-"""The simulated Glance v2: images that can be found, not booted.
+"""The simulated Glance v2: images without data.
 
-Rule: an image carries `os_distro` at its top level, as real ones do; one seeded image has none, because that is
-the mistake users make.
+Rule: an image has `os_distro` at its top level, as in Glance; one seeded image has none, to test this common mistake.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ CREATED = "2026-01-01T00:00:00Z"
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Glance writes it for who accepts JSON."""
+    """An error in Glance's JSON format."""
     title = {401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}.get(error.status, "Bad Request")
     return {"message": f"{error.message}<br /><br />\n\n\n", "code": f"{error.status} {title}", "title": title}
 
@@ -86,12 +85,12 @@ class Images:
         shown, following = page(rows, call)
         body: dict[str, Any] = {"images": shown, "first": "/v2/images", "schema": "/v2/schemas/images"}
         if following:
-            # Glance gives the next page as a path of its own API, not as a URL.
+            # Glance returns the next page as a path, not as a URL.
             body["next"] = following.removeprefix(call.root)
         return Reply(200, body)
 
     def create(self, call: Call) -> Reply:
-        """A new image of the caller's project; it is active at once, since it has nothing to upload."""
+        """A new image of the caller's project; it is active immediately, because it has no data."""
         call.need_member()
         fields = dict(call.body or {})
         name, visibility = str(fields.pop("name", "")), str(fields.pop("visibility", "private"))

@@ -1,7 +1,7 @@
-"""What stands behind the simulated Nova: something that runs servers.
+"""The interface of hypervisors, which run the servers of the simulated Nova.
 
-Rule: Nova only says "this server runs now" and "this server is gone"; what a server does is the hypervisor's
-matter, so simulated nodes and real network namespaces can stand behind the same API.
+Rule: Nova only reports that a server runs or is deleted; the hypervisor defines what a server does, so that the same
+API can be used with simulated nodes and with real network namespaces.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One running server: `user_data` is decoded text, `addresses` are its fixed IPs."""
+    """A running server: `user_data` is decoded text, `addresses` are its fixed IPs."""
 
     id: str
     name: str
@@ -25,15 +25,15 @@ class Hypervisor(Protocol):
     """Runs machines."""
 
     def start(self, machine: Machine) -> None:
-        """The server became ACTIVE (or the cloud came back and it still is)."""
+        """Called when the server became ACTIVE, or is ACTIVE after a restart of the cloud."""
         ...
 
     def stop(self, machine_id: str, *, gone: bool) -> None:
-        """The server was stopped or (`gone`) is being deleted; nothing of it may go on."""
+        """Called when the server was stopped or (`gone`) is being deleted; its activity must end."""
         ...
 
     async def close(self) -> None:
-        """The cloud shuts down; machines pause, and are started again with the cloud."""
+        """Called at shutdown of the cloud; machines are started again with the cloud."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""The simulated Octavia v2: load balancers and what hangs below them.
+"""The simulated Octavia v2: load balancers and their children.
 
-Rule: a load balancer holds a port for its address and becomes ACTIVE after a drawn delay; deleting it with
-`cascade` takes its children along, without it they must be gone first.
+Rule: a load balancer has a port for its address and becomes ACTIVE after a random delay. Deleting it with `cascade`
+deletes its children; without `cascade`, they must be deleted first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sandbox.openstack.store import Row, Store, by, new_id, public
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, page, truth
 
 KINDS = ("loadbalancers", "listeners", "pools", "members", "healthmonitors")
-# The word an answer uses for one of a kind.
+# The singular of each kind in responses.
 SINGLE = {"loadbalancers": "loadbalancer", "listeners": "listener", "pools": "pool", "healthmonitors": "healthmonitor"}
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Octavia writes it."""
+    """An error in Octavia's format."""
     return {"faultcode": "Client", "faultstring": error.message, "debuginfo": None}
 
 
@@ -40,7 +40,7 @@ class Octavia:
         }
 
     def routes(self) -> list[Route]:
-        """What Octavia answers; clients spell its version `v2` or `v2.0`."""
+        """The routes of Octavia; clients use `v2` or `v2.0` as version."""
         routes = [Route("GET", "", self.versions, open=True)]
         for version in ("v2", "v2.0"):
             routes.append(Route("GET", f"/{version}", self.versions, open=True))
@@ -52,7 +52,7 @@ class Octavia:
         return routes
 
     def create(self, kind: str, project_id: str, fields: dict[str, Any], parent: str | None = None) -> Row:
-        """A new load balancer, or something below `parent`."""
+        """A new load balancer, or a child of `parent`."""
         above = self._above(parent)
         row: Row = {
             "id": new_id(),
@@ -89,14 +89,14 @@ class Octavia:
         return self.rows[kind].add(row)
 
     async def become_active(self, row_id: str) -> None:
-        """Let the time pass that a load balancer takes to come up."""
+        """Wait until the load balancer becomes ACTIVE."""
         await asyncio.sleep(self.clock.between(self.latencies.load_balancer))
         row = self.rows["loadbalancers"].get(row_id)
         if row is not None and row["provisioning_status"] == "PENDING_CREATE":
             self.rows["loadbalancers"].update(row, provisioning_status="ACTIVE", operating_status="ONLINE")
 
     def delete(self, kind: str, row_id: str, *, cascade: bool = False) -> None:
-        """Delete something; 409 when a load balancer still has children and `cascade` is not given."""
+        """Delete an object; 409 if a load balancer has children and `cascade` is not given."""
         row = self.rows[kind].get(row_id)
         if row is None:
             raise ApiError(404, f"{SINGLE.get(kind, 'member')} {row_id} not found.")

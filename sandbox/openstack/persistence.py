@@ -1,7 +1,7 @@
-"""The snapshot of a simulated cloud: one SQLite file, written behind.
+"""The snapshot of a simulated cloud: one SQLite file, which is written asynchronously.
 
-Rule: changed rows are written at most every half second and at the end, each time in one transaction, so the file
-is always one state the cloud was in. A cloud that is killed loses at most that half second.
+Rule: changed rows are written at most every half second and at the end, in one transaction, so the file is always
+consistent. A killed cloud loses at most half a second.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Snapshot:
     """Reads a store from a file and keeps the file up to date.
 
     Args:
-        store: what is kept.
-        data_dir: the folder; the file in it is `cloud.sqlite`.
+        store: the store to persist.
+        data_dir: directory of the file `cloud.sqlite`.
     """
 
     def __init__(self, store: Store, data_dir: Path) -> None:
@@ -44,7 +44,7 @@ class Snapshot:
         self.store.dirty.clear()
 
     async def keep_writing(self) -> None:
-        """Write what changed, again and again, until cancelled."""
+        """Write changes periodically until cancelled."""
         while True:
             await asyncio.sleep(EVERY_SECONDS)
             changes = self._changes()
@@ -53,7 +53,7 @@ class Snapshot:
                 await asyncio.shield(self._writing)
 
     async def close(self) -> None:
-        """Write what is left and close the file; to be called when nothing changes any more."""
+        """Write remaining changes and close the file; call this when there are no more changes."""
         if self._writing is not None:
             # Cancelling `keep_writing` does not end its thread, which still has an older state to write.
             await self._writing

@@ -1,7 +1,6 @@
-"""What the simulated cloud was asked: counts for tests, times for benchmarks.
+"""Statistics of requests to the simulated cloud: counts for tests, times for benchmarks.
 
-Rule: counting costs a dictionary entry per route, never one per request; only stack creations keep their times,
-the newest 10,000 of them.
+Rule: counts are stored per route, not per request. Times are stored only for stack creations, for the newest 10,000.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ class RequestLog:
         self.stack_posts: dict[str, float] = {}
 
     def count(self, service: str, method: str, route: str, status: int) -> None:
-        """One request answered."""
+        """Count a request."""
         self.counts[(service, method, route, status)] += 1
 
     def stack_post(self, name: str) -> None:
-        """A stack creation arrived; its time is seconds since the epoch."""
+        """Store the time of a stack creation, in seconds since the epoch."""
         self.stack_posts.setdefault(name, time.time())
         while len(self.stack_posts) > KEPT_TIMES:
             self.stack_posts.pop(next(iter(self.stack_posts)))
@@ -36,7 +35,7 @@ class RequestLog:
         self.stack_posts.clear()
 
     def shown(self) -> dict[str, Any]:
-        """Everything counted since the start or the last `clear`."""
+        """The counts since the start or the last `clear`."""
         lines = [
             {"service": service, "method": method, "route": route, "status": status, "count": count}
             for (service, method, route, status), count in sorted(self.counts.items())

@@ -1,8 +1,8 @@
-"""The state of the simulated cloud: rows by id, indexed, with a note of what changed.
+"""The state of the simulated cloud: indexed rows, with a record of changes.
 
-Rule: every change goes through a `Collection`, so that the indexes are right and the write-behind snapshot
-(`persistence.py`) learns of it. A row is a plain dict in the shape its API answers; keys that begin with an
-underscore are the simulator's own and never leave it.
+Rule: every change uses a `Collection`, which updates the indexes and records the change for the snapshot
+(`persistence.py`). A row is a plain dict in the format of its API; keys that begin with an underscore are internal and
+never returned.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def by(field: str) -> Index:
 
 
 def public(row: Row) -> Row:
-    """The row without the simulator's own keys."""
+    """The row without internal keys."""
     return {key: value for key, value in row.items() if not key.startswith("_")}
 
 
@@ -35,7 +35,7 @@ class Collection:
 
     Args:
         name: the kind, e.g. `ports`.
-        indexes: index name -> function giving the keys a row is found under.
+        indexes: index name -> function that returns the keys of a row.
         changed: called with (kind, id) after each change.
     """
 
@@ -76,7 +76,7 @@ class Collection:
         return row
 
     def remove(self, row_id: str) -> Row | None:
-        """Take a row out; None when it was not there."""
+        """Remove a row. Returns None if it did not exist."""
         row = self.rows.pop(row_id, None)
         if row is None:
             return None
@@ -86,7 +86,7 @@ class Collection:
         return row
 
     def has_index(self, name: str) -> bool:
-        """Whether `where` can be asked with this index."""
+        """Whether this index exists."""
         return name in self._functions
 
     def where(self, index: str, key: Hashable) -> list[Row]:

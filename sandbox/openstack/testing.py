@@ -1,6 +1,6 @@
-"""A simulated cloud for tests, with what a test needs to log in.
+"""A simulated cloud for tests, with credentials.
 
-Rule: a test gets its own cloud, fast and quiet, and names users and projects by their well-known names.
+Rule: each test gets its own cloud with short latencies, and uses the names of seeded users and projects.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ QUICK = CloudConfig(scale=0.1, agents=False)
 
 @dataclass(frozen=True, slots=True)
 class TestCloud:
-    """Where a cloud is and who can log in.
+    """The URL and credentials of a cloud.
 
-    `password` is everybody's; `user_ids` and `project_ids` map names to ids.
+    All users have the same `password`; `user_ids` and `project_ids` map names to ids.
     """
 
     __test__ = False
@@ -55,11 +55,11 @@ class TestCloud:
 
 @asynccontextmanager
 async def running_cloud(config: CloudConfig = QUICK, hypervisor: Hypervisor | None = None) -> AsyncIterator[TestCloud]:
-    """A cloud served in this process while the context lasts."""
+    """A cloud served in this process during the context."""
     async with running(config, hypervisor) as served:
         yield describe(served)
 
 
 def describe(served: RunningCloud) -> TestCloud:
-    """What a test needs to know of a running cloud."""
+    """Describe a running cloud for tests."""
     return TestCloud(url=served.url, auth_url=served.auth_url, cloud=served.cloud)

@@ -1,8 +1,7 @@
-"""What a handler of the simulated cloud sees of HTTP, and what it gives back.
+"""Requests and responses of the simulated cloud's handlers.
 
-Rule: a handler is a plain function from `Call` to `Reply`; it never awaits, so each request is atomic on the
-event loop, as a database transaction would make it in the real service. Refusals are raised as `ApiError` and
-rendered by the service in the words of its own API.
+Rule: a handler is a plain function from `Call` to `Reply`. It never awaits, so each request is atomic, like a database
+transaction in the real service. Errors are raised as `ApiError`, and the service renders them in its format.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ Version = tuple[int, int]
 
 
 class ApiError(Exception):
-    """A request refused.
+    """An error response.
 
     Args:
         status: HTTP status.
-        message: the service's own words.
+        message: message of the real service.
         kind: the service's name of the error, e.g. Neutron's `NetworkInUse`.
         headers: extra answer headers.
     """
@@ -36,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who calls: what a Keystone token says. `project_id` is None for unscoped and system tokens."""
+    """The caller, from a Keystone token. `project_id` is None for unscoped and system tokens."""
 
     token_id: str
     user_id: str
@@ -49,11 +48,11 @@ class Access:
 
     @property
     def admin(self) -> bool:
-        """Admin anywhere is admin everywhere, as in OpenStack's long-standing default policies."""
+        """An administrator of one project is an administrator of all, as in OpenStack's legacy default policies."""
         return "admin" in self.roles
 
     def sees(self, project_id: str | None) -> bool:
-        """Whether a thing of that project may be seen at all."""
+        """Whether resources of that project are visible."""
         return self.admin or (project_id is not None and project_id == self.project_id)
 
 
@@ -62,7 +61,7 @@ NOBODY = Access("", "", "", None, None, frozenset())
 
 @dataclass(slots=True)
 class Reply:
-    """An answer: `body` is JSON unless it is bytes or None (no body)."""
+    """A response: `body` is JSON unless it is bytes or None (no body)."""
 
     status: int = 200
     body: Any = None
@@ -71,7 +70,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Call:
-    """One request, already authenticated where its route asks for that."""
+    """One request, already authenticated if its route requires that."""
 
     method: str
     base: str
@@ -91,7 +90,7 @@ class Call:
 
     @property
     def project(self) -> str:
-        """The project of the token; 403 when it has none."""
+        """The project of the token; 403 if it has none."""
         if self.access.project_id is None:
             raise ApiError(403, "You are not authorized to perform the requested action: a project scope is needed.")
         return self.access.project_id
@@ -127,12 +126,12 @@ class Call:
         return value
 
     def need_member(self) -> None:
-        """Refuse who may only read."""
+        """Raise 403 for callers who can only read."""
         if not self.access.roles & {"member", "admin", "service"}:
             raise ApiError(403, "You are not authorized to perform the requested action.", "Forbidden")
 
     def need_admin(self) -> None:
-        """Refuse everybody but administrators."""
+        """Raise 403 for callers who are not administrators."""
         if not self.access.admin:
             raise ApiError(403, "You are not authorized to perform the requested action.", "Forbidden")
 
@@ -156,7 +155,7 @@ class Route:
 
 
 def truth(value: Any) -> bool:
-    """A boolean as clients spell it in query strings and bodies."""
+    """Parse a boolean as sent by clients in query strings and bodies."""
     return value is True or str(value).lower() in {"true", "1", "yes", "t", "on"}
 
 

@@ -1,1 +1,1 @@
-"""One contract, two transports: see `base`. `make_bus` picks by the settings."""
+"""One contract with two transports: see `contract`. `make_bus` selects one by the settings."""

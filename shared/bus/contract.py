@@ -1,8 +1,8 @@
-"""The bus: what carries events between services. Two transports keep this one contract, under one test suite.
+"""The contract of the bus, which delivers events between services. Both transports pass the same test suite.
 
-Rule: publishing is confirmed or raises; a delivery is settled exactly once by the verdict of its handler. Duplicates
-and reordering are normal. A handler is quick: it commits what it must and returns; no delivery is held while a
-cluster builds.
+Rule: publishing is confirmed or raises an exception; a delivery is settled exactly once, by the verdict of its handler.
+Duplicates and reordering are normal. A handler commits its changes and returns quickly; no delivery is held during an
+operation.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from shared.domain.errors import JeroboamError
 
 
 class Unroutable(JeroboamError):
-    """A mandatory message that no queue is bound for."""
+    """A mandatory message that is not routed to any queue."""
 
 
 class Refused(JeroboamError):
-    """A message the broker would not take (a queue that is full, most likely)."""
+    """A message that the broker rejected, probably because a queue is full."""
 
 
 class Verdict(Enum):
-    """What a handler says of a delivery."""
+    """The result of a handler for a delivery."""
 
     DONE = "done"
-    FAILED = "failed"  # counts toward the delivery limit; after it, the dead letters
-    LATER = "later"  # not now, not its fault: does not count where the broker can tell the difference
-    DEAD = "dead"  # will never succeed: straight to the dead letters
+    FAILED = "failed"  # counts toward the delivery limit, after which the message becomes a dead letter
+    LATER = "later"  # retry without counting toward the delivery limit, if the broker supports that
+    DEAD = "dead"  # permanent: becomes a dead letter immediately
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class QueueSpec:
     name: str
     bindings: tuple[str, ...]
     delivery_limit: int = 10
-    dead_letters: bool = False  # the queue that dead letters end in
+    dead_letters: bool = False  # the queue for dead letters
 
 
 Handler = Callable[[Message], Awaitable[Verdict]]
@@ -57,13 +57,13 @@ Handler = Callable[[Message], Awaitable[Verdict]]
 
 class Consumer(Protocol):
     async def stop(self, grace: float = 10.0) -> None:
-        """Take no new delivery, hand back what was not begun, wait `grace` seconds for what was."""
+        """Accept no new deliveries, requeue those not started, wait `grace` seconds for the others."""
         ...
 
 
 class Bus(Protocol):
     async def start(self) -> None:
-        """Connect and declare the topology. Raises TemporaryError while the broker is away."""
+        """Connect and declare the topology. Raises TemporaryError while the broker is not available."""
         ...
 
     async def publish(self, messages: Sequence[Message]) -> list[JeroboamError | None]:
@@ -73,7 +73,7 @@ class Bus(Protocol):
             One entry per message: None (confirmed), Unroutable or Refused.
 
         Raises:
-            TemporaryError: the broker is away or did not confirm in time; some messages may have arrived.
+            TemporaryError: the broker is not available or did not confirm in time; messages may have been delivered.
         """
         ...
 
@@ -82,7 +82,7 @@ class Bus(Protocol):
         ...
 
     async def check(self) -> None:
-        """Readiness. Raises TemporaryError while the broker is away."""
+        """Readiness check. Raises TemporaryError while the broker is not available."""
         ...
 
     async def close(self) -> None: ...

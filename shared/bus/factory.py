@@ -1,4 +1,4 @@
-"""Which transport: RabbitMQ where a URL is given, else Postgres."""
+"""Selects the transport: RabbitMQ if a URL is given, otherwise Postgres."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from shared.db.engine import Database
 
 def make_bus(amqp_url: str | None, database: Database, *, name: str) -> Bus:
     """Args:
-    amqp_url: RabbitMQ, or None for the bus on `database`.
-    name: the service, for the broker's list of connections.
+    amqp_url: URL of RabbitMQ, or None for the bus on `database`.
+    name: name of the service, for the broker's list of connections.
     """
     if amqp_url:
         # The AMQP client takes a tenth of a second to import, and a process without a broker never needs it.

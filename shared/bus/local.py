@@ -1,7 +1,7 @@
 """The bus on Postgres: for one machine without a broker.
 
-Rule: a queue is rows; a delivery is a leased row. It behaves as a quorum queue does: copies per bound queue, a
-delivery limit, dead letters, redelivery of what a killed consumer held (when the lease runs out).
+Rule: messages are rows; a delivery is a leased row. It behaves like quorum queues: one copy per bound queue, a delivery
+limit, dead letters, and redelivery after a consumer was killed (when the lease expires).
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ FROM gone, bus_queues q WHERE q.name = $4
 
 class LocalBus:
     """Args:
-    database: holds the queues.
+    database: contains the queues.
     queues: the topology.
-    lease_seconds: how long a killed consumer's deliveries stay invisible.
+    lease_seconds: time until the deliveries of a killed consumer are redelivered.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class LocalBus:
             event.set()
 
     async def execute(self, query: str, *arguments: object) -> list[asyncpg.Record]:
-        """One statement on the bus's own connection. Raises TemporaryError while Postgres is away."""
+        """Execute a statement on the bus's connection. Raises TemporaryError while Postgres is not available."""
         async with self._lock:
             try:
                 if self._connection is None or self._connection.is_closed():
@@ -232,11 +232,11 @@ class _LocalConsumer:
         try:
             await self._bus.settle(self._queue, row, token, verdict)
         except TemporaryError as error:
-            # The lease runs out and the message comes again; duplicates are normal.
+            # The message is redelivered when the lease expires; duplicates are normal.
             log.warning("bus.settle_failed", queue=self._queue.name, message=message.id, error=str(error))
 
     async def stop(self, grace: float = 10.0) -> None:
-        # Not cancelled: a statement cut off in the middle would spoil the connection others use.
+        # Not cancelled: an interrupted statement would break the shared connection.
         self._stopping = True
         self._woken.set()
         if self._loop is not None:

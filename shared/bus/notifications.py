@@ -1,8 +1,8 @@
-"""OpenStack's own notifications, as oslo.messaging puts them on its RabbitMQ.
+"""OpenStack's notifications, as sent by oslo.messaging through OpenStack's RabbitMQ.
 
-Rule: we only listen. The exchanges are OpenStack's (declared passively, waited for), the queue is ours; a
-notification is acknowledged once our handler has stored what follows from it, and comes again if it could not. What
-is no notification is dropped with a line in the log: it is somebody else's message.
+Rule: this only consumes. The exchanges belong to OpenStack (they are declared passively and waited for), the queue to
+Jeroboam. A notification is acknowledged after its handler has stored its effects, and redelivered if that fails. Other
+messages are dropped and logged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOST = (OSError, AMQPError, ChannelInvalidStateError, TimeoutError, RuntimeErro
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One notification: `id` is oslo.messaging's message id."""
+    """A notification: `id` is oslo.messaging's message ID."""
 
     id: str
     event_type: str
@@ -40,7 +40,7 @@ NotificationHandler = Callable[[Notification], Awaitable[None]]
 
 
 def parse(body: bytes) -> Notification | None:
-    """Read oslo.messaging's envelope (2.0), or a bare message; None for anything else."""
+    """Parse oslo.messaging's envelope (2.0) or a plain message; None for anything else."""
     try:
         message = json.loads(body)
         if isinstance(message, dict) and "oslo.message" in message:
@@ -55,9 +55,9 @@ def parse(body: bytes) -> Notification | None:
 
 class NotificationListener:
     """Args:
-    url: OpenStack's RabbitMQ.
-    exchanges: control exchanges of the services to hear, e.g. `heat`.
-    handler: takes one notification; an exception means "give it to me again".
+    url: URL of OpenStack's RabbitMQ.
+    exchanges: control exchanges of the services, e.g. `heat`.
+    handler: processes a notification; after an exception, the notification is redelivered.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class NotificationListener:
         self.listening = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen until cancelled, through outages. Polling goes on meanwhile, so an outage costs time alone."""
+        """Consume until cancelled, also across outages. Because of polling, an outage only causes delays."""
         while True:
             connection: AbstractRobustConnection | None = None
             try:
@@ -79,7 +79,7 @@ class NotificationListener:
                     await self._bind(connection)
                 self.listening.set()
                 await connection.connected.wait()
-                # The robust connection restores itself from here on.
+                # From here on, the robust connection reconnects automatically.
                 await asyncio.Event().wait()
             except ChannelClosed as error:
                 log.info("notifications.waiting", error=str(error))
@@ -97,7 +97,7 @@ class NotificationListener:
         queue = await channel.declare_queue(
             QUEUE,
             durable=True,
-            # What nobody hears for an hour is stale: the poll has seen it long since.
+            # After an hour, polling has detected the change.
             arguments={"x-queue-type": "quorum", "x-message-ttl": 3_600_000, "x-max-length": 100_000},
         )
         for name in self._exchanges:

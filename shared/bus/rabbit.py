@@ -1,9 +1,9 @@
 """The bus on RabbitMQ (3.10 to 4.x), through aio-pika.
 
-Rule: quorum queues with an explicit delivery limit and dead-lettering that cannot lose; persistent messages,
-publisher confirms, returns raised; one channel to publish and one per consumer, so an error on one closes no other.
-A delivery is settled by name: `reject` says the message failed, `nack` says not now. aio-pika's own
-`message.process()` is not used, since it dead-letters a message whose handler is cancelled.
+Rule: queues are quorum queues with an explicit delivery limit and at-least-once dead-lettering; messages are
+persistent, with publisher confirms, and returned messages raise an error. There is one channel for publishing and one
+per consumer, so that an error closes only one of them. `reject` means that the message failed, `nack` that it is
+retried. aio-pika's `message.process()` is not used, because it dead-letters a message if its handler is cancelled.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RabbitBus:
     url: `amqp://...` or `amqps://...`.
     queues: the topology.
     name: shown in RabbitMQ's list of connections.
-    timeout: seconds for any one call to the broker.
+    timeout: seconds for each call to the broker.
     """
 
     def __init__(self, url: str, queues: Sequence[QueueSpec], *, name: str = "jeroboam", timeout: float = 10) -> None:
@@ -78,7 +78,7 @@ class RabbitBus:
                 arguments |= {
                     "x-delivery-limit": spec.delivery_limit,
                     "x-dead-letter-exchange": DEAD_EXCHANGE,
-                    # At-least-once dead-lettering is silently at-most-once unless overflow is refused.
+                    # At-least-once dead-lettering is silently at-most-once unless overflow is `reject-publish`.
                     "x-dead-letter-strategy": "at-least-once",
                     "x-overflow": "reject-publish",
                 }
@@ -93,7 +93,7 @@ class RabbitBus:
         if self._exchange is None:
             await self.start()
         try:
-            # The robust channel waits for a reconnect without a limit of its own.
+            # The robust channel waits for a reconnect without a timeout.
             async with asyncio.timeout(self._timeout):
                 return list(await asyncio.gather(*(self._publish_one(message) for message in messages)))
         except _LOST as error:
@@ -160,7 +160,7 @@ class _RabbitConsumer:
         self._tag = await queue.consume(self._received)
 
     async def _received(self, incoming: AbstractIncomingMessage) -> None:
-        # The library cancels its callback when the channel dies; our work must outlive that, so it is our own task.
+        # The library cancels its callback when the channel closes; the handler must continue, so it has its own task.
         task = asyncio.create_task(self._deliver(incoming))
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
@@ -192,7 +192,7 @@ class _RabbitConsumer:
                     case Verdict.DEAD:
                         await incoming.reject(requeue=False)
         except _LOST as error:
-            # The channel died under us: the broker delivers again, and duplicates are normal.
+            # The channel was closed: the broker redelivers the message; duplicates are normal.
             log.warning("bus.settle_failed", queue=self._name, message=message.id, error=str(error))
 
     async def stop(self, grace: float = 10.0) -> None:

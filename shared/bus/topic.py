@@ -9,7 +9,7 @@ from functools import lru_cache
 def matches(pattern: str, routing_key: str) -> bool:
     """Whether a topic exchange would route `routing_key` over a binding with `pattern`."""
     words = routing_key.split(".") if routing_key else []
-    # reached[i]: the pattern read so far can match the first i words.
+    # reached[i]: whether the pattern up to here matches the first i words.
     reached = [True] + [False] * len(words)
     for part in pattern.split(".") if pattern else []:
         if part == "#":

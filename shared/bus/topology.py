@@ -1,7 +1,7 @@
 """The exchange and the queues, declared by the process that starts first.
 
-Rule: queue names are versioned, because a queue's arguments cannot be changed in place. Every process declares the
-whole topology, so an event published before its consumer's first start waits for it.
+Rule: queue names are versioned, because the arguments of an existing queue cannot be changed. Every process declares
+the whole topology, so that events published before the first start of their consumer are queued.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reading certificate containers from Barbican, as the service user in its own project: that is where Magnum kept them.
+"""Reads certificate containers from Barbican, as the service user in its own project, where Magnum stores them.
 
-Rule: only the id of a reference is used; the address is the catalogue's, whatever host a reference was written with.
+Rule: only the ID of a reference is used; the endpoint comes from the catalogue, regardless of the host in a reference.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from shared.cloud.settings import CloudSettings
 
 
 class Barbican:
-    """Made where certificates are read, and closed after.
+    """A client for the duration of an import.
 
     Args:
-        settings: whose `project_name` is the project that owns the containers.
+        settings: `project_name` is the project that owns the containers.
     """
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -27,10 +27,10 @@ class Barbican:
         self._sessions = Sessions(settings)
 
     async def payloads(self, reference: str) -> Mapping[str, str]:
-        """The secrets of a container, by their names in it, e.g. `certificate` and `private_key`.
+        """Return the secrets of a container, by their names in it, e.g. `certificate` and `private_key`.
 
         Raises:
-            JeroboamError: no such container, not ours to read, or Barbican cannot be asked.
+            JeroboamError: the container does not exist or cannot be read, or Barbican is not available.
         """
         return await self._calls.run(
             f"read container {_id(reference)}",

@@ -1,8 +1,8 @@
-"""Synchronous SDK calls from asynchronous code: one bounded pool of threads, and a limit on every call.
+"""Runs synchronous SDK calls from asynchronous code: a bounded thread pool, and a timeout for every call.
 
-Rule: a thread cannot be cancelled, so a call has two limits: the HTTP adapter's, which ends the thread's work, and
-`asyncio.timeout`, which ends our wait. A call that finishes after we stopped waiting must do no harm, which holds
-because every method of `Cloud` may be repeated.
+Rule: a thread cannot be cancelled, so a call has two timeouts: that of the HTTP adapter, which ends the thread's work,
+and `asyncio.timeout`, which ends the wait. A call that finishes after the wait ended is harmless, because all methods
+of `Cloud` are idempotent.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ T = TypeVar("T")
 
 
 class Calls:
-    """Runs SDK calls; made once per process.
+    """Runs SDK calls. One instance per process.
 
     Args:
-        threads: how many run at once; more wait in line, which counts against their timeout.
-        timeout: seconds for one call, its wait in line included.
+        threads: number of concurrent calls; others are queued, which counts toward their timeout.
+        timeout: seconds for one call, including its time in the queue.
     """
 
     def __init__(self, *, threads: int, timeout: float) -> None:
@@ -34,10 +34,10 @@ class Calls:
         """Run `function` in a thread.
 
         Args:
-            doing: what is attempted, for error messages.
+            doing: description of the call, for error messages.
 
         Raises:
-            JeroboamError: whatever the SDK raised, translated. What is not the SDK's is raised as it is.
+            JeroboamError: the translated exception of the SDK. Other exceptions are raised unchanged.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -52,5 +52,5 @@ class Calls:
             raise translated from error
 
     async def close(self) -> None:
-        """Let running calls end by their own timeouts; take no more. Does not wait for them."""
+        """Accept no more calls. Running calls end by their own timeouts; does not wait for them."""
         self._pool.shutdown(wait=False, cancel_futures=True)

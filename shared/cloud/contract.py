@@ -1,9 +1,9 @@
-"""The one door to OpenStack: what the rest of Jeroboam may ask of a cloud.
+"""The interface to OpenStack: everything that the rest of Jeroboam uses of a cloud.
 
-Rule: every method is a coroutine, has a timeout of its own (settings), may be called again after a crash, and
-raises only `shared.domain.errors`: `TemporaryError` for what may pass (429, 5xx, connection, timeout, a 409 that
-says "in progress"), `PermanentError` for what will not (400, 403, quota), `NotFound` where a missing thing is news
-to the caller. `find_*` returns None instead of raising. `delete_*` succeeds when the thing is already gone.
+Rule: every method is a coroutine, has a timeout (settings), is idempotent, and raises only `shared.domain.errors`:
+`TemporaryError` for errors that a retry may solve (429, 5xx, connection, timeout, a 409 for an operation in progress),
+`PermanentError` for others (400, 403, quota), `NotFound` if a resource that should exist is missing. `find_*` returns
+None instead of raising. `delete_*` succeeds if the resource no longer exists.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from shared.cloud.types import (
 
 
 class Cloud(Protocol):
-    """One project's view of OpenStack, as one user. Made by `CloudFactory`."""
+    """Access to OpenStack as one user in one project. Created by `CloudFactory`."""
 
     project_id: str
 
@@ -36,7 +36,7 @@ class Cloud(Protocol):
     async def create_stack(
         self, name: str, template: Mapping[str, Any], *, tags: Sequence[str], timeout_minutes: int
     ) -> Stack:
-        """Create a stack; where one of that name exists already, return that one (a retried create finds its stack)."""
+        """Create a stack. Returns the existing stack if there is one of that name, so that a create can be retried."""
         ...
 
     async def find_stack(self, name_or_id: str) -> Stack | None:
@@ -44,7 +44,7 @@ class Cloud(Protocol):
         ...
 
     async def list_stacks(self, *, tag: str) -> list[Stack]:
-        """All stacks of the project that carry `tag`, without outputs, deleted ones left out. One call (paged)."""
+        """All stacks of the project with `tag`, without outputs, except deleted ones. One (paged) call."""
         ...
 
     async def update_stack(
@@ -56,7 +56,7 @@ class Cloud(Protocol):
     async def stack_resources(self, stack_id: str) -> list[StackResource]: ...
 
     async def stack_template(self, stack_id: str) -> dict[str, Any]:
-        """The template Heat holds of a stack: the one it was given last. Raises NotFound."""
+        """The current template of a stack. Raises NotFound."""
         ...
 
     # Nova
@@ -79,7 +79,7 @@ class Cloud(Protocol):
 
     async def quotas(self) -> dict[str, QuotaLine]:
         """Nova's `instances`, `cores`, `ram` (MiB), `server_groups`; Neutron's `port`, `network`, `subnet`, `router`,
-        `floatingip`, `security_group`, `security_group_rule`. A resource the cloud does not report is left out."""
+        `floatingip`, `security_group`, `security_group_rule`. Resources that the cloud does not report are omitted."""
         ...
 
     async def has_service(self, service_type: str) -> bool:
@@ -87,45 +87,45 @@ class Cloud(Protocol):
         ...
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
-        """Everything left in the project that carries the cluster's mark: stacks by tag `jeroboam-cluster-<id>`;
+        """All resources of the cluster in the project: stacks by tag `jeroboam-cluster-<id>`;
         servers by metadata; ports, networks, subnets, routers, security groups, floating IPs, load balancers,
-        server groups by name prefix `jeroboam-<id>`, by tag or by description holding the id; ports whose
+        server groups by name prefix `jeroboam-<id>`, by tag or by a description that contains the ID; ports whose
         `device_id` is in `server_ids`."""
         ...
 
     async def delete_leftover(self, item: InventoryItem) -> None:
-        """Remove one thing `inventory` found; kinds that cannot go yet raise TemporaryError."""
+        """Delete a resource found by `inventory`. Raises TemporaryError while it is in use."""
         ...
 
-    # Keystone, as the user this cloud was made for
+    # Keystone, as the user of this instance
     async def ensure_application_credential(
         self, name: str, *, secret: str, roles: Sequence[str]
     ) -> ApplicationCredential:
-        """Create a restricted application credential, or return the one of that name (then without its secret)."""
+        """Create a restricted application credential, or return the existing one of that name, without its secret."""
         ...
 
     async def delete_application_credential(self, name: str) -> None: ...
 
 
 class CloudFactory(Protocol):
-    """Makes `Cloud`s and validates tokens. One per process; holds the thread pool and the sessions."""
+    """Creates `Cloud`s and validates tokens. One instance per process; contains the thread pool and the sessions."""
 
     def for_project(self, project_id: str) -> Cloud:
-        """Acts as Jeroboam's own service user, scoped to the cluster's project."""
+        """A cloud that uses Jeroboam's service user, scoped to the cluster's project."""
         ...
 
     def for_token(self, token: str, project_id: str) -> Cloud:
-        """Acts with the caller's own token: what depends on who asks (images, keypairs, quota)."""
+        """A cloud that uses the caller's token, for resources that depend on the user (images, keypairs, quotas)."""
         ...
 
     async def validate_token(self, token: str) -> Identity | None:
-        """Who the token speaks for; None when Keystone says it is invalid or expired. Cached (see settings)."""
+        """The identity of a token; None if Keystone rejects it as invalid or expired. Cached (see settings)."""
         ...
 
     async def project_exists(self, project_id: str) -> bool: ...
 
     async def check(self) -> None:
-        """Readiness: obtain our own service token. Raises TemporaryError or PermanentError."""
+        """Readiness check: obtain a service token. Raises TemporaryError or PermanentError."""
         ...
 
     async def close(self) -> None: ...

@@ -1,7 +1,7 @@
-"""Application credentials of the user a connection speaks for. Synchronous; runs in the threads of `Calls`.
+"""Application credentials of the user of a connection. Synchronous; runs in the threads of `Calls`.
 
-Rule: restricted always (one credential cannot make another), and bound to the project of the token, so what a cluster
-carries opens that project and nothing else. Keystone shows a secret only to whoever sets it, so we choose it.
+Rule: credentials are always restricted (they cannot create others) and limited to the project of the token. Keystone
+returns a secret only when it is set, so the caller chooses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str])
     doing = f"create application credential {name}"
     body = {
         "name": name,
-        "description": "A container cluster's own access to OpenStack; made by Jeroboam",
+        "description": "OpenStack access of a container cluster; created by Jeroboam",
         "secret": secret,
         "roles": [{"name": role} for role in roles],
         "unrestricted": False,
@@ -37,7 +37,7 @@ def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str])
     except LastingConflict:
         found = _find(connection, name)
         if found is None:
-            raise TemporaryError(f"{doing}: the name is taken by one that cannot be found") from None
+            raise TemporaryError(f"{doing}: the name is in use, but no credential of that name was found") from None
         return ApplicationCredential(found["id"], name)
     return ApplicationCredential(answer["application_credential"]["id"], name, secret)
 
@@ -58,7 +58,7 @@ def _find(connection: Connection, name: str) -> dict[str, Any] | None:
         doing=f"find application credential {name}",
         params={"name": name},
     )
-    # Names are unique for a user, so there is at most one.
+    # Names are unique per user, so there is at most one.
     return next((item for item in answer["application_credentials"] if item["name"] == name), None)
 
 

@@ -1,7 +1,7 @@
-"""From OpenStack's errors to our two words. Pure: status, headers and body in, an exception out.
+"""Maps OpenStack's errors to Jeroboam's. Pure functions from status, headers and body to an exception.
 
-Rule: what may pass by itself is a `TemporaryError`, the rest is a `PermanentError` that carries OpenStack's own words.
-Every service wraps its message differently; a user must see the message and never the wrapping.
+Rule: errors that a retry may solve become a `TemporaryError`, all others a `PermanentError` with OpenStack's message.
+Each service has a different error format; users see only the message.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from openstack import exceptions as sdk
 
 from shared.domain.errors import JeroboamError, NotFound, PermanentError, TemporaryError
 
-# A 409 that waiting does not cure. Everything else OpenStack calls a conflict is a thing busy or still in use.
+# Messages of 409s that are permanent. All other conflicts mean that a resource is busy or in use.
 LASTING_CONFLICTS = ("quota", "already exist", "duplicate", "conflict occurred attempting to store")
 LONGEST_DELAY = 3600.0
 MESSAGE_LIMIT = 2000
 
 
 class Unauthorized(PermanentError):
-    """Keystone or a service refused our token or credentials (401)."""
+    """Keystone or a service rejected the token or credentials (401)."""
 
 
 class Forbidden(PermanentError):
-    """We are known, and may not (403): a missing role, or a quota of Nova."""
+    """Not permitted (403): a missing role, or a quota of Nova."""
 
 
 class LastingConflict(PermanentError):
-    """A conflict (409) that waiting does not cure: the name is taken, or a quota of Neutron is spent."""
+    """A permanent conflict (409): the name is in use, or a quota of Neutron is exceeded."""
 
 
 def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
-    """Seconds asked for by `Retry-After` (a number or an HTTP date), at most an hour; None where it says nothing."""
+    """Seconds from `Retry-After` (a number or an HTTP date), at most an hour; None if it is missing or invalid."""
     raw = next((value for key, value in headers.items() if key.lower() == "retry-after"), "").strip()
     if not raw:
         return None
@@ -51,14 +51,14 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
         if then.tzinfo is None:
             then = then.replace(tzinfo=UTC)
         seconds = (then - (now or datetime.now(UTC))).total_seconds()
-    # Written so that a NaN is refused too.
+    # This form of the comparison also rejects NaN.
     return min(seconds, LONGEST_DELAY) if seconds >= 0 else None
 
 
 def message_of(body: str) -> str:
-    """The human sentence in an error body of Keystone, Heat, Nova, Neutron, Glance or Octavia.
+    """Extract the message from an error body of Keystone, Heat, Nova, Neutron, Glance or Octavia.
 
-    Returns an empty string for HTML and for anything else that was not written for people.
+    Returns an empty string for HTML and all other formats.
     """
     text = body.strip()
     try:
@@ -78,19 +78,19 @@ def _sentence(value: Any) -> str:
     for key in ("message", "faultstring"):
         if isinstance(value.get(key), str) and value[key]:
             return str(value[key])
-    # `{"NeutronError": {...}}`, `{"badRequest": {...}}`, `{"error": {...}}`, `{"errors": [...]}`: one level down
+    # `{"NeutronError": {...}}`, `{"badRequest": {...}}`, `{"error": {...}}`, `{"errors": [...]}`: one level below
     for inner in value.values():
         if isinstance(inner, (dict, list)) and (found := _sentence(inner)):
             return found
-    # Last, because beside Heat's own sentence they hold only the name of the status.
+    # Last, because in Heat's errors they contain only the name of the status.
     return str(value.get("detail") or value.get("title") or "")
 
 
 def from_response(status: int, headers: Mapping[str, str], body: str, *, doing: str) -> JeroboamError | None:
-    """The error that an HTTP answer means, or None for an answer below 400.
+    """Return the error of an HTTP response, or None for a status below 400.
 
     Args:
-        doing: what was attempted, for the message, e.g. `create stack jeroboam-...`.
+        doing: description of the call, for the message, e.g. `create stack jeroboam-...`.
     """
     if status < 400:
         return None
@@ -113,14 +113,14 @@ def from_response(status: int, headers: Mapping[str, str], body: str, *, doing: 
 
 
 def check(status: int, headers: Mapping[str, str], body: str, *, doing: str) -> None:
-    """Raise what `from_response` finds."""
+    """Raise the error returned by `from_response`, if any."""
     error = from_response(status, headers, body, doing=doing)
     if error is not None:
         raise error
 
 
 def from_exception(error: BaseException, *, doing: str) -> JeroboamError | None:
-    """The same for what keystoneauth, requests and httpx raise; None for what is not theirs (a bug of ours)."""
+    """The same for exceptions of keystoneauth, requests and httpx; None for others, which are bugs."""
     if isinstance(error, JeroboamError):
         return error
     if isinstance(error, ka.HttpError):
@@ -129,15 +129,15 @@ def from_exception(error: BaseException, *, doing: str) -> JeroboamError | None:
         body = response.text if response is not None else str(error.message or "")
         return from_response(int(error.http_status), headers, body, doing=doing)
     if isinstance(error, (ka.catalog.EmptyCatalog, ka.catalog.EndpointNotFound)):
-        return PermanentError(f"{doing}: the service catalogue has no such service ({error})")
+        return PermanentError(f"{doing}: the service catalogue does not contain this service ({error})")
     if isinstance(error, (ka.ConnectionError, ka.DiscoveryFailure, ka.RetriableConnectionFailure)):
         return TemporaryError(f"{doing}: {error}")
     if isinstance(error, (httpx.TransportError, TimeoutError)):
-        return TemporaryError(f"{doing}: {str(error) or 'no answer in time'}")
+        return TemporaryError(f"{doing}: {str(error) or 'timeout'}")
     if isinstance(error, sdk.ServiceDisabledException):
-        return PermanentError(f"{doing}: the service catalogue has no such service")
+        return PermanentError(f"{doing}: the service catalogue does not contain this service")
     if isinstance(error, sdk.SDKException):
-        # The SDK raises these when a service's version document cannot be had: a service that is down.
+        # The SDK raises these if a service's version document is not available, because the service is down.
         return TemporaryError(f"{doing}: {error}")
     if isinstance(error, ka.ClientException):
         return PermanentError(f"{doing}: {error}")

@@ -1,7 +1,7 @@
 """Glance's REST API: images. Synchronous; runs in the threads of `Calls`.
 
-Rule: an image somebody may not see is not there. Everything that is not one of the schema's own fields is a property,
-`os_distro` among them.
+Rule: an image that is not visible to the user counts as missing. Fields that are not in Glance's schema are properties,
+for example `os_distro`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.cloud.types import Image
 
 
 def find_image(connection: Connection, name_or_id: str) -> Image | None:
-    """See `Cloud.find_image`: the project's own images, public ones, and shared ones it has accepted."""
+    """See `Cloud.find_image`: images of the project, public images, and accepted shared images."""
     doing = f"find image {name_or_id}"
     if rest.looks_like_id(name_or_id):
         by_id = rest.get_or_none(connection.image, "/images", name_or_id, doing=doing)

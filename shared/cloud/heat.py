@@ -1,7 +1,7 @@
 """Heat's REST API: stacks and their resources. Synchronous; runs in the threads of `Calls`.
 
-Rule: `disable_rollback` always, because what to do about a half-made stack is the operation's decision and a rolled
-back stack has lost the reasons. A stack that Heat has deleted is not there, although Heat still shows it by id.
+Rule: `disable_rollback` is always set, because the operation decides how to continue and a rollback would lose the
+error messages. A deleted stack counts as missing, although Heat still shows it by ID.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ def create_stack(
     except LastingConflict:
         existing = find_stack(connection, name)
         if existing is None:
-            # Deleted between the two questions; or a quota, which asking again will tell.
-            raise TemporaryError(f"{doing}: the name is taken by a stack that cannot be found") from None
+            # It was deleted between the two calls, or a quota is exceeded; a retry shows which.
+            raise TemporaryError(f"{doing}: the name is in use, but no stack of that name was found") from None
         return existing
     return Stack(id=answer["stack"]["id"], name=name, status="CREATE_IN_PROGRESS", tags=tuple(tags))
 
 
 def find_stack(connection: Connection, name_or_id: str) -> Stack | None:
     """See `Cloud.find_stack`."""
-    # Heat answers the short path with a redirect to /stacks/<name>/<id>, which the session follows.
+    # Heat redirects the short path to /stacks/<name>/<id>; the session follows.
     doing = f"show stack {name_or_id}"
     answer = rest.get_or_none(connection.orchestration, "/stacks", name_or_id, doing=doing)
     if answer is None or answer["stack"]["stack_status"] == GONE:
@@ -65,7 +65,7 @@ def update_stack(
     tags: Sequence[str],
     timeout_minutes: int,
 ) -> None:
-    """See `Cloud.update_stack`. A stack that is busy is a `TemporaryError`."""
+    """See `Cloud.update_stack`. Raises `TemporaryError` while the stack is busy."""
     rest.send(
         connection.orchestration,
         "PUT",
@@ -76,7 +76,7 @@ def update_stack(
 
 
 def delete_stack(connection: Connection, stack_id: str) -> None:
-    """See `Cloud.delete_stack`. Heat accepts it in every state, also while the stack is being made."""
+    """See `Cloud.delete_stack`. Heat accepts it in every state, also while the stack is being created."""
     path = f"/stacks/{rest.segment(stack_id)}"
     rest.delete(connection.orchestration, path, doing=f"delete stack {stack_id}")
 

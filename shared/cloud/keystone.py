@@ -1,7 +1,7 @@
-"""Keystone, as our own service user: an asynchronous client for the few questions every process asks.
+"""An asynchronous client of Keystone, as the service user, for the calls that every process makes.
 
-Rule: these calls are on the way of each API request (tokens) or of each new project (roles), so they take no thread.
-One service token is kept and renewed when Keystone refuses it; many who find it missing ask for it once.
+Rule: these calls are part of every API request (tokens) or of the first use of a project (roles), so they use no
+thread. One service token is kept and renewed when Keystone rejects it; concurrent callers share one renewal.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from shared.domain.errors import NotFound, PermanentError, TemporaryError
 
 
 class Keystone:
-    """Made once per process; needs no running loop to be made.
+    """One instance per process. The constructor needs no running event loop.
 
     Args:
-        transport: for tests; None means the network.
+        transport: for tests; None uses the network.
     """
 
     def __init__(self, settings: CloudSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -44,15 +44,15 @@ class Keystone:
         self._role_ids: dict[str, str] = {}
 
     async def login(self) -> None:
-        """Obtain our own token now (readiness).
+        """Obtain a service token (readiness check).
 
         Raises:
-            TemporaryError: Keystone is down. PermanentError: it refuses our credentials.
+            TemporaryError: Keystone is not available. PermanentError: it rejects the credentials.
         """
         await self._renew(self._token)
 
     async def validate(self, token: str) -> dict[str, Any] | None:
-        """Keystone's answer about somebody's token, catalogue included; None when the token is not valid."""
+        """Keystone's response for a token, including the catalogue; None if the token is invalid."""
         try:
             response = await self._request("GET", "/auth/tokens", "validate a token", subject=token)
         except NotFound:
@@ -69,21 +69,21 @@ class Keystone:
         return bool(answer["project"].get("enabled", True))
 
     async def assign_roles(self, project_id: str) -> None:
-        """Give ourselves the configured roles in a project. Repeating it changes nothing.
+        """Assign the configured roles in a project to the service user. Idempotent.
 
         Raises:
-            NotFound: there is no such project, or no such role.
+            NotFound: the project or a role does not exist.
         """
         if not self._user_id:
             await self._renew(None)
-        doing = f"assign our roles in project {project_id}"
+        doing = f"assign roles to the service user in project {project_id}"
         for role in self._settings.service_roles:
             role_id = await self._role_id(role)
             path = f"/projects/{segment(project_id)}/users/{segment(self._user_id)}/roles/{role_id}"
             try:
                 await self._request("PUT", path, doing)
             except LastingConflict:
-                continue  # another process of ours assigned it in the same moment
+                continue  # another process assigned it concurrently
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -122,11 +122,11 @@ class Keystone:
         raise AssertionError("the loop returns or raises")
 
     async def _renew(self, refused: str | None) -> str:
-        """A new service token, unless somebody renewed `refused` while we waited for our turn."""
+        """Obtain a new service token, unless another caller replaced `refused` in the meantime."""
         async with self._renewal:
             if self._token is not None and self._token != refused:
                 return self._token
-            # Forgotten first: should Keystone fail now, nobody is handed the token it refused.
+            # Discarded first, so that a rejected token is not used again if Keystone fails now.
             self._token = None
             s = self._settings
             body = {
@@ -147,9 +147,9 @@ class Keystone:
                 }
             }
             try:
-                answer = await self._send("POST", "/auth/tokens", "obtain our own token", json=body)
+                answer = await self._send("POST", "/auth/tokens", "obtain a service token", json=body)
             except Unauthorized as error:
-                raise PermanentError(f"Keystone refuses the service user {s.username!r}: {error}") from error
+                raise PermanentError(f"Keystone rejects the service user {s.username!r}: {error}") from error
             self._user_id = str(answer.json()["token"]["user"]["id"])
             self._token = answer.headers["X-Subject-Token"]
             return self._token

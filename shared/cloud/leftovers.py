@@ -1,8 +1,8 @@
-"""What a cluster has left in its project, and how each kind goes away.
+"""Finds and deletes resources of a cluster that remain in its project.
 
-Rule: a thing belongs to a cluster when it carries the cluster's mark (tag, metadata, name prefix, description) or hangs
-on one of its servers; nothing else is ever listed here, because what is listed may be deleted. Kinds are ordered so
-that deleting down the list works: users of a thing before the thing.
+Rule: a resource belongs to a cluster if its tag, metadata, name prefix or description says so, or if it is attached to
+one of the cluster's servers. Nothing else is listed, because listed resources may be deleted. Kinds are in order of
+deletion: a resource after those that use it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from shared.domain.errors import PermanentError
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How to know a cluster's things. Pure.
+    """Recognizes the resources of a cluster. Pure.
 
     Args:
-        server_ids: servers whose ports count as the cluster's, whoever made them.
+        server_ids: servers whose ports belong to the cluster, regardless of who created the ports.
     """
 
     cluster_id: str
@@ -34,7 +34,7 @@ class Mark:
         return f"jeroboam-cluster-{self.cluster_id}"
 
     def on(self, item: Mapping[str, Any]) -> bool:
-        """Whether `item`, as its API shows it, is the cluster's."""
+        """Whether `item`, in the format of its API, belongs to the cluster."""
         return (
             str(item.get("name") or "").startswith(f"jeroboam-{self.cluster_id}")
             or self.tag in (item.get("tags") or ())
@@ -49,7 +49,7 @@ Delete = Callable[[Connection, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of leftover. `service` names the catalogue entry that a cloud may lack; None for what all have."""
+    """A kind of resource. `service` is its service type if clouds can lack it; None for services of all clouds."""
 
     list: List
     delete: Delete
@@ -107,7 +107,7 @@ KINDS: Mapping[str, Kind] = {
     "load_balancer": Kind(_load_balancers, _delete_load_balancer, service="load-balancer"),
     "server": Kind(_servers, nova.delete_server),
     "floating_ip": _neutron_kind("floating_ip", "floatingips"),
-    # Before ports: the ports of its interfaces go with it, and only with it.
+    # Before ports: the ports of its interfaces can only be deleted with it.
     "router": _neutron_kind("router", "routers", neutron.delete_router),
     "port": _neutron_kind("port", "ports"),
     "subnet": _neutron_kind("subnet", "subnets"),
@@ -121,15 +121,15 @@ def mark(cluster_id: str, server_ids: Collection[str]) -> Mark:
     """The mark of a cluster.
 
     Raises:
-        PermanentError: for an empty id, which every thing would carry.
+        PermanentError: for an empty ID, which would match all resources.
     """
     if not cluster_id:
-        raise PermanentError("an inventory needs the cluster's id")
+        raise PermanentError("an inventory needs the cluster's ID")
     return Mark(cluster_id, frozenset(server_ids) - {""})
 
 
 def delete(connection: Connection, item: InventoryItem) -> None:
-    """See `Cloud.delete_leftover`. What is still in use is a conflict, and so a `TemporaryError`."""
+    """See `Cloud.delete_leftover`. Raises `TemporaryError` (from a conflict) while the resource is in use."""
     if item.kind not in KINDS:
-        raise PermanentError(f"cannot delete a {item.kind}")
+        raise PermanentError(f"resources of kind {item.kind} cannot be deleted")
     KINDS[item.kind].delete(connection, item.id)

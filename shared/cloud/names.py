@@ -1,4 +1,4 @@
-"""Names and tags of what Jeroboam makes, derived from the cluster's id: a retried create finds what it made before."""
+"""Names and tags of resources, derived from the cluster's ID so that a retried create finds existing resources."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def cluster_tag(cluster_id: str) -> str:
 
 
 def credential(cluster_id: str, operation_id: str | None = None) -> str:
-    """The name of a cluster's application credential: the first one, or the one a rotation makes."""
+    """The name of a cluster's application credential: the first one, or the one created by a rotation."""
     return f"jeroboam-{cluster_id}" + (f"-{operation_id[-12:]}" if operation_id else "")

@@ -1,7 +1,7 @@
-"""Neutron's REST API: networks, subnets, quotas, and what a cluster may leave behind. Synchronous.
+"""Neutron's REST API: networks, subnets, quotas, and remaining resources of clusters. Synchronous.
 
-Rule: every list names its project. A service user with an inherited `admin` sees all projects' things, and must not
-take one for another.
+Rule: every list is filtered by project, because a service user with an inherited `admin` role sees the resources of all
+projects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ROUTER_PORTS = ("network:router_interface", "network:router_interface_distribute
 
 
 def find_network(connection: Connection, name_or_id: str, external: bool | None) -> Network | None:
-    """See `Cloud.find_network`: the project's own networks, shared ones, and external ones."""
+    """See `Cloud.find_network`: networks of the project, shared networks and external networks."""
     params = {} if external is None else {EXTERNAL: str(external)}
     item = _find(connection, "network", name_or_id, params)
     return None if item is None else _network(item)
@@ -54,7 +54,7 @@ def find_subnet(connection: Connection, name_or_id: str) -> Subnet | None:
 
 
 def quotas(connection: Connection, project_id: str) -> dict[str, QuotaLine]:
-    """Limits and use of the project. A Neutron without the extension `quota_details` reports none."""
+    """Limits and usage of the project. Empty without Neutron's extension `quota_details`."""
     path = f"/quotas/{rest.segment(project_id)}/details.json"
     try:
         answer = rest.call(connection.network, "GET", path, doing="read Neutron's quotas")
@@ -69,7 +69,7 @@ def quotas(connection: Connection, project_id: str) -> dict[str, QuotaLine]:
 
 
 def of_project(connection: Connection, collection: str, project_id: str) -> Iterator[dict[str, Any]]:
-    """All of one kind that the project owns; `collection` as Neutron writes it, e.g. `security-groups`."""
+    """All resources of one kind that the project owns; `collection` is Neutron's name, e.g. `security-groups`."""
     return rest.pages(
         connection.network,
         f"/{collection}",
@@ -85,7 +85,7 @@ def delete(connection: Connection, collection: str, thing_id: str) -> None:
 
 
 def delete_router(connection: Connection, router_id: str) -> None:
-    """Take a router's interfaces off, then delete it: Neutron refuses the one before the other."""
+    """Remove a router's interfaces, then delete it; Neutron does not delete a router with interfaces."""
     ports = rest.pages(
         connection.network,
         "/ports",
@@ -101,7 +101,7 @@ def delete_router(connection: Connection, router_id: str) -> None:
                 connection.network,
                 "PUT",
                 f"/routers/{rest.segment(router_id)}/remove_router_interface",
-                doing=f"take port {port['id']} off router {router_id}",
+                doing=f"remove port {port['id']} from router {router_id}",
                 json={"port_id": port["id"]},
             )
         except NotFound:
@@ -110,7 +110,7 @@ def delete_router(connection: Connection, router_id: str) -> None:
 
 
 def _find(connection: Connection, kind: str, name_or_id: str, params: Mapping[str, str]) -> dict[str, Any] | None:
-    """By id where it can be one, else by name. Asked as a list, so that the filters hold for both."""
+    """Find by ID if it can be one, otherwise by name. Both use a list, so that the filters apply."""
     doing = f"find {kind} {name_or_id}"
     if rest.looks_like_id(name_or_id):
         query = {**params, "id": name_or_id}

@@ -1,6 +1,6 @@
 """Nova's REST API: flavors, key pairs, servers, limits, server groups. Synchronous; runs in the threads of `Calls`.
 
-Rule: microversion 2.1 throughout, except where a field needs a later one: what every Nova still in use answers alike.
+Rule: microversion 2.1 is used, which all Nova releases in use support, except where a field needs a later one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LIMITS = {
 
 
 def find_flavor(connection: Connection, name_or_id: str) -> Flavor | None:
-    """See `Cloud.find_flavor`. An id wins over a name, as in Nova's own client."""
+    """See `Cloud.find_flavor`. An ID takes precedence over a name, as in Nova's client."""
     doing = f"find flavor {name_or_id}"
     by_id = rest.get_or_none(connection.compute, "/flavors", name_or_id, doing=doing)
     if by_id is not None:
@@ -41,10 +41,10 @@ def find_keypair(connection: Connection, name: str) -> Keypair | None:
 
 
 def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
-    """See `Cloud.list_servers`. Nova filters by metadata for nobody but administrators, so we do.
+    """See `Cloud.list_servers`. Nova filters by metadata only for administrators, so this filters the list.
 
-    A list lacks the fault of a server that never reached a host: Nova keeps that one in another cell (cell0) and
-    shows it only when asked for the server itself. We ask for the first few; the rest failed for the same reason.
+    The list lacks the fault of a server that was never scheduled: Nova stores it in another cell (cell0) and shows it
+    only in the server's details. These are read for the first few servers; the others usually have the same fault.
     """
     doing = f"list servers of cluster {cluster_id}"
     everything = rest.pages(connection.compute, "/servers/detail", "servers", doing=doing)
@@ -63,7 +63,7 @@ def delete_server(connection: Connection, server_id: str) -> None:
 
 
 def server_groups(connection: Connection) -> Iterator[dict[str, Any]]:
-    """The server groups of the project. Paged by offset, alone in Nova; a project has few (quota: 10)."""
+    """The server groups of the project. Unlike Nova's other lists, it is paged by offset; few exist (quota: 10)."""
     answer = rest.call(
         connection.compute,
         "GET",
@@ -80,9 +80,9 @@ def delete_server_group(connection: Connection, group_id: str) -> None:
 
 
 def quotas(connection: Connection) -> dict[str, QuotaLine]:
-    """Limits and use of the project, by our own names. What Nova leaves out is left out.
+    """Limits and usage of the project, by Jeroboam's names. Values that Nova omits are omitted.
 
-    A Nova that does not count (the no-op quota driver) says -1 used.
+    With the no-op quota driver, Nova reports a usage of -1.
     """
     answer = rest.call(connection.compute, "GET", "/limits", doing="read Nova's limits")
     absolute = answer["limits"]["absolute"]

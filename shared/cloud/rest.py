@@ -1,8 +1,8 @@
 """Plain REST over the SDK's service proxies.
 
-Rule: one question, one request. The SDK's resource layer turns some of our questions into several (a GET per stack of
-a list, a lookup before each delete), so the adapter asks through the proxies' own `get`/`post`/... and reads JSON;
-authentication, catalogue, version discovery and retries of an expired token stay the SDK's.
+Rule: each query is one request. The SDK's resource layer needs several for some of them (a GET per stack of a list, a
+lookup before each delete), so this uses the proxies' `get`, `post` etc. and parses JSON. The SDK handles
+authentication, catalogue, version discovery and expired tokens.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PAGE = 500
 
 
 def segment(value: str) -> str:
-    """`value` as one segment of a path, whatever a user put into it.
+    """Escape `value`, which may be user input, as one segment of a path.
 
     Raises:
-        NotFound: for the empty string, `.` and `..`: the HTTP client would resolve them to another path.
+        NotFound: for the empty string, `.` and `..`, which the HTTP client would resolve to another path.
     """
     if value in {"", ".", ".."}:
-        raise NotFound(f"nothing can be named {value!r}")
+        raise NotFound(f"{value!r} is not a valid name")
     return quote(value, safe="")
 
 
@@ -42,10 +42,10 @@ def looks_like_id(value: str) -> bool:
 
 
 def send(proxy: Proxy, method: str, path: str, *, doing: str, **kwargs: Any) -> requests.Response:
-    """One request.
+    """Send one request.
 
     Raises:
-        JeroboamError: for every status from 400 on.
+        JeroboamError: for every status of 400 or higher.
     """
     response = proxy.request(path, method, **kwargs)
     check(response.status_code, response.headers, response.text, doing=doing)
@@ -53,16 +53,16 @@ def send(proxy: Proxy, method: str, path: str, *, doing: str, **kwargs: Any) -> 
 
 
 def call(proxy: Proxy, method: str, path: str, *, doing: str, **kwargs: Any) -> Any:
-    """As `send`, for answers that are JSON."""
+    """Send a request and parse the JSON of the response."""
     try:
         return send(proxy, method, path, doing=doing, **kwargs).json()
     except requests.exceptions.JSONDecodeError as error:
-        # A proxy's error page with a status that says success.
-        raise TemporaryError(f"{doing}: the answer is not JSON") from error
+        # An error page of a proxy with a success status.
+        raise TemporaryError(f"{doing}: the response is not JSON") from error
 
 
 def get_or_none(proxy: Proxy, collection: str, name: str, *, doing: str) -> Any:
-    """`GET <collection>/<name>`; None where the thing is not there, or cannot be."""
+    """`GET <collection>/<name>`; None if it does not exist."""
     try:
         return call(proxy, "GET", f"{collection}/{segment(name)}", doing=doing)
     except NotFound:
@@ -70,7 +70,7 @@ def get_or_none(proxy: Proxy, collection: str, name: str, *, doing: str) -> Any:
 
 
 def delete(proxy: Proxy, path: str, *, doing: str, **kwargs: Any) -> None:
-    """DELETE; a thing that is gone already is a success."""
+    """DELETE; succeeds if the resource no longer exists."""
     try:
         send(proxy, "DELETE", path, doing=doing, **kwargs)
     except NotFound:
@@ -86,13 +86,13 @@ def pages(
     params: Mapping[str, Any] | None = None,
     marker: str = "id",
 ) -> Iterator[dict[str, Any]]:
-    """Every item of a paged list, however the service pages.
+    """Yield all items of a paged list.
 
     Args:
-        key: where the answer holds its items, e.g. `servers`.
-        marker: which field of the last item asks for the next page.
+        key: key of the items in the response, e.g. `servers`.
+        marker: field of the last item that is the marker of the next page.
 
-    A service may cap a page below what we ask for, so the end is an empty page or one without a next link.
+    A service can return smaller pages than requested, so the end is an empty page or one without a next link.
     """
     query: dict[str, Any] = {**(params or {}), "limit": PAGE}
     for _ in range(MAX_PAGES):
@@ -108,11 +108,11 @@ def pages(
 
 
 def only(items: list[dict[str, Any]], *, kind: str, name: str) -> dict[str, Any] | None:
-    """The one item a name stands for, or None.
+    """Return the single item with a name, or None.
 
     Raises:
-        PermanentError: when the name stands for several; the user must give the id.
+        PermanentError: if several items have the name; the user must specify the ID.
     """
     if len(items) > 1:
-        raise PermanentError(f"{len(items)} {kind}s are named {name!r}: give the id instead")
+        raise PermanentError(f"{len(items)} {kind}s are named {name!r}: specify the ID instead")
     return items[0] if items else None

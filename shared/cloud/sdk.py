@@ -1,9 +1,8 @@
-"""The real cloud: `Cloud` and `CloudFactory` over openstacksdk.
+"""The implementation of `Cloud` and `CloudFactory` with openstacksdk.
 
-Rule: this page only decides who asks and how often; what is asked lives in a module per service (`heat`, `nova`,
-`neutron`, `glance`, `credentials`, `leftovers`), all of them synchronous functions of a connection. The service user
-acts with a token of the cluster's project; where it has no role there yet, it is given one and the call is made again,
-once.
+Rule: this module defines only identities and retries. The calls are in one module per service (`heat`, `nova`,
+`neutron`, `glance`, `credentials`, `leftovers`), as synchronous functions of a connection. The service user has a token
+for the cluster's project; if it has no role there yet, roles are assigned and the call is retried once.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Run = Callable[[str, Callable[[Connection], Any]], Awaitable[Any]]
 
 
 class OpenStackCloud:
-    """`Cloud` over a way to run one call; the factory's two ways differ in whose token it carries."""
+    """`Cloud` with a function that runs a call; the factory's two functions differ in the token that they use."""
 
     def __init__(self, project_id: str, run: Run) -> None:
         self.project_id = project_id
@@ -147,7 +146,7 @@ class OpenStackCloud:
 
 
 class OpenStackCloudFactory:
-    """`CloudFactory` for a real OpenStack, or for anything that answers like one. Needs no running loop to be made."""
+    """`CloudFactory` for OpenStack or a simulation of it. The constructor needs no running event loop."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
@@ -179,9 +178,9 @@ class OpenStackCloudFactory:
         async def run(doing: str, function: Callable[[Connection], T]) -> T:
             answer = await self._validator.answer(token)
             if answer is None:
-                raise Unauthorized(f"{doing}: the token is not valid any more")
+                raise Unauthorized(f"{doing}: the token is no longer valid")
             if answer.identity.project_id != project_id:
-                raise PermanentError(f"{doing}: the token is not one of project {project_id}")
+                raise PermanentError(f"{doing}: the token does not belong to project {project_id}")
             body = answer.body
             return await self._calls.run(doing, lambda: function(self._sessions.for_answer(token, body)))
 
@@ -204,15 +203,15 @@ class OpenStackCloudFactory:
         await self._keystone.close()
 
     async def _gain_roles(self, project_id: str, refusal: PermanentError) -> None:
-        """Make the refused call worth another try, or raise.
+        """Assign roles so that a rejected call can be retried, or raise.
 
         Raises:
-            PermanentError: `refusal`, when a role cannot be what was missing; or the project is gone.
-            TemporaryError: Keystone cannot be asked now.
+            PermanentError: `refusal`, if a missing role is not the cause, or the project does not exist.
+            TemporaryError: Keystone is not available.
         """
         if not self._settings.assign_role:
             raise refusal
-        # A 403 with our roles in place is a policy or a quota of Nova: assigning them once more would not help.
+        # A 403 despite assigned roles is a policy or a quota of Nova; assigning them again would not help.
         if project_id in self._assigned and isinstance(refusal, Forbidden):
             raise refusal
         await self._keystone.assign_roles(project_id)

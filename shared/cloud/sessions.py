@@ -1,7 +1,7 @@
-"""Sessions and connections of the SDK: whose token a call carries, and how it reaches the wire.
+"""Sessions and connections of the SDK.
 
-Rule: every project shares one pool of sockets and one cache of version documents, so the first call in a new project
-costs one token and nothing else; every request has a connect and a read timeout, set where no caller can forget it.
+Rule: all projects share one pool of sockets and one cache of version documents, so the first call in a project costs
+only one additional request, for the token. Every request has a connect and a read timeout, which callers cannot omit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from shared.cloud.settings import CloudSettings
 
 
 class TimeoutAdapter(HTTPAdapter):
-    """Gives each request (connect, read) timeouts, whatever its caller asked for."""
+    """Sets (connect, read) timeouts for every request, overriding those of the caller."""
 
     def __init__(self, timeouts: tuple[float, float], pool_size: int) -> None:
         self._timeouts = timeouts
@@ -36,9 +36,9 @@ class TimeoutAdapter(HTTPAdapter):
 
 
 class Sessions:
-    """Makes connections and keeps those used last: as the service user in a project, or with a token somebody brought.
+    """Creates and caches connections: as the service user in a project, or with a given token.
 
-    Thread-safe: connections are made and used in the threads of `Calls`.
+    Thread-safe, because connections are created and used in the threads of `Calls`.
     """
 
     def __init__(self, settings: CloudSettings) -> None:
@@ -73,17 +73,17 @@ class Sessions:
         )
 
     def for_answer(self, token: str, answer: Mapping[str, Any]) -> Connection:
-        """A connection that carries `token` as it is, with the catalogue Keystone gave when it validated it.
+        """A connection that uses `token` unchanged, with the catalogue from its validation.
 
-        The token is not exchanged for another: Keystone forbids that for tokens of application credentials. Kept like
-        the others, because making one costs more (20 ms) than the question it is made for.
+        The token is not exchanged for another: Keystone forbids that for tokens of application credentials. The
+        connection is cached, because creating one takes longer (20 ms) than a call.
         """
         key = "token " + hashlib.sha256(token.encode()).hexdigest()
         info = access.AccessInfoV3(body=dict(answer), auth_token=token)
         return self._keep(key, lambda: AccessInfoPlugin(info, self._settings.auth_url))
 
     def forget(self, project_id: str) -> None:
-        """Drop a project's token, so that the next call gets one with the roles of now."""
+        """Discard a project's token, so that the next call gets one with the current roles."""
         with self._lock:
             self._kept.pop(project_id, None)
 

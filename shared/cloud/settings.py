@@ -1,7 +1,7 @@
-"""How to reach the cloud and as whom: everything `OpenStackCloudFactory` needs to know.
+"""Settings of `OpenStackCloudFactory`: endpoints, service user, limits.
 
-Rule: one frozen value, made once at start from the process's settings; nothing in `shared.cloud` reads the
-environment, so a test hands in what it wants. Seconds throughout.
+Rule: settings are one frozen value, created at start from the process's settings; `shared.cloud` does not read the
+environment. Durations are in seconds.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 
 class CloudSettings(BaseModel):
-    """Keystone's address, the service user, and the limits of every call.
+    """Keystone's URL, the service user, and the limits of calls.
 
     Args:
-        auth_url: Keystone's v3 root, e.g. `https://keystone.example.org/v3`; `/v3` is added where it is missing.
-        username: Jeroboam's own service user; needs `admin` in `project_name` to validate tokens and to assign roles.
-        region: region of the catalogue to use; None takes the first.
-        interface: which of a service's endpoints we call.
-        cacert: file with the CA certificates of the cloud's APIs; None means the system's.
-        insecure: do not verify the cloud's certificates (laboratories only).
-        connect_timeout: for opening one connection.
-        call_timeout: for one call, its wait for a thread included.
-        threads: how many SDK calls may run at once; openstacksdk is synchronous.
-        connections: how many projects' sessions (token, catalogue) are kept.
-        token_cache_seconds: the longest a validated token is believed without asking Keystone again.
-        negative_cache_seconds: the same for a token that Keystone called invalid.
-        assign_role: give the service user `service_roles` in a project on first use. Where False, an operator has
-            made an inherited assignment.
-        service_roles: what Jeroboam needs in a cluster's project, e.g. `member` and `load-balancer_member`.
+        auth_url: Keystone's v3 root, e.g. `https://keystone.example.org/v3`; `/v3` is added if it is missing.
+        username: Jeroboam's service user; needs `admin` in `project_name` to validate tokens and to assign roles.
+        region: region of the catalogue; None uses the first.
+        interface: interface of the endpoints.
+        cacert: file with the CA certificates of the cloud's APIs; None uses those of the system.
+        insecure: do not verify the cloud's certificates (only for tests).
+        connect_timeout: timeout for opening a connection.
+        call_timeout: timeout for one call, including its wait for a thread.
+        threads: number of concurrent SDK calls; openstacksdk is synchronous.
+        connections: number of projects whose sessions (token, catalogue) are cached.
+        token_cache_seconds: how long a validated token is cached.
+        negative_cache_seconds: how long an invalid token is cached.
+        assign_role: assign `service_roles` to the service user in a project on first use. If False, the operator must
+            create an inherited assignment.
+        service_roles: the roles that Jeroboam needs in a cluster's project, e.g. `member` and `load-balancer_member`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,5 +62,5 @@ class CloudSettings(BaseModel):
 
     @property
     def verify(self) -> bool | str:
-        """As `requests` takes it: False, True, or a file of CA certificates."""
+        """The value for `requests`: False, True, or a file of CA certificates."""
         return False if self.insecure else (self.cacert or True)

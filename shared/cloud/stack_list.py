@@ -1,7 +1,7 @@
-"""One list call for all stacks in flight of a project, however many clusters wait for theirs.
+"""One list call for all stacks of a project, shared by all operations that wait for stacks.
 
-Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`; when OpenStack
-says that a stack changed, the answer is asked for anew.
+Rule: callers share a result while the call is in progress and for `fresh_seconds` after it. When OpenStack reports that
+a stack changed, the result is discarded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class _Project:
 
 class StackList:
     """Args:
-    clouds: makes the project's cloud.
-    fresh_seconds: how old an answer may be.
+    clouds: creates the project's cloud.
+    fresh_seconds: maximum age of a result.
     """
 
     def __init__(self, clouds: CloudFactory, *, fresh_seconds: float = 0.5) -> None:
@@ -33,7 +33,7 @@ class StackList:
         self._projects: dict[str, _Project] = {}
 
     def expire(self, project_id: str) -> None:
-        """Forget the last answer: something is known to have changed."""
+        """Discard the last result, because a stack has changed."""
         if (project := self._projects.get(project_id)) is not None:
             project.began = float("-inf")
 

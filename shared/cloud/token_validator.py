@@ -1,8 +1,8 @@
-"""Who is asking: Keystone tokens, validated once and believed for a while.
+"""Validates Keystone tokens and caches the results.
 
-Rule: only Keystone's own 404 makes a token invalid; a Keystone that does not answer is a `TemporaryError`, never a
-refusal. A token is remembered by its SHA-256, for at most `token_cache_seconds` and never past its own expiry, so a
-revoked token works for at most that long. Requests that bring the same unknown token at once ask Keystone once.
+Rule: only Keystone's 404 makes a token invalid; if Keystone is not available, a `TemporaryError` is raised. Results are
+cached by the token's SHA-256, for at most `token_cache_seconds` and not beyond the token's expiry, so a revoked token
+works for at most that long. Concurrent requests with the same unknown token share one call to Keystone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_TOKEN_LENGTH = 16384
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """What Keystone said of a valid token: who it speaks for, and the body with its catalogue."""
+    """Keystone's response for a valid token: its identity, and the body with the catalogue."""
 
     identity: Identity
     body: Mapping[str, Any]
@@ -41,9 +41,9 @@ class TokenValidator:
     """A bounded cache in front of Keystone.
 
     Args:
-        ask: asks Keystone; returns the body of its answer, or None for an invalid token.
-        ttl, negative_ttl: seconds to believe a valid and an invalid token.
-        size: how many tokens are remembered; the least recently used is forgotten.
+        ask: validates a token with Keystone; returns the body of the response, or None for an invalid token.
+        ttl, negative_ttl: seconds to cache a valid and an invalid token.
+        size: maximum number of tokens; the least recently used is discarded.
         clock: seconds since the epoch.
     """
 
@@ -65,12 +65,12 @@ class TokenValidator:
         self._flights: dict[bytes, asyncio.Task[TokenAnswer | None]] = {}
 
     async def answer(self, token: str) -> TokenAnswer | None:
-        """What Keystone says of `token`, from the cache where it is fresh.
+        """Validate `token`, from the cache if possible.
 
         Raises:
-            TemporaryError: Keystone cannot be asked now.
+            TemporaryError: Keystone is not available.
         """
-        # Keystone never issues such tokens, and neither may reach it in a header.
+        # Keystone never issues such tokens, and they are not valid in a header.
         if not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
             return None
         key = hashlib.sha256(token.encode()).digest()
@@ -83,11 +83,11 @@ class TokenValidator:
             flight = asyncio.create_task(self._fetch(key, token))
             self._flights[key] = flight
             flight.add_done_callback(lambda done: self._landed(key, done))
-        # Shielded: one request that is cancelled must not fail the others that wait for the same answer.
+        # Shielded: the cancellation of one request must not affect others that wait for the same result.
         return await asyncio.shield(flight)
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel running calls."""
         flights = list(self._flights.values())
         for flight in flights:
             flight.cancel()
@@ -96,7 +96,7 @@ class TokenValidator:
     def _landed(self, key: bytes, flight: asyncio.Task[TokenAnswer | None]) -> None:
         self._flights.pop(key, None)
         if not flight.cancelled():
-            # Looked at, so that asyncio does not complain when everybody who waited has gone.
+            # Retrieve the exception, so that asyncio does not log it if all waiters were cancelled.
             flight.exception()
 
     async def _fetch(self, key: bytes, token: str) -> TokenAnswer | None:
@@ -118,16 +118,16 @@ class TokenValidator:
 
 
 def seconds_of(iso: str) -> float:
-    """Keystone's ISO 8601 time as seconds since the epoch."""
+    """Convert Keystone's ISO 8601 time to seconds since the epoch."""
     moment = datetime.fromisoformat(iso)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def identity_of(body: Mapping[str, Any]) -> Identity:
-    """Who a validated token speaks for.
+    """The identity of a validated token.
 
     Raises:
-        PermanentError: the answer is not Keystone's v3.
+        PermanentError: the response does not have the format of Keystone v3.
     """
     try:
         token = body["token"]
@@ -144,4 +144,4 @@ def identity_of(body: Mapping[str, Any]) -> Identity:
             is_system=bool((token.get("system") or {}).get("all")),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise PermanentError(f"Keystone's answer about a token cannot be read: missing {error}") from error
+        raise PermanentError(f"Keystone's response for a token is invalid: missing {error}") from error

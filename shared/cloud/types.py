@@ -1,7 +1,7 @@
-"""What Jeroboam reads from OpenStack, as plain values.
+"""OpenStack resources as plain values.
 
-Rule: nothing outside `shared.cloud` sees an SDK object, so a driver, a plan or a test can make these by hand.
-Field names follow the OpenStack APIs they come from; times are left out because no decision needs them.
+Rule: SDK objects are not used outside `shared.cloud`, so that tests can create these values directly. Field names are
+those of the OpenStack APIs; times are omitted because no decision needs them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One Heat stack. `status` is Heat's `<ACTION>_<STATUS>`, e.g. `CREATE_COMPLETE`."""
+    """A Heat stack. `status` is Heat's `<ACTION>_<STATUS>`, e.g. `CREATE_COMPLETE`."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class StackResource:
-    """One resource of a stack, with Heat's own words for what became of it."""
+    """A resource of a stack, with Heat's status and reason."""
 
     name: str
     type: str
@@ -104,7 +104,7 @@ class Keypair:
 
 @dataclass(frozen=True, slots=True)
 class QuotaLine:
-    """One quota: `limit` -1 means unlimited; `used` includes reservations."""
+    """A quota: `limit` -1 means unlimited; `used` includes reservations."""
 
     resource: str
     limit: int
@@ -116,7 +116,7 @@ class QuotaLine:
 
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
-    """Something in the cloud that carries a cluster's mark: for the "nothing left behind" check."""
+    """A resource in the cloud that belongs to a cluster; used to check that a delete is complete."""
 
     kind: str
     id: str
@@ -132,7 +132,7 @@ class ApplicationCredential:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a Keystone token speaks for. `expires_at` is ISO 8601, as Keystone gives it."""
+    """The identity of a Keystone token. `expires_at` is ISO 8601, as in Keystone."""
 
     user_id: str
     user_name: str

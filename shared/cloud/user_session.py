@@ -1,7 +1,7 @@
-"""A user's own session, as every OpenStack client makes it: clouds.yaml, `OS_*`, or both.
+"""A user's session, configured as for all OpenStack clients: clouds.yaml, `OS_*`, or both.
 
-Rule: openstacksdk reads the configuration, so whatever works for `openstack` works here (application credentials,
-tokens, federations); we only ask it for a token and the endpoint of the service type.
+Rule: openstacksdk reads the configuration, so every authentication method of `openstack` works here (application
+credentials, tokens, federations). Only a token and the endpoint are used.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ SERVICE_TYPE = "container-infra"
 
 class UserSession:
     """Args:
-    cloud: a name in clouds.yaml; None takes `OS_CLOUD` or plain `OS_*` variables.
-    region: overrides the configuration's.
+    cloud: a name in clouds.yaml; None uses `OS_CLOUD` or `OS_*` variables.
+    region: overrides that of the configuration.
 
     Raises:
-        PermanentError: no usable configuration, in words for a terminal.
+        PermanentError: the configuration is missing or invalid.
     """
 
     def __init__(self, cloud: str | None = None, region: str | None = None) -> None:
@@ -32,18 +32,18 @@ class UserSession:
             self._region = config.get_region_name(SERVICE_TYPE)
         except (sdk.SDKException, keystone.ClientException) as error:
             raise PermanentError(
-                f"no cloud to talk to: {error}. Name one of clouds.yaml with --os-cloud or OS_CLOUD, "
+                f"no cloud is configured: {error}. Select one in clouds.yaml with --os-cloud or OS_CLOUD, "
                 "or set OS_AUTH_URL and the other OS_* variables."
             ) from error
 
     @property
     def verify(self) -> bool | str:
-        """As `requests` takes it: False, True, or a file of CA certificates."""
+        """The value for `requests`: False, True, or a file of CA certificates."""
         verify = self._session.verify
         return True if verify is None else verify
 
     def endpoint(self) -> str:
-        """The API's root, without `/v1`. Raises PermanentError when the catalogue has none."""
+        """The URL of the API, without `/v1`. Raises PermanentError if the catalogue has none."""
         try:
             url = self._session.get_endpoint(
                 service_type=SERVICE_TYPE, interface=self._interface, region_name=self._region
@@ -55,12 +55,12 @@ class UserSession:
         return str(url).rstrip("/").removesuffix("/v1")
 
     def token(self) -> str:
-        """A valid token, renewed when it has run out."""
+        """A valid token, renewed when it has expired."""
         try:
             return str(self._session.get_token())
         except keystone.ClientException as error:
             raise PermanentError(f"cannot authenticate: {error}") from error
 
     def invalidate(self) -> None:
-        """Forget the token: the API refused it."""
+        """Discard the token, because the API rejected it."""
         self._session.invalidate()

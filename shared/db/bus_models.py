@@ -1,4 +1,4 @@
-"""Queues of the local bus: what RabbitMQ keeps for us in production, Postgres keeps in the sandbox."""
+"""Queues of the local bus, which replaces RabbitMQ in the sandbox."""
 
 from __future__ import annotations
 

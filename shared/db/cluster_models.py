@@ -1,8 +1,8 @@
-"""Clusters and what they are made of.
+"""Clusters, and their nodegroups, nodes and secrets.
 
-Rule: a cluster's row holds what was asked for (`spec` is the resolved snapshot, so that a template changed later
-changes nothing) and what is; deleting the row deletes its nodegroups, nodes and keys with it. Operations and events
-outlive it: they are history.
+Rule: a cluster's row contains the requested state (`spec` is the resolved snapshot, which does not change with the
+template) and the current state. Deleting the row deletes its nodegroups, nodes and keys. Operations and events are kept
+as history.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Cluster(Base):
     cluster_template_id: Mapped[str] = mapped_column(
         ForeignKey("cluster_templates.uuid", ondelete="RESTRICT"), index=True
     )
-    driver: Mapped[str]  # as Magnum's API shows it: that of the default nodegroups when the cluster was created
+    driver: Mapped[str]  # as in Magnum's API: the driver of the default nodegroups when the cluster was created
     engine: Mapped[str]
     coe: Mapped[str]
     keypair: Mapped[str | None]
@@ -90,13 +90,13 @@ class Cluster(Base):
     flavor_id: Mapped[str | None]
     master_flavor_id: Mapped[str | None]
     docker_volume_size: Mapped[int | None]
-    create_timeout: Mapped[int | None]  # minutes, as Magnum has it; 0 or null: no deadline of the user's
+    create_timeout: Mapped[int | None]  # minutes, as in Magnum; 0 or null: not set by the user
     discovery_url: Mapped[str | None]
     fixed_network: Mapped[str | None]
     fixed_subnet: Mapped[str | None]
     floating_ip_enabled: Mapped[bool]
     master_lb_enabled: Mapped[bool]
-    spec: Mapped[Json]  # the resolved snapshot: template, network ids, images (shared.operations.specs)
+    spec: Mapped[Json]  # the resolved snapshot: template, network IDs, images (shared.operations.specs)
     status: Mapped[str]
     status_reason: Mapped[str | None]
     health_status: Mapped[str | None]
@@ -129,14 +129,14 @@ class Nodegroup(Base):
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     flavor_id: Mapped[str | None]
     image_id: Mapped[str | None]
-    operating_system: Mapped[str | None]  # names of drivers; null where Magnum created the nodes
+    operating_system: Mapped[str | None]  # names of drivers; null if Magnum created the nodes
     hardware: Mapped[str | None]
     docker_volume_size: Mapped[int | None]
     labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     node_count: Mapped[int]
     min_node_count: Mapped[int] = mapped_column(server_default=text("0"))
     max_node_count: Mapped[int | None]
-    next_index: Mapped[int] = mapped_column(server_default=text("0"))  # of its next node; never counts back
+    next_index: Mapped[int] = mapped_column(server_default=text("0"))  # index of its next node; never decreases
     node_labels: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     node_taints: Mapped[list[Json]] = mapped_column(server_default=text("'[]'::jsonb"))
     stack_id: Mapped[str | None]
@@ -154,7 +154,7 @@ class Nodegroup(Base):
 
 
 class Node(Base):
-    """One machine of a cluster. `index` is its number in the nodegroup, never given twice; `shard` its stack's."""
+    """A machine of a cluster. `index` is its number in the nodegroup and never reused; `shard` that of its stack."""
 
     __tablename__ = "nodes"
 
@@ -171,7 +171,7 @@ class Node(Base):
     ip_address: Mapped[str | None]
     floating_ip: Mapped[str | None]
     version: Mapped[str | None]
-    # SHA-256 of the one-time token in user data, and of the credential it was exchanged for: neither can be read back.
+    # SHA-256 hashes of the one-time token in user data, and of the credential that it was exchanged for.
     token_hash: Mapped[str | None]
     credential_hash: Mapped[str | None]
     health: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -189,7 +189,7 @@ class Node(Base):
 
 
 class NodeCommand(Base):
-    """One named action of the driver for one node's agent, and what became of it."""
+    """A named action of the driver for one node's agent, and its result."""
 
     __tablename__ = "node_commands"
 
@@ -208,7 +208,7 @@ class NodeCommand(Base):
 
 
 class NodeFact(Base):
-    """A named output of a node (`jeroboam.driver.Fact`). `value` is sealed where the engine declares it secret."""
+    """A named output of a node (`jeroboam.driver.Fact`). `value` is encrypted if the engine declares it secret."""
 
     __tablename__ = "node_facts"
 
@@ -220,7 +220,7 @@ class NodeFact(Base):
 
 
 class ClusterSecret(Base):
-    """A CA, key pair or token of a cluster. `certificate` is public PEM; `secret` is sealed (shared.pki.sealing)."""
+    """A CA, key pair or token of a cluster. `certificate` is public PEM; `secret` is encrypted (shared.pki.sealing)."""
 
     __tablename__ = "cluster_secrets"
 

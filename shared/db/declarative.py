@@ -1,7 +1,7 @@
 """Metadata and column helpers shared by all tables.
 
-Rule: constraint names are deterministic (Alembic and error handling find them by name), states are text with CHECK,
-and every time is `timestamptz`.
+Rule: constraint names are deterministic (Alembic and error handling use them), states are text with a CHECK, and all
+times are `timestamptz`.
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ def one_of(column: str, values: Any) -> CheckConstraint:
 
 
 def both_or_neither(left: str, right: str, name: str) -> CheckConstraint:
-    """A CHECK that two columns are set together: a half-set lease cannot be stored."""
+    """A CHECK that two columns are either both set or both null, such as those of a lease."""
     return CheckConstraint(f"({left} IS NULL) = ({right} IS NULL)", name=name)

@@ -1,8 +1,8 @@
-"""The database: one pool a process, one transaction a unit of work.
+"""The database: one pool per process, one transaction per unit of work.
 
-Rule: only the edge opens a transaction (a request, a message, a step's record); nothing below commits. No network
-call is made inside one. Listening uses a connection of its own, because notifications belong to a session; they only
-shorten a wait, polling is the guarantee.
+Rule: only the entry point of a unit of work (a request, a message, a step's record) opens a transaction; the code below
+does not commit. No network call is made inside a transaction. LISTEN uses a separate connection, because it belongs to
+a session. Notifications only shorten waits; polling guarantees progress.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 log = structlog.get_logger(__name__)
 
-# One transaction that hangs must not block the others for ever.
+# A transaction that hangs must not block others forever.
 _SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "15000"}
 
 
 class Database:
-    """Postgres as the services see it.
+    """Access to Postgres for the services.
 
     Args:
         url: `postgresql+asyncpg://...`.
-        application_name: shown in `pg_stat_activity`; name of the service.
-        pool_size: connections kept.
+        application_name: shown in `pg_stat_activity`; the name of the service.
+        pool_size: number of connections in the pool.
     """
 
     def __init__(self, url: str, *, application_name: str, pool_size: int = 10) -> None:
@@ -48,12 +48,12 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session in a transaction that commits when the block ends well and rolls back otherwise."""
+        """A session in a transaction that is committed at the end of the block, or rolled back after an exception."""
         async with self._sessions() as session, session.begin():
             yield session
 
     async def ping(self) -> None:
-        """Raise unless the database answers within five seconds."""
+        """Raise an exception unless the database responds within five seconds."""
         async with asyncio.timeout(5), self.transaction() as session:
             await session.execute(text("SELECT 1"))
 
@@ -63,9 +63,9 @@ class Database:
         return await asyncpg.connect(**arguments, timeout=10, command_timeout=60, server_settings=_SERVER_SETTINGS)
 
     async def listen(self, channels: list[str], wake: Callable[[str], None]) -> None:
-        """Call `wake(channel)` at each notification, until cancelled; reconnects by itself.
+        """Call `wake(channel)` for each notification, until cancelled. Reconnects automatically.
 
-        A reconnect wakes every channel once, since what was notified meanwhile is lost.
+        A reconnect wakes every channel once, because notifications in the meantime are lost.
         """
         while True:
             connection: asyncpg.Connection | None = None
@@ -90,5 +90,5 @@ class Database:
 
 
 async def notify(session: AsyncSession, channel: str) -> None:
-    """Wake listeners when the transaction commits. Postgres folds equal notifications of one transaction into one."""
+    """Wake listeners when the transaction commits. Postgres sends equal notifications of one transaction only once."""
     await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": channel})

@@ -1,7 +1,7 @@
-"""Federations: which clusters belong together, as users wrote it down.
+"""Federations: records of clusters that belong together.
 
-Rule: a federation only names clusters that exist. Members are rows, so a deleted cluster leaves its federations by
-itself, and nobody has to remember to take it out.
+Rule: a federation refers only to existing clusters. Members are rows with a foreign key, so a deleted cluster is
+removed from its federations automatically.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Federation(Base):
 
 
 class FederationMember(Base):
-    """`id` keeps the order in which members came."""
+    """`id` preserves the order in which members were added."""
 
     __tablename__ = "federation_members"
 

@@ -1,4 +1,4 @@
-"""Bring a database to the newest schema, or say where it stands."""
+"""Migrates a database to the newest schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from alembic.config import Config
 
 
 def alembic_config(url: str) -> Config:
-    """Alembic's configuration without an ini file, so that an installed wheel can migrate too.
+    """Alembic's configuration without an ini file, so that an installed wheel can also migrate.
 
     Args:
         url: `postgresql+asyncpg://...`.
@@ -22,6 +22,6 @@ def alembic_config(url: str) -> Config:
 
 
 async def migrate(url: str, revision: str = "head") -> None:
-    """Upgrade to `revision`. Safe to run from several processes at once: the second one waits and finds it done."""
-    # Alembic's env runs an event loop of its own, so it needs a thread of its own.
+    """Upgrade to `revision`. Several processes can run it concurrently: the second one waits and has nothing to do."""
+    # Alembic's env runs its own event loop, so it needs a separate thread.
     await asyncio.to_thread(command.upgrade, alembic_config(url), revision)

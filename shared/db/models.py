@@ -1,4 +1,4 @@
-"""All tables, in one place for Alembic and for `from shared.db import models`."""
+"""All tables, for Alembic and for `from shared.db import models`."""
 
 from shared.db.bus_models import BusMessage, BusQueue
 from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, NodeFact, Nodegroup

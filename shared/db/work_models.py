@@ -1,8 +1,8 @@
 """Operations, their steps, and the event log.
 
-Rule: the indexes and CHECKs here are the concurrency rules. One live operation per cluster is a partial unique
-index; a lease is a token and a time or neither; a final state has its timestamp. `tests/integration/test_schema.py`
-reads them back from the catalogue of a migrated database.
+Rule: the indexes and CHECKs enforce the concurrency rules. A partial unique index allows one live operation per
+cluster; a lease has both a token and a time, or neither; a final state has a timestamp.
+`tests/integration/test_schema.py` reads them from the catalog of a migrated database.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
 
 
 class Operation(Base):
-    """One long-running request on one cluster. No foreign key to the cluster: history outlives it."""
+    """A long-running request on a cluster. No foreign key to the cluster, because operations are kept as history."""
 
     __tablename__ = "operations"
 
@@ -47,14 +47,16 @@ class Operation(Base):
     done: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     total: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))  # failed attempts of the current step
-    retries: Mapped[int] = mapped_column(server_default=text("0"))  # how often a failed operation was queued again
+    retries: Mapped[int] = mapped_column(server_default=text("0"))  # number of retries of the failed operation
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
-    # A delete or resize accepted while this one is live (shared.operations.follow_up); it begins when this one ends.
+    # A delete or resize accepted while this one is live (shared.operations.follow_up); it starts when this one ends.
     follow_up: Mapped[Json | None]
-    # The nodegroups it concerns; null: all of the cluster's.
+    # The nodegroups that it concerns; null: all nodegroups of the cluster.
     nodegroup_ids: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
-    revision: Mapped[int] = mapped_column(server_default=text("0"))  # grows when a later request joins this operation
+    revision: Mapped[int] = mapped_column(
+        server_default=text("0")
+    )  # increases when a later request joins this operation
     request_id: Mapped[str | None]
     deadline_at: Mapped[datetime | None]
     next_attempt_at: Mapped[Created]
@@ -87,7 +89,7 @@ class Operation(Base):
 
 
 class OperationStep(Base):
-    """What one step of one operation came to. A finished step is skipped when the operation resumes."""
+    """The result of a step of an operation. A finished step is skipped when the operation resumes."""
 
     __tablename__ = "operation_steps"
 
@@ -100,10 +102,10 @@ class OperationStep(Base):
 
 
 class Event(Base):
-    """The event log: outbox, audit trail, source of SSE and webhooks.
+    """The event log: outbox, audit trail, and source of SSE.
 
-    Readers that page through it order by `(tx, seq)` and read only below the oldest running transaction, because
-    sequence order is not commit order.
+    Readers order by `(tx, seq)` and read only transactions older than the oldest running one, because the order of the
+    sequence is not the commit order.
     """
 
     __tablename__ = "events"
@@ -116,7 +118,7 @@ class Event(Base):
     project_id: Mapped[str]
     cluster_id: Mapped[str | None]
     operation_id: Mapped[str | None]
-    sequence: Mapped[int | None] = mapped_column(BigInteger)  # gap-free per cluster
+    sequence: Mapped[int | None] = mapped_column(BigInteger)  # without gaps, per cluster
     data: Mapped[Json]
     trace: Mapped[str | None]
     time: Mapped[Created]
@@ -134,7 +136,7 @@ class Event(Base):
 
 
 class DeadLetter(Base):
-    """A message no consumer could take, kept to be seen and replayed."""
+    """A message that no consumer could process, kept for inspection and replay."""
 
     __tablename__ = "dead_letters"
 
@@ -152,7 +154,7 @@ class DeadLetter(Base):
 
 
 class IdempotencyKey(Base):
-    """The answer once given to a POST that carried an `Idempotency-Key`."""
+    """The response to a POST with an `Idempotency-Key`."""
 
     __tablename__ = "idempotency_keys"
 
@@ -179,7 +181,7 @@ class Quota(Base):
 
 
 class ServiceHeartbeat(Base):
-    """One running process of one service."""
+    """A running process of a service."""
 
     __tablename__ = "service_heartbeats"
 

@@ -1,4 +1,4 @@
-"""Time as an argument: product code asks a clock it was given, so tests can move it."""
+"""Time as an argument: code gets a clock, which tests can control."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """The present, with its zone."""
+    """The current time, with time zone UTC."""
     return datetime.now(UTC)

@@ -1,29 +1,28 @@
-"""The words for what goes wrong.
+"""The exceptions of Jeroboam.
 
-Rule: code that calls the outside world translates its errors into these; code that decides what follows reads only
-these.
+Rule: code that calls external services translates their errors to these; code that handles errors uses only these.
 
     JeroboamError
-     |- TemporaryError     may pass: try again after `delay`
-     |- PermanentError     will not pass by trying again
-     |   `- NotFound       the thing named is not there
-     |- Conflict           what was asked does not fit the present state
-     `- LostLease          somebody else owns this work now: write nothing more
+     |- TemporaryError     a retry after `delay` may succeed
+     |- PermanentError     a retry will not succeed
+     |   `- NotFound       a resource does not exist
+     |- Conflict           the request contradicts the current state
+     `- LostLease          another process has taken over the work: do not write
 """
 
 from __future__ import annotations
 
 
 class JeroboamError(Exception):
-    """Base of everything Jeroboam raises on purpose."""
+    """Base class of all exceptions of Jeroboam."""
 
 
 class TemporaryError(JeroboamError):
-    """An obstacle that may pass.
+    """An error that a retry may solve.
 
     Args:
-        message: what happened, in the words of the other side.
-        delay: seconds the other side asked us to wait, or None to let the retry policy choose.
+        message: the original error message.
+        delay: seconds to wait as requested by the service, or None to use the retry policy.
     """
 
     def __init__(self, message: str, delay: float | None = None) -> None:
@@ -32,16 +31,16 @@ class TemporaryError(JeroboamError):
 
 
 class PermanentError(JeroboamError):
-    """An obstacle that trying again will not remove."""
+    """An error that a retry will not solve."""
 
 
 class NotFound(PermanentError):
-    """The thing named does not exist, or not for the one who asked."""
+    """The resource does not exist, or is not visible to the caller."""
 
 
 class LostLease(JeroboamError):
-    """A fenced write found another owner. The work goes on elsewhere; here it ends without a trace."""
+    """A fenced write found another owner. The work continues there and ends here without any further writes."""
 
 
 class Conflict(JeroboamError):
-    """What was asked does not fit the state things are in now."""
+    """The request contradicts the current state."""

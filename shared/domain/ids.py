@@ -1,4 +1,4 @@
-"""Identifiers. Version 7 UUIDs sort by time, which keeps index pages warm and lists readable."""
+"""Identifiers. UUIDs of version 7 sort by time, which improves the locality of indexes and the order of lists."""
 
 from __future__ import annotations
 

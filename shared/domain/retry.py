@@ -1,6 +1,6 @@
-"""What follows a failed attempt: a pure function of policy, failure, attempts and time.
+"""Decides what follows a failed attempt: a pure function of policy, failure, attempts and time.
 
-Rule: no clock and no randomness of its own (both are arguments), so every case is a line in a table test.
+Rule: time and randomness are arguments, so that every case can be tested.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from shared.domain.errors import PermanentError, TemporaryError
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient a step is. Seconds throughout.
+    """The retry policy of a step. Durations are in seconds.
 
     Args:
-        first_delay: wait after the first temporary failure.
-        max_delay: the longest wait.
-        unexpected_attempts: how often an unforeseen error (a bug, most likely) may repeat before it is final.
+        first_delay: delay after the first temporary failure.
+        max_delay: maximum delay.
+        unexpected_attempts: number of attempts after which an unexpected error (probably a bug) is final.
     """
 
     first_delay: float = 1.0
@@ -49,15 +49,15 @@ def decide(
     """Decide what follows a failed attempt.
 
     Args:
-        policy: how patient to be.
-        failure: what was raised.
-        attempts: failed attempts of this step so far, this one included (>= 1).
-        seconds_left: until the operation's deadline; None when it has none.
+        policy: the retry policy.
+        failure: the exception.
+        attempts: number of failed attempts of this step, including this one (>= 1).
+        seconds_left: seconds until the operation's deadline; None if it has none.
         jitter: a random number in [0, 1); spreads retries over [0.5, 1.0] of the delay.
 
     Returns:
-        RetryLater with the seconds to wait, or GiveUp with the reason to show the user. A temporary failure is only
-        given up at the deadline, so a 503 from OpenStack never fails a cluster by itself.
+        RetryLater with the seconds to wait, or GiveUp with the reason to show the user. Temporary failures are retried
+        until the deadline, so a 503 from OpenStack alone never fails an operation.
     """
     reason = str(failure) or type(failure).__name__
     if isinstance(failure, PermanentError):
@@ -65,10 +65,10 @@ def decide(
     if not isinstance(failure, TemporaryError) and attempts >= policy.unexpected_attempts:
         return GiveUp(f"{reason} ({attempts} attempts)")
     if seconds_left is not None and seconds_left <= 0:
-        return GiveUp(f"deadline passed; last obstacle: {reason}")
+        return GiveUp(f"deadline passed; last error: {reason}")
     exponential = min(policy.max_delay, policy.first_delay * 2 ** min(attempts - 1, 30))
     asked = failure.delay if isinstance(failure, TemporaryError) else None
-    # What the other side asked for is a floor; jitter keeps a thousand clusters from coming back in one moment.
+    # The delay requested by the service is the minimum; jitter spreads the retries of many clusters.
     delay = max(asked or 0.0, exponential * (0.5 + jitter / 2))
     if seconds_left is not None:
         delay = min(delay, seconds_left)

@@ -1,7 +1,7 @@
-"""The states of operations, clusters and nodes, and the one table of moves between them.
+"""The states of operations, clusters and nodes, and the allowed transitions between them.
 
-Rule: a move that is not in a table raises; nothing moves a state except through `check_move`. The tables serve the
-code, the property tests, the database's CHECKs and the documentation alike.
+Rule: every change of a state is checked against these tables; a transition that is not in them raises an exception. The
+code, the property tests, the database's CHECKs and the documentation use the same tables.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from shared.domain.kinds import Verb
 
 
 class InvalidTransition(JeroboamError):
-    """A move that the table does not have: a bug, never a user's mistake."""
+    """A transition that is not in the table. This is always a bug."""
 
 
 class OperationState(StrEnum):
-    QUEUED = "queued"  # accepted; no service has begun it
-    RUNNING = "running"  # leased by a runner that executes a step now
-    WAITING = "waiting"  # between steps or attempts; `next_attempt_at` says until when
+    QUEUED = "queued"  # accepted; no service has started it
+    RUNNING = "running"  # leased by a runner that is executing a step
+    WAITING = "waiting"  # between steps or attempts, until `next_attempt_at`
     SUCCEEDED = "succeeded"
-    FAILED = "failed"  # may be queued again by a retry
+    FAILED = "failed"  # can be queued again by a retry
     CANCELLED = "cancelled"
 
 
@@ -34,7 +34,7 @@ OPERATION_MOVES: Mapping[OperationState, frozenset[OperationState]] = {
     OperationState.QUEUED: frozenset({OperationState.RUNNING, OperationState.CANCELLED, OperationState.FAILED}),
     OperationState.RUNNING: frozenset(
         {
-            OperationState.RUNNING,  # taken over after its lease ran out
+            OperationState.RUNNING,  # taken over after its lease expired
             OperationState.WAITING,
             OperationState.SUCCEEDED,
             OperationState.FAILED,
@@ -49,7 +49,7 @@ OPERATION_MOVES: Mapping[OperationState, frozenset[OperationState]] = {
 
 
 class Outcome(StrEnum):
-    """The second half of Magnum's status words."""
+    """The second part of Magnum's statuses."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETE = "COMPLETE"
@@ -60,7 +60,7 @@ CLUSTER_STATUSES = tuple(f"{verb}_{outcome}" for verb in Verb for outcome in Out
 
 
 def cluster_status(kind: OperationKind, outcome: Outcome) -> str:
-    """Magnum's status for an operation of `kind` that is at `outcome`, e.g. `UPDATE_FAILED`."""
+    """Magnum's status for an operation of `kind` with `outcome`, e.g. `UPDATE_FAILED`."""
     return f"{kind.traits.verb}_{outcome}"
 
 
@@ -70,21 +70,21 @@ def nodegroup_status(kind: OperationKind, outcome: Outcome) -> str:
 
 
 class NodeState(StrEnum):
-    PLANNED = "planned"  # a row; nothing in the cloud yet
-    CREATING = "creating"  # its shard has been sent to Heat
-    ANNOUNCED = "announced"  # its agent has spoken
-    JOINED = "joined"  # part of the working cluster
-    FAILED = "failed"  # Heat, Nova or the agent said why
+    PLANNED = "planned"  # a row without resources in the cloud
+    CREATING = "creating"  # its stack is being created or updated
+    ANNOUNCED = "announced"  # its agent has made its first call
+    JOINED = "joined"  # part of the cluster
+    FAILED = "failed"  # `reason` is the error of Heat, Nova or the agent
     REMOVING = "removing"
 
 
 NODE_MOVES: Mapping[NodeState, frozenset[NodeState]] = {
     NodeState.PLANNED: frozenset({NodeState.CREATING, NodeState.ANNOUNCED, NodeState.FAILED, NodeState.REMOVING}),
-    # An agent may speak before Heat says its server is complete, so every earlier state may be skipped.
+    # An agent can report before Heat reports its server as complete, so earlier states can be skipped.
     NodeState.CREATING: frozenset({NodeState.ANNOUNCED, NodeState.JOINED, NodeState.FAILED, NodeState.REMOVING}),
     NodeState.ANNOUNCED: frozenset({NodeState.JOINED, NodeState.FAILED, NodeState.REMOVING}),
     NodeState.JOINED: frozenset({NodeState.FAILED, NodeState.REMOVING}),
-    # A failed node may recover: its agent tries again, or a retry rebuilds its shard.
+    # A failed node can recover: its agent retries, or a retry of the operation rebuilds it.
     NodeState.FAILED: frozenset(
         {NodeState.PLANNED, NodeState.CREATING, NodeState.ANNOUNCED, NodeState.JOINED, NodeState.REMOVING}
     ),
@@ -95,10 +95,10 @@ NODE_MOVES: Mapping[NodeState, frozenset[NodeState]] = {
 def check_operation_move(old: OperationState, new: OperationState) -> None:
     """Raise InvalidTransition unless the table allows `old` -> `new`."""
     if new not in OPERATION_MOVES[old]:
-        raise InvalidTransition(f"operation cannot go from {old} to {new}")
+        raise InvalidTransition(f"invalid transition of an operation from {old} to {new}")
 
 
 def check_node_move(old: NodeState, new: NodeState) -> None:
     """Raise InvalidTransition unless the table allows `old` -> `new`."""
     if new not in NODE_MOVES[old]:
-        raise InvalidTransition(f"node cannot go from {old} to {new}")
+        raise InvalidTransition(f"invalid transition of a node from {old} to {new}")

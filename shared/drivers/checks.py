@@ -1,6 +1,6 @@
-"""Whether a cluster can be as asked, and what it takes from quotas: the engine, the hardware and the stacks together.
+"""Combines the checks of the engine, the hardware and the stacks, and computes the required quotas.
 
-Rule: everything wrong is reported at once, each problem once.
+Rule: all problems are reported at once, without duplicates.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.stacks import quotas
 
 
 def problems(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
-    """Everything wrong with the labels and the shape asked for, in sentences for the user; empty when fine."""
+    """All problems with the requested labels and sizes, as sentences for the user."""
     return unique(
         [
             *stack_problems.problems(cluster, nodegroups),
@@ -26,7 +26,7 @@ def problems(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[Nodegrou
 
 
 def needs(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
-    """What a cluster without problems takes from quotas besides one instance and one port a node, by quota name."""
+    """Quota name -> what a valid cluster needs, except one instance and one port per node."""
     return quotas.needs(engine, cluster, nodegroups, _hardware)
 
 

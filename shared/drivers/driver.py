@@ -1,6 +1,6 @@
-"""One nodegroup's driver: an engine on an operating system on a kind of hardware.
+"""The driver of a nodegroup: the combination of an engine, an operating system and a kind of hardware.
 
-Rule: this is where the three meet; each of them knows nothing of the others but what it is handed.
+Rule: the three are combined only here; none of them depends on another.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Driver:
 
     @property
     def name(self) -> str:
-        """What Magnum's API shows as `driver`, e.g. `kubernetes-ubuntu`; hardware other than VMs is appended."""
+        """The `driver` in Magnum's API, e.g. `kubernetes-ubuntu`; hardware other than VMs is appended."""
         name = f"{self.engine.name}-{self.operating_system.name}"
         return name if self.hardware.name == _USUAL_HARDWARE else f"{name}-{self.hardware.name}"
 
     def takes(self, coe: str, os_distro: str, server_type: str) -> bool:
-        """Whether it is for what Magnum's API calls a cluster type."""
+        """Whether it supports a cluster type of Magnum's API."""
         return (
             coe in self.engine.coes
             and os_distro in self.operating_system.distros
@@ -49,7 +49,7 @@ class Driver:
         return shard.render(self.engine, self.hardware, cluster, nodegroup, nodes, user_data, base_outputs)
 
     def user_data(self, cluster: ClusterSpec, node: NodeSpec, *, api_url: str, ca_pem: str | None, token: str) -> str:
-        """The server's user data: the agent, Jeroboam's address and CA, and the node's one-time token."""
+        """The server's user data: the agent, Jeroboam's URL and CA, and the node's one-time token."""
         setup = machine_setup(
             node,
             programs_directory=self.operating_system.programs_directory,

@@ -1,8 +1,8 @@
-"""Clusters that Magnum created and `jeroboam import-magnum` took over.
+"""Clusters that were created by Magnum and imported by `jeroboam import-magnum`.
 
-Rule: such a cluster can be shown, its certificates signed, a client configured for it, and it can be deleted; nothing
-else. Its nodes run no agent of ours and its stacks are Magnum's own, so whatever needs either is refused in the
-request. No cluster is ever created with this engine: it runs on no operating system.
+Rule: such a cluster can be shown and deleted, and certificates and client configurations can be issued for it. Its
+nodes run no agent and its stacks are Magnum's, so operations that need either are rejected. No cluster is created with
+this engine: it runs on no operating system.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ IMPORTED = "magnum-imported"
 
 
 class MagnumImportedEngine(KubernetesEngine):
-    """What all Kubernetes clusters have in common is inherited; see there for each member."""
+    """Inherits what all Kubernetes clusters have in common."""
 
     name = IMPORTED
     adopted = True
@@ -43,7 +43,7 @@ class MagnumImportedEngine(KubernetesEngine):
         return False
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
-        return ["clusters are imported with this driver, not created"]
+        return ["clusters can only be imported with this driver, not created"]
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
         return ()

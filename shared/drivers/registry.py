@@ -1,7 +1,7 @@
-"""Finds drivers: the built-in ones and those that packages offer by entry point.
+"""Finds drivers: the built-in ones and those that packages provide as entry points.
 
-Rule: an engine, an operating system and a hardware are found by what Magnum's API says (`coe`, `os_distro`,
-`server_type`); rows remember them by name.
+Rule: engine, operating system and hardware are selected by attributes of Magnum's API (`coe`, `os_distro`,
+`server_type`); rows store their names.
 """
 
 from __future__ import annotations
@@ -41,40 +41,40 @@ def _load(group: str) -> dict[str, Any]:
 
 
 def forget() -> None:
-    """Look for entry points again at the next question."""
+    """Clear the caches, so that entry points are loaded again."""
     for cached in (engines, operating_systems, hardware_kinds, installed_drivers):
         cached.cache_clear()
 
 
 def get_engine(name: str) -> Engine:
-    """Raises NotFound when no engine of that name is installed (any more)."""
+    """Raises NotFound if no engine of that name is installed."""
     if (found := engines().get(name)) is None:
         raise NotFound(f"engine {name!r} is not installed")
     return found
 
 
 def get_hardware(name: str) -> Hardware:
-    """Raises NotFound when no hardware of that name is installed (any more)."""
+    """Raises NotFound if no hardware of that name is installed."""
     if (found := hardware_kinds().get(name)) is None:
         raise NotFound(f"hardware {name!r} is not installed")
     return found
 
 
 def get_operating_system(name: str) -> OperatingSystem:
-    """Raises NotFound when no operating system of that name is installed (any more)."""
+    """Raises NotFound if no operating system of that name is installed."""
     if (found := operating_systems().get(name)) is None:
         raise NotFound(f"operating system {name!r} is not installed")
     return found
 
 
 def get_driver(engine: str, operating_system: str, hardware: str) -> Driver:
-    """The driver of a nodegroup, by the names in its row and its cluster's. Raises NotFound."""
+    """The driver of a nodegroup, by the names in its row and that of its cluster. Raises NotFound."""
     return Driver(get_engine(engine), get_operating_system(operating_system), get_hardware(hardware))
 
 
 @cache
 def installed_drivers() -> tuple[Driver, ...]:
-    """Every combination in which an engine runs, by names."""
+    """All supported combinations, sorted by name."""
     return tuple(
         Driver(engine, operating_system, hardware)
         for engine in engines().values()
@@ -85,19 +85,19 @@ def installed_drivers() -> tuple[Driver, ...]:
 
 
 def driver_names() -> frozenset[str]:
-    """Every name that Magnum's API may show as a template's or cluster's driver."""
+    """All names that Magnum's API can show as driver of a template or cluster."""
     return frozenset(
         {driver.name for driver in installed_drivers()} | {name for name in engines() if name not in _creating()}
     )
 
 
 def _creating() -> set[str]:
-    """Engines that create clusters; the others have a name of their own as driver."""
+    """Names of the engines that can create clusters."""
     return {driver.engine.name for driver in installed_drivers()}
 
 
 def find_engine(coe: str | None) -> Engine | None:
-    """The first engine (by name) for a COE that creates clusters, or None."""
+    """The first engine (by name) that can create clusters of a COE, or None."""
     return next((each.engine for each in installed_drivers() if coe in each.engine.coes), None)
 
 
@@ -115,7 +115,7 @@ def supported_coes() -> list[str]:
 
 
 def supported_types() -> list[tuple[str, str, str]]:
-    """Every (server type, distribution, COE) that some driver takes, for error messages."""
+    """Every (server type, distribution, COE) that is supported by a driver, for error messages."""
     return sorted(
         {
             (server_type, distro, coe)

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from jeroboam.driver import File, MachineSetup, OperatingSystem
 
-# Larger files are compressed: a shard's nodes share one request to Heat of at most 1 MiB.
+# Larger files are compressed, because one request to Heat, of at most 1 MiB, contains all nodes of a shard.
 _PLAIN_BYTES = 4096
 
 
@@ -48,7 +48,7 @@ def _write(file: File) -> dict[str, str]:
 
 @lru_cache(maxsize=16)
 def _packed(content: str) -> str:
-    """For cloud-init's `gz+b64`; cached, since all nodes get the same agent."""
+    """Encode for cloud-init's `gz+b64`; cached, because all nodes get the same agent."""
     return base64.b64encode(gzip.compress(content.encode(), mtime=0)).decode()
 
 

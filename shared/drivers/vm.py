@@ -1,4 +1,4 @@
-"""Virtual machines: servers of Nova with everything Neutron and Cinder offer."""
+"""Virtual machines: Nova servers with all features of Neutron and Cinder."""
 
 from __future__ import annotations
 

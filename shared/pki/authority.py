@@ -1,7 +1,7 @@
 """Certificate authorities and key pairs of a cluster.
 
-Rule: keys leave this module only as PEM text for the sealer; nothing here stores or logs them. Making a key takes
-tens of milliseconds of a core, so callers on an event loop use a thread.
+Rule: keys leave this module only as PEM text, to be encrypted; nothing here stores or logs them. Generating a key takes
+tens of milliseconds of CPU time, so callers on an event loop use a thread.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 RSA_BITS = 2048
 CA_LIFETIME = timedelta(days=3650)
-# A node's clock may be behind ours.
+# The clocks of nodes can be slow.
 BACKDATED = timedelta(days=1)
 
 
@@ -32,8 +32,8 @@ def make_authority(common_name: str, *, now: datetime, lifetime: timedelta = CA_
     """A self-signed certificate authority with path length 0.
 
     Args:
-        common_name: the subject; X.509 allows 64 characters, longer ones are cut.
-        now: start of its life, less a day for clocks that are behind.
+        common_name: the subject; X.509 allows 64 characters, longer names are truncated.
+        now: start of its validity, minus one day for slow clocks.
         lifetime: counted from `now`.
     """
     key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
@@ -57,14 +57,14 @@ def make_authority(common_name: str, *, now: datetime, lifetime: timedelta = CA_
 
 
 def make_key_pair() -> KeyMaterial:
-    """A bare RSA key pair, e.g. for service account tokens."""
+    """An RSA key pair without a certificate, e.g. for service account tokens."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return KeyMaterial(public.decode(), private_pem(key))
 
 
 def private_pem(key: rsa.RSAPrivateKey) -> str:
-    """The private key in the traditional PEM form, which every engine reads."""
+    """The private key in the traditional PEM format, which all engines support."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     ).decode()

@@ -1,8 +1,7 @@
-"""The keys of one cluster: made once, sealed, opened for whoever may.
+"""The secrets of a cluster: generates, encrypts and decrypts them.
 
-Rule: `ensure` may run any number of times and from several processes; the first row of a kind wins and the others'
-keys are thrown away, so nobody ever signs with a key that is not the stored one. Keys are made in threads and outside
-any transaction.
+Rule: `ensure_cluster_secrets` can run repeatedly and in several processes: the first stored secret of a name is used
+and others are discarded, so only stored keys sign. Keys are generated in threads and outside transactions.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from shared.domain.clock import utc_now
 from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.sealing import Sealer
 
-# The application credential of the add-ons: JSON with `secret`, and `id` and `name` once Keystone has it.
+# The application credential of the add-ons: JSON with `secret`, and `id` and `name` once it exists in Keystone.
 CLOUD_CREDENTIAL = "cloud_credential"
 
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
@@ -32,12 +31,12 @@ _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 async def ensure_cluster_secrets(
     db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, kinds: Mapping[str, SecretKind]
 ) -> None:
-    """Make what is missing of a driver's `secrets` for a cluster.
+    """Generate the secrets declared by a driver that a cluster does not have yet.
 
     Args:
-        db: opened for two short transactions; none is open while keys are made.
+        db: used for two short transactions; none is open while keys are generated.
         cluster_name: the common name of its authorities.
-        kinds: the driver's declaration, secret name -> kind.
+        kinds: the declaration of the driver: secret name -> kind.
     """
     async with db.transaction() as session:
         rows = await session.scalars(select(ClusterSecret.kind).where(ClusterSecret.cluster_id == cluster_id))
@@ -60,34 +59,34 @@ async def ensure_cluster_secrets(
 
 
 async def load_cluster_secrets(session: AsyncSession, sealer: Sealer, cluster_id: str) -> dict[str, Secret]:
-    """All secrets of a cluster, opened, by name; empty before they are made.
+    """All secrets of a cluster, decrypted, by name; empty before they are generated.
 
     Raises:
-        SealingError: sealed with a key that is no longer among the settings.
+        SealingError: it was encrypted with a key that is no longer in the settings.
     """
     rows = await session.scalars(select(ClusterSecret).where(ClusterSecret.cluster_id == cluster_id))
     return {row.kind: open_secret(sealer, row) for row in rows}
 
 
 async def load_cluster_secret(session: AsyncSession, sealer: Sealer, cluster_id: str, name: str) -> Secret | None:
-    """One secret of a cluster, opened; None before it is made."""
+    """One secret of a cluster, decrypted; None before it is generated."""
     row = await session.get(ClusterSecret, (cluster_id, name))
     return None if row is None else open_secret(sealer, row)
 
 
 def open_secret(sealer: Sealer, row: ClusterSecret) -> Secret:
-    """The row's secret in the clear."""
+    """Decrypt the secret of a row."""
     plain = sealer.open(bytes(row.secret), _context(row.cluster_id, row.kind))
     return Secret(certificate=row.certificate, secret=plain.decode())
 
 
 def seal_secret(sealer: Sealer, cluster_id: str, name: str, plain: str) -> bytes:
-    """What goes into `cluster_secrets.secret` for `name`."""
+    """Encrypt a value for `cluster_secrets.secret` of `name`."""
     return sealer.seal(plain.encode(), _context(cluster_id, name))
 
 
 def as_key_material(secret: Secret) -> KeyMaterial:
-    """A CA or key pair in the form the signing functions take."""
+    """A CA or key pair in the form for the signing functions."""
     assert secret.certificate is not None
     return KeyMaterial(secret.certificate, secret.secret)
 

@@ -1,7 +1,7 @@
 """Facts of nodes: named outputs such as a join token, stored for the bootstraps of other nodes.
 
-Rule: a secret fact is sealed and bound to its node and name, like the cluster's own secrets. The last value a node
-reported replaces the one before.
+Rule: a secret fact is encrypted and bound to its node and name, like the secrets of the cluster. A newly reported value
+replaces the previous one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from shared.pki.sealing import Sealer
 async def store_facts(
     session: AsyncSession, sealer: Sealer, node_id: str, values: Mapping[str, str], declared: Mapping[str, Fact]
 ) -> None:
-    """Store what a node reported.
+    """Store the facts reported by a node.
 
     Args:
-        values: name -> value; every name is among `declared`.
-        declared: the facts of the cluster's engine.
+        values: name -> value; all names are in `declared`.
+        declared: the facts declared by the cluster's engine.
     """
     rows = [
         {
@@ -48,10 +48,10 @@ async def store_facts(
 
 
 async def load_facts(session: AsyncSession, sealer: Sealer, cluster_id: str) -> dict[str, dict[str, str]]:
-    """Node uuid -> name -> value, of all nodes of a cluster that reported some.
+    """Node UUID -> name -> value, for all nodes of a cluster that reported facts.
 
     Raises:
-        SealingError: sealed with a key that is no longer among the settings.
+        SealingError: a fact was encrypted with a key that is no longer in the settings.
     """
     rows = await session.scalars(
         select(NodeFact).join(Node, Node.uuid == NodeFact.node_id).where(Node.cluster_id == cluster_id)

@@ -1,15 +1,15 @@
-"""One authority follows another, and at no moment does half of a cluster distrust the other half.
+"""Rotates certificate authorities so that all components of a cluster trust each other at every point.
 
-Rule: the `certificate` of an authority's row is the list of all that is to be trusted, the one that signs first, and
-its `secret` is the key of that one. So whoever lays the row as a file, or signs with it, does right in every phase:
+Rule: the `certificate` of an authority's row is the list of all trusted certificates, the signing one first, and its
+`secret` is the key of the signing one. Therefore the row can be written to a file or used to sign in every phase:
 
     before      [old]        signs with old
     trusted     [old, new]   signs with old; the new key waits in the row `<name>.next`
     signing     [new, old]   signs with new
     after       [new]        signs with new
 
-Every function may be called again, and does nothing where its phase is reached or past. A rotation that was broken off
-is gone on with by the next one, whichever phase it was in.
+Every function is idempotent and does nothing if its phase is already reached. An interrupted rotation is continued by
+the next one.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def certificates(bundle: str) -> list[str]:
 async def ensure_successors(
     db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, names: Iterable[str]
 ) -> None:
-    """Make a successor for each of a cluster's authorities, unless a rotation of them is under way.
+    """Generate a successor for each of a cluster's authorities, unless they are already being rotated.
 
     Args:
-        db: opened for two short transactions; none is open while keys are made.
-        cluster_name: the common name, with the time: chains are found by names, so two authorities never share one.
-        names: of the secrets of kind CA.
+        db: used for two short transactions; none is open while keys are generated.
+        cluster_name: the common name, to which the time is added: chains are built by name, so names must be unique.
+        names: names of the secrets of kind CA.
     """
     async with db.transaction() as session:
         rows = await _rows(session, cluster_id)
@@ -70,7 +70,7 @@ async def ensure_successors(
 
 
 async def trust_successors(session: AsyncSession, cluster_id: str) -> None:
-    """From now on the successors are trusted beside those that sign. The caller holds the cluster's lock."""
+    """Trust the successors in addition to the signing authorities. The caller holds the cluster's lock."""
     for current, successor in await _pairs(session, cluster_id):
         if len(_trusted(current)) == 1:
             assert successor.certificate is not None
@@ -78,7 +78,7 @@ async def trust_successors(session: AsyncSession, cluster_id: str) -> None:
 
 
 async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id: str) -> None:
-    """From now on the successors sign, and those before them are still trusted. The caller holds the cluster's lock."""
+    """Sign with the successors; the predecessors remain trusted. The caller holds the cluster's lock."""
     for current, successor in await _pairs(session, cluster_id):
         assert successor.certificate is not None
         before = [each for each in _trusted(current) if each != successor.certificate]
@@ -89,7 +89,7 @@ async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id:
 
 
 async def forget_predecessors(session: AsyncSession, cluster_id: str, names: Iterable[str]) -> None:
-    """From now on only what signs is trusted. The caller holds the cluster's lock."""
+    """Trust only the signing authorities. The caller holds the cluster's lock."""
     rows = await _rows(session, cluster_id)
     for name in names:
         if name in rows and _next(name) not in rows:
@@ -102,7 +102,7 @@ async def _rows(session: AsyncSession, cluster_id: str) -> dict[str, ClusterSecr
 
 
 async def _pairs(session: AsyncSession, cluster_id: str) -> list[tuple[ClusterSecret, ClusterSecret]]:
-    """The authorities that have a successor waiting, each with it."""
+    """Pairs of an authority and its pending successor."""
     rows = await _rows(session, cluster_id)
     return [(row, rows[_next(name)]) for name, row in rows.items() if _next(name) in rows]
 

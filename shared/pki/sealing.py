@@ -1,7 +1,7 @@
-"""Envelope encryption of what must not be readable in the database or a backup of it.
+"""Envelope encryption of secrets in the database and its backups.
 
-Rule: a sealed value names the key that sealed it, and is bound to its place (`context`), so a row copied onto another
-row does not open. Several keys may be set: the first seals, all of them open, which is how a key is rotated.
+Rule: a sealed value contains the ID of its key and is bound to its `context`, so that a value copied to another row
+cannot be decrypted. There can be several keys: the first encrypts and all decrypt, so that keys can be rotated.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _NONCE_BYTES = 12
 
 
 class SealingError(PermanentError):
-    """A key that is no key, or a value that none of our keys opens."""
+    """An invalid key, or a value that none of the keys decrypts."""
 
 
 class Sealer:
-    """Seals and opens with AES-256-GCM.
+    """Encrypts and decrypts with AES-256-GCM.
 
     Args:
-        keys: 32 bytes each, URL-safe base64. The first one seals.
+        keys: 32 bytes each, URL-safe base64. The first one encrypts.
 
     Raises:
-        SealingError: no key, or one of the wrong form.
+        SealingError: there is no key, or one is invalid.
     """
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
@@ -45,30 +45,30 @@ class Sealer:
         self._current = _key_id(raw[0])
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """Encrypt `plain` for the place called `context`."""
+        """Encrypt `plain` and bind it to `context`."""
         nonce = os.urandom(_NONCE_BYTES)
         body = self._ciphers[self._current].encrypt(nonce, plain, context.encode())
         return _VERSION + self._current + nonce + body
 
     def open(self, sealed: bytes, context: str) -> bytes:
-        """Decrypt what `seal` made for the same `context`.
+        """Decrypt a value that was encrypted for the same `context`.
 
         Raises:
-            SealingError: the key is not among ours, or the value was changed or moved.
+            SealingError: the key is unknown, or the value was modified or moved.
         """
         start = len(_VERSION) + _KEY_ID_BYTES
         cipher = self._ciphers.get(sealed[len(_VERSION) : start])
         if sealed[: len(_VERSION)] != _VERSION or cipher is None:
-            raise SealingError(f"no envelope key of ours opens {context}")
+            raise SealingError(f"no envelope key decrypts {context}")
         try:
             return cipher.decrypt(
                 sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :], context.encode()
             )
         except InvalidTag:
-            raise SealingError(f"the sealed value of {context} was changed or moved") from None
+            raise SealingError(f"the encrypted value of {context} was modified or moved") from None
 
     def is_current(self, sealed: bytes) -> bool:
-        """Whether the first key sealed it; what is not current is sealed again by a rotation."""
+        """Whether the value is encrypted with the first key; if not, a rotation encrypts it again."""
         return sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES] == self._current
 
 

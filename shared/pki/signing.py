@@ -1,8 +1,8 @@
-"""Signing what users and nodes ask to have signed.
+"""Signs certificate requests of users and nodes.
 
-Rule: a request proposes, we decide. Only known extensions and key usages pass, nobody gets a certificate authority,
-and for a node the subject and the names are ours, whatever its request says: a worker cannot ask to be an
-administrator.
+Rule: only known extensions and key usages are copied from a request, and no certificate authority is issued. The
+subject and names of a node's certificate are set here and not taken from its request, so that a worker cannot obtain an
+administrator's certificate.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _OTHER_USAGES = ("data_encipherment", "key_agreement", "key_cert_sign", "crl_sig
 
 
 class InvalidRequest(PermanentError):
-    """The text is no certificate signing request, or not one we take."""
+    """The text is not a certificate signing request, or the request is not acceptable."""
 
 
 class ForbiddenExtension(PermanentError):
-    """The request insists (critical) on an extension or usage that is not given."""
+    """The request contains a critical extension or usage that is not allowed."""
 
     def __init__(self, extension: str) -> None:
         super().__init__(f"Extension '{extension}' not allowed")
@@ -53,7 +53,7 @@ def sign_request(csr_pem: str, authority: KeyMaterial, *, now: datetime, lifetim
 
     Raises:
         InvalidRequest: not a CSR, a bad signature, or a weak key.
-        ForbiddenExtension: a critical extension or usage that is not given, or a certificate authority.
+        ForbiddenExtension: a critical extension or usage that is not allowed, or a certificate authority.
     """
     csr = _read(csr_pem)
     try:
@@ -72,7 +72,7 @@ def sign_node_request(
     addresses: Sequence[str],
     now: datetime,
 ) -> str:
-    """Sign a node's request for the subject and usage its engine wants, and for the node's own name and addresses only.
+    """Sign a node's request: its engine defines subject and usage; names and addresses are the node's own.
 
     Args:
         node_name: becomes a DNS name of the certificate.
@@ -122,7 +122,7 @@ def _filtered(asked: Iterable[x509.Extension[Any]]) -> Iterable[tuple[x509.Exten
     for extension in asked:
         name = extension.oid._name
         if extension.oid not in _ALLOWED_EXTENSIONS:
-            # The subject key identifier is ours to compute; other unknown ones are dropped unless insisted on.
+            # The subject key identifier is computed here; other unknown extensions are dropped unless critical.
             if extension.critical:
                 raise ForbiddenExtension(name)
             continue
@@ -155,7 +155,7 @@ def _issue(
     lifetime: timedelta,
 ) -> str:
     issuer = x509.load_pem_x509_certificate(authority.public.encode())
-    # Our own key, read back from our own seal: checking its primes again would cost more than the signature.
+    # The key comes from the encrypted store; checking its primes again would cost more than the signature.
     key = serialization.load_pem_private_key(
         authority.private.encode(), password=None, unsafe_skip_rsa_key_validation=True
     )
@@ -168,7 +168,7 @@ def _issue(
             .public_key(csr.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - BACKDATED)
-            # A certificate that outlives its issuer is refused by some clients and trusted by others.
+            # Clients handle a certificate that is valid longer than its issuer differently.
             .not_valid_after(min(now + lifetime, issuer.not_valid_after_utc))
         )
         for value, critical in extensions:

@@ -1,8 +1,8 @@
-"""Events in: nothing but waking.
+"""Handles incoming events, which only wake the runner.
 
-Rule: a message starts work, Postgres owns it. A request's row is queued already when its event arrives, a node's report
-has made the waiting operation due where it was stored, and only Heat's word has to do that here. So a lost, late or
-doubled message changes nothing but the moment, and a thousand nodes that join cost no transaction.
+Rule: the state of operations is in Postgres only. An operation is already queued when the event of its request arrives,
+and a node's report has already made the waiting operation due; only Heat's notifications do that here. A lost, late or
+duplicate message therefore only affects timing, and the events of joining nodes need no transaction.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 class Handlers:
     """Args:
-    database: where operations are.
-    wake: lets the runner look for due work now.
-    stack_changed: called with the project whose stacks are known to have changed.
+    database: contains the operations.
+    wake: makes the runner look for due operations.
+    stack_changed: called with the project of a changed stack.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
-"""`/livez`, `/readyz` and `/metrics` of a service that has no HTTP of its own.
+"""`/livez`, `/readyz` and `/metrics` of services without an HTTP API.
 
-Rule: live means the process turns; ready names each part and what is wrong with it. The same checks serve the API.
+Rule: `/livez` responds while the event loop runs; `/readyz` contains the status of each dependency. The API uses the
+same checks.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CHECK_SECONDS = 6.0
 
 
 async def run_checks(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Run all checks at once. Returns part -> `ok` or what is wrong."""
+    """Run all checks concurrently. Returns dependency -> `ok` or the error."""
 
     async def one(check: Check) -> str:
         try:
@@ -38,8 +39,8 @@ def health_app(checks: Mapping[str, Check], *, draining: Callable[[], bool]) -> 
     """The health endpoints.
 
     Args:
-        checks: part -> check.
-        draining: True once the process has begun to stop, so that it is taken out of rotation first.
+        checks: dependency -> check.
+        draining: whether the process is stopping, in which case it is not ready.
     """
 
     async def livez(_request: Request) -> Response:

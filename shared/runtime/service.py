@@ -1,8 +1,8 @@
-"""The life of a service process: start in order, be ready, drain within a budget, stop.
+"""The lifecycle of a service process: start in order, become ready, drain within a time limit, stop.
 
-Rule: start is database -> bus -> relay and listener -> work; stop is the reverse, and everything still running when
-the budget ends is handed back (leases released, deliveries returned) rather than finished. All consumers stop at the
-same time, so the budget holds however many there are.
+Rule: the start order is database, bus, relay and listener, work; the stop order is the reverse. Work that is still
+running at the end of the time limit is returned (leases are released, deliveries requeued). All consumers stop
+concurrently, so the limit does not depend on their number.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ START_SECONDS = 120.0
 
 @dataclass(slots=True)
 class Kernel:
-    """What every service has: the database, the bus and the relay, running."""
+    """The running components of every service: the database, the bus and the relay."""
 
     settings: Settings
     database: Database
@@ -50,7 +50,7 @@ class Kernel:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a side task for the life of the service. One that ends by itself stops the process: it never should."""
+        """Run a background task until the service stops. If the task ends unexpectedly, the process stops."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._side_task_ended)
         self.tasks.append(task)
@@ -68,7 +68,7 @@ class Kernel:
 
 @asynccontextmanager
 async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> AsyncIterator[Kernel]:
-    """Start the kernel, and stop it in reverse order when the block ends."""
+    """Start the kernel, and stop it in reverse order at the end of the block."""
     database = Database(
         settings.database_url.get_secret_value(),
         application_name=f"jeroboam.{service}",
@@ -96,7 +96,7 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
 
 
 async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> None:
-    """Wait for Postgres (migrated) and the broker, within START_SECONDS: processes may start in any order."""
+    """Wait up to START_SECONDS for the broker and a migrated database, because processes can start in any order."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while not stop.is_set():
         try:
@@ -137,12 +137,12 @@ async def serve_work(
     consumers: Mapping[QueueSpec, Handler],
     extra_checks: Mapping[str, Check] | None = None,
 ) -> None:
-    """Consume and run operations until asked to stop, then drain.
+    """Consume messages and run operations until the process stops, then drain.
 
     Args:
-        runner: works on operations; None for a service that has none.
+        runner: runs operations; None for services without operations.
         consumers: queue -> handler.
-        extra_checks: further parts of readiness.
+        extra_checks: additional readiness checks.
     """
     settings, stop = kernel.settings, kernel.stop
     checks = kernel.checks() | dict(extra_checks or {})
@@ -184,7 +184,7 @@ async def _serve_health(settings: Settings, checks: Mapping[str, Check], stop: S
         app, host=settings.service_host, port=settings.service_port, log_config=None, access_log=False, lifespan="off"
     )
     server = uvicorn.Server(config)
-    # The process's signals are ours: uvicorn's own handlers would swallow them.
+    # uvicorn must not handle the process's signals.
     server.capture_signals = nullcontext  # type: ignore[method-assign, assignment]
     return server, asyncio.create_task(server.serve())
 

@@ -1,4 +1,4 @@
-"""Stopping on a signal: the first one asks, the second one insists."""
+"""Stops the process on a signal: gracefully on the first one, immediately on the second one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class StopSignal:
-    """Set by SIGTERM or SIGINT. A second signal ends the process at once; leases and redelivery repair what it held."""
+    """Set by SIGTERM or SIGINT. A second signal ends the process immediately; leases and redelivery recover work."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()

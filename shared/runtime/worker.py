@@ -1,6 +1,6 @@
-"""The process of a service that runs operations: one life, whatever its plans are.
+"""The process of a service that runs operations.
 
-Rule: such a service differs from another only in its plans and its queue, so nothing else can differ.
+Rule: such services differ only in their plans and their queue.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from shared.telemetry.logging import configure_logging
 
 
 async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[StepContext], Plan]]) -> None:
-    """Consume `queue` and run operations until a signal asks to stop.
+    """Consume `queue` and run operations until a signal stops the process.
 
     Args:
-        service: the process's name, for logs and the heartbeat.
-        plans: one for each operation kind the service works on.
+        service: name of the service, for logs and the heartbeat.
+        plans: one for each operation kind of the service.
     """
     settings = Settings()
     configure_logging(service, level=settings.log_level, fmt=settings.log_format)

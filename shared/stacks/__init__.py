@@ -1,1 +1,1 @@
-"""Heat templates, rendered from what an engine asks for and what the hardware has. Pure; no engine is known here."""
+"""Heat templates, rendered by pure functions from the requirements of engines and the features of hardware."""

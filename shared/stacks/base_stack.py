@@ -1,7 +1,7 @@
-"""The base stack: what all nodes of a cluster share, and the endpoint clients reach its masters at.
+"""The base stack: the resources shared by all nodes of a cluster, and the endpoint of its masters.
 
 Rule: the endpoint's address is known when this stack is complete, before any machine exists, because every node's
-bootstrap names it. Names of outputs are stored in `clusters.base_outputs`, so they do not change.
+bootstrap contains it. Names of outputs are stored in `clusters.base_outputs` and must not change.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VRRP = 112
 
 
 def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Template:
-    """The HOT of the base stack. Outputs at least `api_address` (an IP clients reach) and `api_private_address`."""
+    """The HOT of the base stack. Its outputs include `api_address` (an IP for clients) and `api_private_address`."""
     labels = InfrastructureLabels.read(cluster)
     wanted = engine.infrastructure(cluster, nodegroups)
     resources: Resources = {}
@@ -51,12 +51,12 @@ def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupS
 
 
 def security_group(role: str) -> str:
-    """The resource and output that is the security group of a role."""
+    """The name of the resource and output of a role's security group."""
     return f"{role}_security_group"
 
 
 def _network(cluster: ClusterSpec, labels: InfrastructureLabels, resources: Resources) -> tuple[Any, Any]:
-    """The network and subnet of the nodes: the given ones, or new ones behind a router of their own."""
+    """The network and subnet of the nodes: the given ones, or new ones with a new router."""
     if cluster.fixed_network_id is not None and cluster.fixed_subnet_id is not None:
         return cluster.fixed_network_id, cluster.fixed_subnet_id
     name = f"jeroboam-{cluster.uuid}"
@@ -87,7 +87,7 @@ def _network(cluster: ClusterSpec, labels: InfrastructureLabels, resources: Reso
 def _security_groups(
     cluster: ClusterSpec, labels: InfrastructureLabels, wanted: Infrastructure, resources: Resources
 ) -> None:
-    """Nodes reach each other freely; clients reach the endpoint, SSH where a key was given, and the engine's ports."""
+    """Allow traffic between nodes, to the endpoint, to SSH if a key was given, and to the engine's ports."""
     inside = node_network(cluster, labels)
     common = [Rule("icmp", EVERYWHERE), Rule("tcp", INSIDE, 1, 65535), Rule("udp", INSIDE, 1, 65535)]
     if cluster.ssh_public_key:

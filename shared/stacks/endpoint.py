@@ -1,7 +1,7 @@
 """The endpoint of a cluster's masters: an Octavia load balancer, a shared virtual IP, or the single master's port.
 
-Rule: with one master, its port is created here, so that its address outlives the machine. With several and no Octavia,
-the masters share the address of a port that no machine has.
+Rule: the port of a single master is created here, so that its address is kept if the machine is replaced. Several
+masters without Octavia share the address of a port that is not attached to any machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.stacks.hot import Resources, get_attr, get_resource, resource
 
 
 def suffixes(ports: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """What is appended to names of resources for each port of the endpoint: nothing for the API's own."""
+    """The suffix of resource names for each port of the endpoint; empty for the port of the API."""
     for number, port in enumerate(ports):
         yield (f"_{port}" if number else ""), port
 
@@ -27,7 +27,7 @@ def render(
     subnet: Any,
     resources: Resources,
 ) -> dict[str, Any]:
-    """Add the endpoint's resources; returns the outputs `api_*`."""
+    """Add the endpoint's resources. Returns the outputs `api_*`."""
     name = f"jeroboam-{cluster.uuid}-api"
     outputs: dict[str, Any] = {}
     if cluster.endpoint_mode is EndpointMode.LOAD_BALANCER:
@@ -62,7 +62,7 @@ def render(
 
 
 def _routed(resources: Resources) -> list[str] | None:
-    """A floating IP needs the router's interface in the subnet first; Heat cannot see that from the properties."""
+    """A floating IP depends on the router's interface in the subnet; Heat cannot derive that from the properties."""
     return ["router_interface"] if "router_interface" in resources else None
 
 

@@ -1,4 +1,4 @@
-"""Small helpers to write Heat templates (HOT) as plain dicts. Source: OpenStack's Heat template guide."""
+"""Helpers that build Heat templates (HOT) as plain dicts. Source: OpenStack's Heat template guide."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Template = dict[str, Any]
-# Rocky's version: every Heat an operator may still run knows it.
+# Rocky's version, which all Heat releases in use support.
 VERSION = "2018-08-31"
 
 Resources = dict[str, dict[str, Any]]
@@ -23,7 +23,7 @@ def template(description: str, resources: Resources, outputs: Mapping[str, Any])
 
 
 def resource(kind: str, properties: Mapping[str, Any], *, depends_on: list[str] | None = None) -> dict[str, Any]:
-    """One resource. Properties that are None are left out: Heat takes an explicit null as a value."""
+    """A resource. Properties that are None are omitted, because Heat treats an explicit null as a value."""
     body: dict[str, Any] = {
         "type": kind,
         "properties": {key: value for key, value in properties.items() if value is not None},

@@ -1,4 +1,4 @@
-"""What is wrong with a cluster's network and machines, whatever its engine is."""
+"""Checks a cluster's network and machines, independently of its engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RESERVED_ADDRESSES = 8
 
 
 def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
-    """Everything wrong with the labels and the shape, in sentences for the user."""
+    """All problems with the labels and sizes, as sentences for the user."""
     wrong = [text for group in (None, *nodegroups) for text in InfrastructureLabels.problems(cluster, group)]
     if InfrastructureLabels.problems(cluster):
         return wrong

@@ -1,6 +1,6 @@
-"""What a cluster takes from the project's quotas besides one instance and one port a node.
+"""Computes the project quotas that a cluster needs, except one instance and one port per node.
 
-Rule: counted from the template that will be sent to Heat, so the count cannot differ from what is created.
+Rule: resources are counted in the template that will be sent to Heat, so that the count matches what is created.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from jeroboam.driver import ClusterSpec, EndpointMode, Engine, Hardware, NodegroupSpec
 from shared.stacks import base_stack
 
-# Neutron adds two egress rules to every new group.
+# Neutron adds two egress rules to every new security group.
 _DEFAULT_RULES = 2
-# Heat's resource type -> Neutron's and Nova's names of the quotas it counts toward.
+# Heat's resource type -> Neutron's and Nova's names of the quotas that it uses.
 _TAKES: Mapping[str, Mapping[str, int]] = {
     "OS::Neutron::Net": {"network": 1},
     "OS::Neutron::Subnet": {"subnet": 1},
@@ -33,7 +33,7 @@ def needs(
     nodegroups: Sequence[NodegroupSpec],
     hardware_of: Callable[[NodegroupSpec], Hardware],
 ) -> Mapping[str, int]:
-    """Quota name -> count, for a cluster without problems.
+    """Quota name -> count, for a valid cluster.
 
     Args:
         hardware_of: the hardware of one of the nodegroups.
@@ -44,6 +44,6 @@ def needs(
         total["security_group_rule"] += len(body["properties"].get("rules", ()))
     if cluster.floating_ip_enabled and cluster.external_network_id is not None:
         nodes = sum(group.node_count for group in nodegroups if hardware_of(group).floating_ips)
-        # The single master's port is the endpoint's, so its floating IP has been counted.
+        # The port of a single master belongs to the endpoint, so its floating IP is already counted.
         total["floatingip"] += nodes - (1 if cluster.endpoint_mode is EndpointMode.PORT else 0)
     return {name: count for name, count in total.items() if count > 0}

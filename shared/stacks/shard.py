@@ -1,8 +1,8 @@
-"""A shard: for every node of a part of a nodegroup a port and a server, plus what was asked for.
+"""A shard: the stack with a port, a server and optional resources for each node of a part of a nodegroup.
 
-Rule: every node is written out, so removing one or giving one another image is an ordinary stack update that touches
-exactly that. Whatever belongs to a node is named `<kind>-<index>`: a shard is changed by editing the template Heat
-holds. A server's user data never rebuilds it: the agent fetches what it needs.
+Rule: the template contains the resources of each node separately, so that removing a node or changing its image is a
+stack update that affects only this node. They are named `<kind>-<index>`, because a shard is changed by editing the
+template stored in Heat. Changed user data never rebuilds a server: the agent fetches what it needs.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ def render(
     """The HOT of one shard.
 
     Args:
-        user_data: node uuid -> the server's user data.
+        user_data: node UUID -> the server's user data.
         base: outputs of the base stack.
 
     Returns a template whose outputs are `node-<index>`: {"server_id", "ip_address", "floating_ip" (or null)}. Each
-    server carries the metadata `jeroboam_cluster`, `jeroboam_nodegroup`, `jeroboam_node` (uuids).
+    server has the metadata `jeroboam_cluster`, `jeroboam_nodegroup`, `jeroboam_node` (UUIDs).
     """
     shard = _Shard(
         cluster,
@@ -68,7 +68,7 @@ class _Shard:
     resources: Resources
 
     def add(self, node: NodeSpec, user_data: str) -> dict[str, Any]:
-        """Add one node's resources; returns its output."""
+        """Add one node's resources. Returns its output."""
         own_port = not (node.is_master and self.cluster.endpoint_mode is EndpointMode.PORT and node.index == 0)
         port = f"port-{node.index}"
         if own_port:
@@ -96,7 +96,7 @@ class _Shard:
                 "name": node.name,
                 "network": self.base["network_id"],
                 "fixed_ips": [{"subnet": self.base["subnet_id"]}],
-                # A role of the user's own is a worker's.
+                # Roles defined by the user count as workers.
                 "security_groups": [self.base.get(group) or self.base[security_group("worker")]],
                 "allowed_address_pairs": [{"ip_address": pair} for pair in pairs] or None,
                 "binding:vnic_type": self.hardware.vnic_type,
@@ -154,7 +154,7 @@ class _Shard:
         return get_attr(name, "floating_ip_address")
 
     def _endpoint_floating_ip(self) -> Any:
-        """The single master's own port is the endpoint's; its floating IP is the endpoint's, if that has one."""
+        """The port of a single master belongs to the endpoint; its floating IP is that of the endpoint, if any."""
         public: Any = self.base["api_address"]
         return public if public != self.base["api_private_address"] else None
 

@@ -1,8 +1,8 @@
-"""Changing a shard's template as Heat holds it. Pure.
+"""Edits the template of a shard that is stored in Heat. Pure functions.
 
-Rule: nodes that stay keep their resources and outputs to the letter, whatever the driver would render for them today:
-Heat replaces a server whose user data, flavor or zone reads differently, and an agent or a label that changed since
-must not rebuild a running node. Only nodes that are new, or that were never built, are rendered afresh.
+Rule: the resources and outputs of nodes that stay are kept unchanged, even if the driver would render them differently
+now. Heat replaces a server whose user data, flavor or zone differs, and a change of the agent or a label must not
+rebuild a running node. Only nodes that are new or were never created are rendered.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ EMPTY: Template = {"resources": {}, "outputs": {}}
 
 
 def node_index(name: str) -> int | None:
-    """The index of the node that a shard's resource or output is about."""
+    """The index of the node that a resource or output of a shard belongs to."""
     found = _OF_NODE.search(name)
     return int(found[1]) if found else None
 
 
 def node_indexes(template: Template) -> set[int]:
-    """The nodes a shard's template has."""
+    """The indexes of the nodes in a shard's template."""
     return {index for name in template.get("resources") or {} if (index := node_index(name)) is not None}
 
 
 def edited(held: Template, fresh: Template, kept: Collection[int]) -> Template:
-    """The held template with the nodes in `kept` as they are, and all of `fresh` beside them.
+    """Combine the nodes in `kept` from the stored template with all of `fresh`.
 
     Args:
-        held: what Heat has.
-        fresh: the driver's rendering of the nodes that are to be made.
-        kept: indexes of nodes to leave alone; every other node of `held` goes.
+        held: the template stored in Heat.
+        fresh: the driver's template of the nodes to create.
+        kept: indexes of nodes to keep unchanged; all other nodes of `held` are removed.
     """
 
     def section(name: str) -> dict[str, Any]:

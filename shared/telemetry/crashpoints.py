@@ -1,7 +1,7 @@
-"""Named dangerous moments, where a fault test may stop or kill the process.
+"""Named points in the code at which a fault test can stop or kill the process.
 
-Rule: in production nothing is armed and a point costs one dictionary look-up. `JEROBOAM_CRASH_AT=name[:n]` kills
-this process by SIGKILL when the point is reached the n-th time: no handler runs, exactly as in a power cut.
+Rule: in production no point is active, and a point costs one dictionary lookup. `JEROBOAM_CRASH_AT=name[:n]` kills the
+process with SIGKILL when the point is reached for the n-th time, so that no handler runs, as in a power failure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _seen: Counter[str] = Counter()
 
 
 async def reached(name: str) -> None:
-    """Mark a point. Dies here when the environment says so."""
+    """Mark a point. Kills the process if the environment says so."""
     if name != _armed:
         return
     _seen[name] += 1

@@ -1,7 +1,7 @@
-"""Structured logs: one line of JSON an event (or a readable line in a terminal), with ids bound by context.
+"""Structured logs: one line of JSON per event (or a readable line in a terminal), with IDs from the context.
 
-Rule: whatever handles a request binds `request_id`, whatever works on an operation binds `operation`; nobody logs a
-secret, and values of keys that look like one are masked in case somebody does.
+Rule: code that handles a request binds `request_id`, code that runs an operation binds `operation`. Secrets are not
+logged; as a safeguard, values of keys that look like secrets are masked.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def _mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableM
 
 
 def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -> None:
-    """Set up structlog and send the standard library's warnings the same way.
+    """Configure structlog, and route the standard library's warnings to it.
 
     Args:
-        service: bound to every line.
+        service: name of the service, which every line contains.
         fmt: `json` or `console`.
     """
     processors: list[Any] = [

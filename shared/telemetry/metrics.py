@@ -1,4 +1,4 @@
-"""Prometheus metrics of the kernel: few, named, low in cardinality (never a cluster's or project's id)."""
+"""Prometheus metrics of the kernel, with low cardinality (no IDs of clusters or projects)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 EVENTS_PUBLISHED = Counter("jeroboam_events_published_total", "Events confirmed by the bus")
 RELAY_LAG = Histogram(
     "jeroboam_relay_lag_seconds",
-    "From an event's transaction to its confirmation, the oldest of each batch",
+    "Seconds from the transaction of an event to its confirmation, for the oldest event of each batch",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
 OPERATIONS_ENDED = Counter(
@@ -15,10 +15,10 @@ OPERATIONS_ENDED = Counter(
 )
 OPERATION_SECONDS = Histogram(
     "jeroboam_operation_seconds",
-    "From acceptance to the final state",
+    "Seconds from the request to the final state",
     ["kind"],
     buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1200, 3600),
 )
-STEP_ATTEMPTS = Counter("jeroboam_step_attempts_total", "Runs of a step", ["kind", "step", "outcome"])
-OPERATIONS_ACTIVE = Gauge("jeroboam_operations_active", "Operations this process works on now")
-LEASES_LOST = Counter("jeroboam_leases_lost_total", "Fenced writes refused because the lease had passed on")
+STEP_ATTEMPTS = Counter("jeroboam_step_attempts_total", "Attempts of a step", ["kind", "step", "outcome"])
+OPERATIONS_ACTIVE = Gauge("jeroboam_operations_active", "Operations that this process is running")
+LEASES_LOST = Counter("jeroboam_leases_lost_total", "Writes rejected because another process holds the lease")

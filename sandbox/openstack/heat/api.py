@@ -1,7 +1,7 @@
 """Heat v1 over HTTP.
 
-Rule: a stack is shown at its full path only; its name or id alone answers 302 to it, as in Heat, which is what
-openstacksdk follows. Everything is of the project in the path, which must be the token's.
+Rule: a stack is shown only at its full path; its name or ID alone redirects (302), which openstacksdk follows, as in
+Heat. The project in the path must be that of the token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ACCEPTED = {"message": "The request is accepted for processing.<br /><br />\n\n\
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Heat writes it."""
+    """An error in Heat's format."""
     title, explanation = TITLES.get(error.status, ("Error", error.message))
     inner = {"message": error.message, "traceback": None, "type": error.kind or "HTTPException"}
     return {"code": error.status, "title": title, "explanation": explanation, "error": inner}
@@ -113,7 +113,7 @@ class Heat:
         return Reply(201, {"stack": made}, {"Location": stack_url(call, stack)})
 
     def update(self, call: Call) -> Reply:
-        """`PUT` takes everything anew; `PATCH` keeps what is not given."""
+        """`PUT` replaces everything; `PATCH` keeps values that are not given."""
         project = self._project(call, write=True)
         stack, body = self._stack(call, live=True), _body(call)
         if stack["action"] == DELETE:
@@ -139,7 +139,7 @@ class Heat:
         return Reply(202, ACCEPTED)
 
     def delete(self, call: Call) -> Reply:
-        """Begin to delete a stack, whatever it is doing."""
+        """Start to delete a stack in any state."""
         self._project(call, write=True)
         stack = self._stack(call, live=True)
         if (stack["action"], stack["status"]) != (DELETE, "IN_PROGRESS"):
@@ -174,7 +174,7 @@ class Heat:
         return Reply(200, body)
 
     def redirect(self, call: Call) -> Reply:
-        """From a name or an id to the full path."""
+        """Redirect from a name or ID to the full path."""
         project = self._project(call)
         stack = self.stacks.find(project, call.params["name"], admin=call.access.admin)
         tail = call.params.get("tail")
@@ -229,7 +229,7 @@ class Heat:
         return Reply(200, {"events": [event_view(call, stack, row) for row in shown]})
 
     def environment(self, call: Call) -> Reply:
-        """What the stack was given beside its template."""
+        """The environment of the stack."""
         return Reply(200, {"parameters": self._stack(call)["parameters"], "resource_registry": {}})
 
     def outputs(self, call: Call) -> Reply:
@@ -264,7 +264,7 @@ class Heat:
         return Reply(202, ACCEPTED)
 
     def validate(self, call: Call) -> Reply:
-        """Check a template without making anything."""
+        """Validate a template without creating anything."""
         project = self._project(call)
         template = parse(_body(call).get("template"))
         self.engine.validate(template, project, call.access.user_id)
@@ -278,7 +278,7 @@ class Heat:
         )
 
     def resource_types(self, call: Call) -> Reply:
-        """The types there are."""
+        """The available types."""
         return Reply(200, {"resource_types": sorted(TYPES)})
 
     def _project(self, call: Call, *, write: bool = False) -> str:

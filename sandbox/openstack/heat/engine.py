@@ -1,7 +1,7 @@
-"""The engine of the simulated Heat: brings what is there to what the template says.
+"""The engine of the simulated Heat: reconciles resources with templates.
 
-Rule: one task per stack, and a new action ends the one before it. Every resource's state is in its row before and
-after each thing done, so an action that was cut off (by an update, a delete or a restart) is simply begun again.
+Rule: each stack has one task, and a new action ends the previous one. The state of each resource is stored before and
+after each change, so an interrupted action (by an update, a delete or a restart) can be started again.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Engine:
 
     Args:
         stacks: the rows.
-        services: where resources are made.
-        faults: what goes wrong on purpose.
-        parallelism: resources of one stack worked on at the same time.
+        services: services that create resources.
+        faults: injected faults.
+        parallelism: resources of one stack processed in parallel.
     """
 
     def __init__(self, stacks: Stacks, services: Services, faults: Faults, parallelism: int) -> None:
@@ -45,7 +45,7 @@ class Engine:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def validate(self, template: Template, project_id: str, user_id: str) -> None:
-        """Refuse with 400 what the types of the resources do not allow."""
+        """Raise 400 for properties that the resource types do not allow."""
         context = Context(self.services, project_id, user_id)
         for definition in template.resources.values():
             kind = TYPES.get(definition.type)
@@ -62,7 +62,7 @@ class Engine:
                 raise invalid(f"Property error: : {where}.{error.args[0]}: : {error.args[1]}") from error
 
     def begin(self, stack: Row, action: str) -> None:
-        """Start an action on a stack, ending what is going on there."""
+        """Start an action on a stack, ending the current one."""
         changes: dict[str, Any] = {"started": time.time()}
         if action == UPDATE:
             changes["updated"] = iso()
@@ -70,18 +70,18 @@ class Engine:
         self._run(stack)
 
     def cancel(self, stack: Row) -> None:
-        """End what is going on and leave the stack FAILED."""
+        """End the current action and set the stack to FAILED."""
         self._stop(stack["id"])
         self.stacks.mark_stack(stack, stack["action"], "FAILED", f"Stack {stack['action']} cancelled")
 
     def resume(self) -> None:
-        """After a restart: go on with what was in progress."""
+        """After a restart: resume actions in progress."""
         for stack in self.stacks.rows:
             if stack["status"] == "IN_PROGRESS":
                 self._run(stack)
 
     def attribute(self, stack: Row, row: Row | None, path: list[Any]) -> Any:
-        """What `get_attr` gives for a resource of a stack."""
+        """The value of `get_attr` for a resource of a stack."""
         if row is None or not row["physical_id"]:
             return None
         return dig(TYPES[row["type"]].attributes(self._context(stack, row["name"]), row["physical_id"]), path)
@@ -109,7 +109,7 @@ class Engine:
             work.close()
 
     async def _converge(self, stack: Row) -> None:
-        """Make what is missing, replace what changed, then remove what is no longer wanted."""
+        """Create missing resources, replace changed ones, then delete those no longer in the template."""
         template = parse(stack["template"])
         rows = self.stacks.of(stack["id"])
         graph = {name: set(one.requires) for name, one in template.resources.items()}
@@ -133,7 +133,7 @@ class Engine:
             self.stacks.mark_stack(stack, action, "COMPLETE", f"Stack {action} completed successfully")
 
     async def _delete(self, stack: Row) -> None:
-        """Remove everything, users before what they use."""
+        """Delete all resources in reverse order of their dependencies."""
         rows = self.stacks.of(stack["id"])
         if await self._remove_retired(stack, rows) and await self._remove(stack, rows):
             for row in rows.values():
@@ -142,7 +142,7 @@ class Engine:
             self.stacks.mark_stack(stack, DELETE, "COMPLETE", "Stack DELETE completed successfully", **changes)
 
     async def _ensure(self, stack: Row, template: Template, row: Row, scope: _Scope) -> bool:
-        """Bring one resource to what the template says; False when that failed."""
+        """Reconcile one resource with the template; False if that failed."""
         definition = template.resources[row["name"]]
         kind, context = TYPES[definition.type], self._context(stack, row["name"])
         latencies = self.services.latencies
@@ -248,7 +248,7 @@ class Engine:
 
 
 class _Scope:
-    """What the functions of one stack's template see."""
+    """The values that functions in a stack's template can use."""
 
     def __init__(self, engine: Engine, stack: Row, rows: dict[str, Row]) -> None:
         self.engine = engine
@@ -260,17 +260,17 @@ class _Scope:
         return parameters(self.stack).get(name)
 
     def reference(self, resource: str) -> Any:
-        """The physical id."""
+        """The physical ID."""
         row = self.rows.get(resource)
         return row["physical_id"] or None if row else None
 
     def attribute(self, resource: str, path: list[Any]) -> Any:
-        """An attribute, read from the cloud now."""
+        """The current value of an attribute."""
         return self.engine.attribute(self.stack, self.rows.get(resource), path)
 
 
 def outputs(engine: Engine, stack: Row) -> list[dict[str, Any]]:
-    """The outputs of a stack with their values, None where there is none yet."""
+    """The outputs of a stack with their values, None if there is none yet."""
     scope = _Scope(engine, stack, engine.stacks.of(stack["id"]))
     shown = []
     for name, body in (stack["template"].get("outputs") or {}).items():
@@ -292,7 +292,7 @@ def parameters(stack: Row) -> dict[str, Any]:
 
 
 def _implied(template: Template, name: str) -> set[str]:
-    """What Heat adds on its own: ports after their network's subnets, floating IPs after router interfaces."""
+    """Implicit dependencies of Heat: ports on their network's subnets, floating IPs on router interfaces."""
     definition = template.resources[name]
     if definition.type in {"OS::Neutron::FloatingIP", "OS::Neutron::FloatingIPAssociation"}:
         return {one.name for one in template.resources.values() if one.type == "OS::Neutron::RouterInterface"}

@@ -1,7 +1,7 @@
 """Rows of stacks, resources and events in the simulated Heat.
 
-Rule: a change of a resource's state and the event that tells of it are written together; a deleted stack stays
-readable by id for a while, as in Heat, but its name is free.
+Rule: the state of a resource and its event are written together. A deleted stack can be read by ID for a while, as in
+Heat, but its name can be reused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ KEPT_DELETED = 200
 
 
 class Stacks:
-    """What Heat remembers."""
+    """The rows of Heat."""
 
     def __init__(self, store: Store) -> None:
         self.rows = store.collection(
@@ -30,7 +30,7 @@ class Stacks:
         self.events = store.collection("events", stack=by("stack_id"))
 
     def find(self, project_id: str, name_or_id: str, *, admin: bool = False) -> Row:
-        """A stack by name or id; 404 for what another project owns."""
+        """A stack by name or id; 404 for stacks of other projects."""
         row = self.rows.get(name_or_id)
         if row is not None and (admin or row["project_id"] == project_id):
             return row
@@ -63,7 +63,7 @@ class Stacks:
         return {row["name"]: row for row in self.resources.where("stack", stack_id)}
 
     def add_resource(self, stack_id: str, definition: Definition) -> Row:
-        """A resource that is not made yet."""
+        """A resource that is not created yet."""
         return self.resources.add(
             {
                 "id": f"{stack_id}/{definition.name}",
@@ -78,18 +78,18 @@ class Stacks:
                 "reason": "",
                 "created": iso(),
                 "updated": iso(),
-                # Predecessors that a replacement left behind, to be removed when the update is through.
+                # Replaced predecessors, to be deleted at the end of the update.
                 "retired": [],
             }
         )
 
     def mark(self, row: Row, action: str, status: str, reason: str = "state changed", **changes: Any) -> None:
-        """A resource's new state, with its event."""
+        """Set a resource's state and add the event."""
         self.resources.update(row, action=action, status=status, reason=reason, updated=iso(), **changes)
         self._event(row["stack_id"], row["name"], row["physical_id"], row["type"], action, status, reason)
 
     def mark_stack(self, row: Row, action: str, status: str, reason: str, **changes: Any) -> None:
-        """A stack's new state, with its event."""
+        """Set a stack's state and add the event."""
         self.rows.update(row, action=action, status=status, reason=reason, **changes)
         self._event(row["id"], row["name"], row["id"], "OS::Heat::Stack", action, status, reason)
         if row["deleted"]:

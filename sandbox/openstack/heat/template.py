@@ -1,7 +1,7 @@
-"""HOT templates: read, checked, and their functions resolved.
+"""Parses and validates HOT templates, and resolves their functions.
 
-Rule: what Heat refuses with 400 when a stack is created is refused here with Heat's own words, before anything is
-made; resolving never changes the template.
+Rule: a template that Heat would reject with 400 is rejected with Heat's message, before anything is created. Resolving
+functions does not modify the template.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_RESOURCES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One resource as a template writes it."""
+    """The definition of a resource in a template."""
 
     name: str
     type: str
@@ -34,7 +34,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that can be worked with. `raw` is what the user sent."""
+    """A parsed template. `raw` is what the user sent."""
 
     raw: dict[str, Any]
     description: str
@@ -44,7 +44,7 @@ class Template:
 
 
 class Scope(Protocol):
-    """What functions in a template may ask for."""
+    """The values that functions in a template can use."""
 
     def parameter(self, name: str) -> Any:
         """The value of a parameter or pseudo parameter."""
@@ -65,7 +65,7 @@ def invalid(message: str, kind: str = "StackValidationFailed") -> ApiError:
 
 
 def load(source: Any) -> dict[str, Any]:
-    """A template as an object, from an object or from YAML or JSON text."""
+    """Load a template from an object, or from YAML or JSON text."""
     if isinstance(source, str):
         if len(source) > MAX_TEMPLATE_BYTES:
             raise invalid(
@@ -83,7 +83,7 @@ def load(source: Any) -> dict[str, Any]:
 
 
 def parse(source: Any) -> Template:
-    """A checked template; 400 for what is wrong with it whatever the types of its resources."""
+    """Parse and validate a template; 400 for errors that do not depend on its resource types."""
     raw = load(source)
     if "heat_template_version" not in raw:
         raise invalid("Template version was not provided", "InvalidTemplateVersion")
@@ -120,7 +120,7 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, scope: Scope) -> Any:
-    """A value with its functions replaced by what they give."""
+    """Replace the functions in a value by their results."""
     if isinstance(value, list):
         return [resolve(inner, scope) for inner in value]
     if not isinstance(value, dict):
@@ -147,7 +147,7 @@ def resolve(value: Any, scope: Scope) -> Any:
 
 
 def dig(value: Any, path: list[Any]) -> Any:
-    """Follow keys and positions into a value; None where there is nothing."""
+    """Follow keys and indexes into a value; None if there is nothing."""
     for step in path:
         if isinstance(value, dict):
             value = value.get(step)
@@ -213,7 +213,7 @@ def _check_order(resources: dict[str, Definition]) -> None:
 
 
 def _replaced(text: str, params: dict[str, Any]) -> str:
-    # Longest first, as Heat does, so that one placeholder may be the beginning of another.
+    # Longest first, as Heat does, so that a placeholder can be a prefix of another.
     for key in sorted(params, key=len, reverse=True):
         value = params[key]
         text = text.replace(key, "" if value is None else str(value))

@@ -1,7 +1,6 @@
-"""How the simulated Heat shows stacks, resources and events.
+"""JSON representations of stacks, resources and events.
 
-Rule: the shapes are the real ones, null for null and word for word, because clients read more of them than one
-would think.
+Rule: the formats are exactly those of Heat, including nulls and texts, because clients depend on details.
 """
 
 from __future__ import annotations

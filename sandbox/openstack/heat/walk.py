@@ -1,7 +1,7 @@
-"""Work through a dependency graph, as much at a time as is allowed.
+"""Processes a dependency graph with limited parallelism.
 
-Rule: a node is worked on when all it needs is done; after a failure nothing new is begun, but what runs is let
-run, as in Heat, whose other workers do not hear of it.
+Rule: a node is processed when all its dependencies are done. After a failure, no further node is started, but running
+ones continue, as in Heat.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 
 
 async def walk(graph: Mapping[str, Set[str]], work: Callable[[str], Awaitable[bool]], parallelism: int) -> bool:
-    """Work on every node.
+    """Process every node.
 
     Args:
-        graph: node -> the nodes it needs; all of them nodes of the graph, without a circle.
-        work: does one node; False when it failed.
-        parallelism: nodes worked on at the same time.
+        graph: node -> its dependencies; all are nodes of the graph, which has no cycles.
+        work: processes one node; returns False if that failed.
+        parallelism: number of nodes processed in parallel.
 
     Returns:
         whether all succeeded.
@@ -57,7 +57,7 @@ async def walk(graph: Mapping[str, Set[str]], work: Callable[[str], Awaitable[bo
 
 
 def reversed_graph(graph: Mapping[str, Set[str]]) -> dict[str, set[str]]:
-    """The same graph with every edge turned round: the order of deletion."""
+    """The graph with all edges reversed, for the order of deletion."""
     turned: dict[str, set[str]] = {node: set() for node in graph}
     for node, needs in graph.items():
         for need in needs:

@@ -1,6 +1,6 @@
 """Keystone v3 over HTTP: discovery and tokens.
 
-Rule: answers in Keystone's own shapes and words; what is not about tokens is in `directory.py`.
+Rule: responses have Keystone's formats and messages; resources other than tokens are in `directory.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TITLES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not F
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Keystone writes it."""
+    """An error in Keystone's format."""
     title = TITLES.get(error.status, "Error")
     return {"error": {"code": error.status, "message": error.message, "title": title}}
 
@@ -32,7 +32,7 @@ class TokenApi:
         self.tokens = tokens
 
     def routes(self) -> list[Route]:
-        """What this part answers."""
+        """The routes of this part."""
         return [
             Route("GET", "", self.versions, open=True),
             Route("GET", "/v3", self.version, open=True),
@@ -46,7 +46,7 @@ class TokenApi:
         ]
 
     def versions(self, call: Call) -> Reply:
-        """Every version there is: one."""
+        """The only version."""
         return Reply(300, {"versions": {"values": [self._version(call)]}}, {"Location": f"{call.root}/v3/"})
 
     def version(self, call: Call) -> Reply:
@@ -65,7 +65,7 @@ class TokenApi:
         return Reply(200, body, self._headers(row))
 
     def revoke(self, call: Call) -> Reply:
-        """Forget the subject token."""
+        """Revoke the subject token."""
         self.tokens.rows.remove(self._subject(call)["id"])
         return Reply(204)
 

@@ -1,7 +1,7 @@
 """The service catalogue of the simulated cloud.
 
-Rule: every endpoint is a path on the address the client itself used, so the same cloud can be reached under any
-name and port without being told its own.
+Rule: every endpoint is a path on the host and port that the client used, so that the cloud can be reached under any
+name.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def catalog(base: str, project_id: str | None, region: str, container_infra_url:
     """The catalogue of a token.
 
     Args:
-        base: scheme, host and port the client used.
-        project_id: the token's project; services with the project in their URL are left out without one.
+        base: scheme, host and port used by the client.
+        project_id: the token's project; without one, services with the project in their URL are omitted.
         region: the only region.
-        container_infra_url: Jeroboam's own API.
+        container_infra_url: URL of Jeroboam's API.
     """
     listed = []
     for kind, name, path in SERVICES:

@@ -1,7 +1,7 @@
 """Keystone v3 over HTTP: users, projects, roles, assignments and application credentials.
 
-Rule: administrators see and change everything, everybody else sees themselves and their own application
-credentials; a secret is shown once, when it is made.
+Rule: administrators can read and change everything; other users can read themselves and their application credentials.
+A secret is shown only when it is created.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class DirectoryApi:
         self.people = people
 
     def routes(self) -> list[Route]:
-        """What this part answers."""
+        """The routes of this part."""
         routes: list[Route] = []
         for plural, collection in (
             ("domains", self.people.domains),
@@ -221,7 +221,7 @@ class DirectoryApi:
         return Reply(200, {"application_credential": public(self._credential(call))})
 
     def delete_credential(self, call: Call) -> Reply:
-        """Delete an application credential; its tokens die with it."""
+        """Delete an application credential; its tokens become invalid."""
         self._unrestricted(call)
         self.people.credentials.remove(self._credential(call)["id"])
         return Reply(204)

@@ -1,7 +1,7 @@
-"""Who exists in the simulated Keystone: domains, projects, users, roles and role assignments.
+"""Domains, projects, users, roles and role assignments of the simulated Keystone.
 
-Rule: the seeded ids are derived from the names, so that a service which remembers a project across a restart of a
-memory-only cloud finds it again. Roles imply others as Keystone's bootstrap has it: admin, member, reader.
+Rule: seeded IDs are derived from names, so that they are the same after a restart of a cloud without a data directory.
+Roles imply others as after Keystone's bootstrap: admin, member, reader.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ASSIGNMENTS = (
 
 
 def known_id(kind: str, name: str) -> str:
-    """The id of a seeded thing: 32 hex digits, the same in every run."""
+    """The ID of a seeded resource: 32 hex digits, the same in every run."""
     return uuid.uuid5(uuid.NAMESPACE_URL, f"jeroboam-sandbox/{kind}/{name}").hex
 
 
@@ -47,7 +47,7 @@ class People:
         self.credentials = store.collection("application_credentials", user=by("user_id"))
 
     def seed(self) -> None:
-        """Add what a fresh cloud has, where it is missing."""
+        """Add missing seed data."""
         if DEFAULT_DOMAIN not in self.domains:
             self.domains.add(
                 {"id": DEFAULT_DOMAIN, "name": "Default", "enabled": True, "description": "", "tags": [], "options": {}}
@@ -65,7 +65,7 @@ class People:
         self.grant(known_id("user", "admin"), "system", known_id("role", "admin"))
 
     def add_project(self, name: str, *, row_id: str | None = None, **fields: Any) -> Row:
-        """A new project; 409 when the name is taken."""
+        """A new project; 409 if the name is in use."""
         if self.projects.count("name", name):
             raise ApiError(
                 409, f"Conflict occurred attempting to store project - Duplicate entry found with name {name}."
@@ -85,7 +85,7 @@ class People:
         )
 
     def add_user(self, name: str, password: str, *, row_id: str | None = None, **fields: Any) -> Row:
-        """A new user; 409 when the name is taken."""
+        """A new user; 409 if the name is in use."""
         if self.users.count("name", name):
             raise ApiError(409, f"Conflict occurred attempting to store user - Duplicate entry found with name {name}.")
         return self.users.add(
@@ -110,7 +110,7 @@ class People:
             )
 
     def revoke(self, user_id: str, target: str, role_id: str, *, inherited: bool = False) -> bool:
-        """Take a role away; whether it was there."""
+        """Revoke a role. Returns whether it was assigned."""
         key = f"{user_id}|{target}|{role_id}|{'inherited' if inherited else 'direct'}"
         return self.assignments.remove(key) is not None
 

@@ -1,7 +1,7 @@
 """Tokens of the simulated Keystone: issued, looked up, revoked.
 
-Rule: a token is an opaque random string that says who and for what; its roles are read when it is looked up, so a
-role taken away is gone at once, and an expired, revoked or orphaned token is worth nothing.
+Rule: a token is an opaque random string with a user and a scope. Its roles are read when it is looked up, so a revoked
+role is effective immediately. Expired, revoked and orphaned tokens are invalid.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Tokens:
     """Issues and reads tokens.
 
     Args:
-        store: where tokens are rows, so that they survive a restart with a data directory.
-        people: who exists.
-        seconds: life of a token that is not made from another one.
+        store: contains tokens as rows, so that they are kept across restarts with a data directory.
+        people: the users and projects.
+        seconds: lifetime of a token that is not created from another one.
     """
 
     def __init__(self, store: Store, people: People, seconds: int) -> None:
@@ -35,7 +35,7 @@ class Tokens:
         self._issued = 0
 
     def issue(self, auth: dict[str, Any]) -> Row:
-        """A new token from the body of `POST /v3/auth/tokens`; 401 for whatever does not hold."""
+        """A new token from the body of `POST /v3/auth/tokens`; 401 for invalid credentials."""
         identity = auth.get("identity") or {}
         methods = identity.get("methods") or []
         if not methods:
@@ -63,7 +63,7 @@ class Tokens:
         return row
 
     def find(self, token_id: str | None) -> Row | None:
-        """The row of a token that is still good."""
+        """The row of a valid token."""
         row = self.rows.get(token_id)
         if row is None or row["expires"] <= time.time():
             return None
@@ -75,7 +75,7 @@ class Tokens:
         return row if not self._scoped(row) or self.roles(row) else None
 
     def access(self, token_id: str | None) -> Access | None:
-        """What a good token allows, or None."""
+        """The access granted by a valid token, or None."""
         row = self.find(token_id)
         if row is None:
             return None
@@ -92,7 +92,7 @@ class Tokens:
         )
 
     def roles(self, row: Row) -> list[Row]:
-        """The roles a token carries now."""
+        """The current roles of a token."""
         if row["system"]:
             return self.people.roles_on(row["user_id"], "system")
         if row["project_id"] is None or row["project_id"] not in self.people.projects:

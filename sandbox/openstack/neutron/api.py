@@ -1,7 +1,7 @@
 """Neutron v2.0 over HTTP.
 
-Rule: six kinds, one way to list, show, create, change, delete and tag them; what differs stands in the table
-`_kinds`. Filters work as in Neutron: repeated keys mean "or", different keys mean "and".
+Rule: all kinds have the same implementation of list, show, create, update, delete and tags; the table `_kinds` contains
+the differences. Filters work as in Neutron: repeated keys mean "or", different keys mean "and".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READ_ONLY = frozenset({"id", "network_id", "cidr", "project_id", "tenant_id", "s
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Neutron writes it."""
+    """An error in Neutron's format."""
     if error.status == 401:
         return {"error": {"code": 401, "message": error.message, "title": "Unauthorized"}}
     return {"NeutronError": {"type": error.kind or "HTTPError", "message": error.message, "detail": ""}}
@@ -105,7 +105,7 @@ class Neutron:
         return Reply(200, {"quota": self.state.limits(self._quota_project(call))})
 
     def quota_default(self, call: Call) -> Reply:
-        """The quota of a project nobody set one for."""
+        """The default quota."""
         return Reply(200, {"quota": self.state.limits("")})
 
     def quota_details(self, call: Call) -> Reply:

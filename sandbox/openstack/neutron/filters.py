@@ -1,7 +1,7 @@
 """Listing filters of the simulated Neutron.
 
-Rule: a filter that an index knows narrows the rows first; the rest is compared field by field. Unknown filters
-select nothing, as a strict Neutron would, except those that only shape the answer.
+Rule: filters with an index are applied first; all others are compared field by field. Unknown filters match nothing, as
+in a strict Neutron, except those that only affect the format.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
 
 
 def select(rows: Collection, call: Call) -> list[Row]:
-    """The rows a listing's query asks for, sorted as asked."""
+    """The rows that match a query, in the requested order."""
     wanted: dict[str, list[str]] = {}
     for key, value in call.query:
         if key not in SHAPING:
@@ -33,7 +33,7 @@ def select(rows: Collection, call: Call) -> list[Row]:
 
 
 def trimmed(row: Row, call: Call) -> Row:
-    """Only the fields the query asks for, and for others than administrators no field of the operator's."""
+    """Only the requested fields; for non-administrators without administrative fields."""
     fields = call.all("fields")
     if not call.access.admin:
         row = {key: value for key, value in row.items() if not key.startswith(OPERATORS)}

@@ -1,7 +1,7 @@
-"""Networks and subnets of the simulated Neutron, and the addresses in them.
+"""Networks and subnets of the simulated Neutron, and their addresses.
 
-Rule: an address is taken exactly while a port holds it; the allocator is rebuilt from the ports, so it needs no
-state of its own. A network or subnet in use is not deleted, as in Neutron.
+Rule: an address is allocated exactly while a port has it; the allocator is rebuilt from the ports and needs no state.
+As in Neutron, a network or subnet in use cannot be deleted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SUBNET: dict[str, Any] = {
 
 
 class Networks:
-    """Makes and unmakes networks and subnets; hands out addresses."""
+    """Creates and deletes networks and subnets; allocates addresses."""
 
     def __init__(self, state: NeutronState) -> None:
         self.state = state
@@ -103,7 +103,7 @@ class Networks:
                     "overlaps with another subnet.",
                     "InvalidInput",
                 )
-        # An explicit null gateway means "none"; no word about it means the first address.
+        # An explicit null means no gateway; by default, it is the first address.
         wanted = fields.get("gateway_ip", "") if "gateway_ip" in fields else str(cidr[1])
         pools = fields.get("allocation_pools") or [_pool(cidr, wanted)]
         row = self.state.row(project_id, fields, SUBNET, cidr=str(cidr), gateway_ip=wanted or None)
@@ -139,7 +139,7 @@ class Networks:
         self._cursor.pop(row_id, None)
 
     def take(self, subnet: Row, wanted: str | None = None) -> str:
-        """Take an address of a subnet, a named one or the next that is free; 409 when there is none."""
+        """Allocate an address of a subnet: the given one or the next free one; 409 if there is none."""
         taken = self._addresses(subnet)
         if wanted is not None:
             try:
@@ -164,7 +164,7 @@ class Networks:
             (int(ipaddress.ip_address(pool["start"])), int(ipaddress.ip_address(pool["end"])))
             for pool in subnet["allocation_pools"]
         ]
-        # Twice over the pools: from the last address given to the end, then from the start again.
+        # Search the pools twice: from the last allocated address to the end, then from the start.
         for floor in (self._cursor.get(subnet["id"], 0), 0):
             for first, last in pools:
                 for number in range(max(first, floor + 1), last + 1):

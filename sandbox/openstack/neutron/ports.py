@@ -1,7 +1,7 @@
 """Ports and floating IPs of the simulated Neutron.
 
-Rule: a port holds its addresses from creation to deletion; deleting it frees them and lets go of its floating IPs.
-A port of a router is only removed through the router.
+Rule: a port has its addresses from creation to deletion; deleting it frees them and disassociates its floating IPs.
+A port of a router can be removed only through the router.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FLOATING: dict[str, Any] = {
 
 
 class Ports:
-    """Makes, binds and unmakes ports and floating IPs."""
+    """Creates, binds and deletes ports and floating IPs."""
 
     def __init__(self, state: NeutronState, networks: Networks, groups: SecurityGroups) -> None:
         self.state = state
@@ -54,7 +54,7 @@ class Ports:
         self.groups = groups
 
     def create(self, project_id: str, fields: dict[str, Any]) -> Row:
-        """A new port with addresses of its network; 409 over quota or when no address is left."""
+        """A new port with addresses of its network; 409 if the quota is exceeded or no address is free."""
         network = self.networks.network(str(fields.get("network_id")))
         self.state.reserve(project_id, "port")
         guarded = fields.get("port_security_enabled", True)
@@ -131,7 +131,7 @@ class Ports:
         return row
 
     def associate(self, row: Row, port_id: str, fixed: str | None = None) -> Row:
-        """Point a floating IP at a port; 404 when no router leads there."""
+        """Point a floating IP at a port; 404 if no router connects them."""
         port = self.port(port_id)
         if not port["fixed_ips"]:
             raise ApiError(400, f"Bad floatingip request: Port {port_id} has no fixed IPs.", "BadRequest")
@@ -153,13 +153,13 @@ class Ports:
         )
 
     def release(self, row: Row) -> Row:
-        """Let a floating IP go from its port."""
+        """Disassociate a floating IP from its port."""
         return self.state.change(
             self.state.floatingips, row, port_id=None, fixed_ip_address=None, router_id=None, status="DOWN"
         )
 
     def delete_floating(self, row_id: str) -> None:
-        """Give a floating IP back."""
+        """Delete a floating IP."""
         row = self.floating(row_id)
         self.networks.give_back(row["_subnet"], row["floating_ip_address"])
         self.state.floatingips.remove(row_id)

@@ -1,7 +1,7 @@
 """Routers of the simulated Neutron: gateways and interfaces.
 
-Rule: an interface is a port owned by the router; a router with interfaces is not deleted, and an interface that a
-floating IP needs is not removed.
+Rule: an interface is a port owned by the router. A router with interfaces cannot be deleted, and an interface that a
+floating IP needs cannot be removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INTERFACE = "network:router_interface"
 
 
 class Routers:
-    """Makes, connects and unmakes routers."""
+    """Creates, connects and deletes routers."""
 
     def __init__(self, state: NeutronState, networks: Networks, ports: Ports) -> None:
         self.state = state
@@ -52,7 +52,7 @@ class Routers:
         return row
 
     def update(self, row: Row, changes: dict[str, Any]) -> Row:
-        """Change a router; a new gateway takes an address of the external network."""
+        """Change a router; a new gateway gets an address of the external network."""
         changes = dict(changes)
         if "external_gateway_info" in changes:
             wanted = changes.pop("external_gateway_info")
@@ -142,7 +142,7 @@ class Routers:
                 "security_groups": [],
             },
         )
-        # Neutron keeps gateway ports out of the project's sight: they belong to nobody.
+        # Gateway ports have no project and are not visible to it, as in Neutron.
         self.state.ports.update(port, project_id="", tenant_id="")
         return {
             "network_id": network["id"],

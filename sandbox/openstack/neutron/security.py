@@ -1,7 +1,7 @@
 """Security groups and their rules in the simulated Neutron.
 
-Rule: each project has a group `default` from its first use on, which cannot be deleted; a group that a port uses
-is not deleted either; no rule exists twice.
+Rule: each project has a group `default` from its first use, which cannot be deleted. A group that a port uses cannot be
+deleted either. There are no duplicate rules.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ IDENTIFYING = tuple(RULE)
 
 
 class SecurityGroups:
-    """Makes and unmakes groups and rules."""
+    """Creates and deletes groups and rules."""
 
     def __init__(self, state: NeutronState) -> None:
         self.state = state
 
     def default(self, project_id: str) -> Row:
-        """The project's `default` group, made when missing."""
+        """The project's `default` group, which is created if it is missing."""
         for row in self.state.groups.where("project", project_id):
             if row["name"] == "default":
                 return row
         return self.create(project_id, {"name": "default", "description": "Default security group"}, first=True)
 
     def create(self, project_id: str, fields: dict[str, Any], *, first: bool = False) -> Row:
-        """A new group with the two egress rules Neutron gives it."""
+        """A new group with Neutron's two default egress rules."""
         if not first:
             if fields.get("name") == "default":
                 raise ApiError(409, "Default security group already exists.", "SecurityGroupDefaultAlreadyExists")
@@ -88,7 +88,7 @@ class SecurityGroups:
         self.state.groups.remove(row_id)
 
     def create_rule(self, project_id: str, fields: dict[str, Any]) -> Row:
-        """A new rule; 409 when there is one like it."""
+        """A new rule; 409 if it already exists."""
         self.group(str(fields.get("security_group_id")))
         if fields.get("direction") not in {"ingress", "egress"}:
             raise ApiError(

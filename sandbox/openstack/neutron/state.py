@@ -1,7 +1,7 @@
-"""What the parts of the simulated Neutron share: rows, quotas, and the words of its refusals.
+"""Shared by the parts of the simulated Neutron: rows, quotas and error messages.
 
-Rule: each part changes only its own collection; what must hold between them (nothing deletes a network in use) is
-asked of the indexes here, so it costs the same with ten ports and with ten thousand.
+Rule: each part changes only its own collection. Conditions between collections (a network in use cannot be deleted) are
+checked with the indexes here, so the cost does not depend on the number of ports.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_QUOTAS = {
 
 
 class NeutronState:
-    """Collections of Neutron and what every part needs to know of them."""
+    """Collections of Neutron with shared functions."""
 
     def __init__(self, store: Store) -> None:
         self.networks = store.collection("networks", project=by("project_id"), name=by("name"))
@@ -72,14 +72,14 @@ class NeutronState:
         return {**DEFAULT_QUOTAS, **{k: v for k, v in (self.quotas.get(project_id) or {}).items() if k != "id"}}
 
     def reserve(self, project_id: str, resource: str, amount: int = 1) -> None:
-        """Refuse with 409 what the project's quota has no room for."""
+        """Raise 409 if the project's quota would be exceeded."""
         limit = self.limits(project_id)[resource]
         if limit >= 0 and self.counted()[resource].count("project", project_id) + amount > limit:
             raise ApiError(409, f"Quota exceeded for resources: ['{resource}'].", "OverQuota")
 
     @staticmethod
     def row(project_id: str, fields: dict[str, Any], defaults: dict[str, Any], **fixed: Any) -> Row:
-        """A new row: defaults, what was asked for, what Neutron fills in. 400 for attributes it does not know."""
+        """A new row: defaults, requested values, fixed values. 400 for unknown attributes."""
         known = {"name", "description", "project_id", "tenant_id", *defaults}
         if strange := sorted(set(fields) - known):
             raise ApiError(400, f"Unrecognized attribute(s) '{', '.join(strange)}'", "HTTPBadRequest")
@@ -101,13 +101,13 @@ class NeutronState:
 
     @staticmethod
     def change(collection: Collection, row: Row, **changes: Any) -> Row:
-        """Update a row, counting its revision up."""
+        """Update a row and increment its revision."""
         changes.update(updated_at=iso(), revision_number=row["revision_number"] + 1)
         return collection.update(row, **changes)
 
 
 def missing(kind: str, row_id: str) -> ApiError:
-    """Neutron's refusal for something that is not there, e.g. `missing("Network", id)`."""
+    """Neutron's error for a missing resource, e.g. `missing("Network", id)`."""
     words = {"FloatingIP": "Floating IP", "SecurityGroup": "Security group", "SecurityGroupRule": "Security group rule"}
     verb = "does not exist" if kind in {"SecurityGroup", "SecurityGroupRule"} else "could not be found"
     return ApiError(404, f"{words.get(kind, kind)} {row_id} {verb}.", f"{kind}NotFound")

@@ -1,7 +1,7 @@
-"""Nova v2.1 over HTTP: servers, and the small things around them.
+"""Nova v2.1 over HTTP: servers and related resources.
 
-Rule: the microversion decides the shape of an answer wherever openstacksdk and the clients look; user data is
-shown to administrators only, as Nova's policy has it.
+Rule: the format of a response depends on the microversion where openstacksdk and clients need it. User data is shown
+only to administrators, as in Nova's policy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POWER = {"ACTIVE": 1, "SHUTOFF": 4}
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
-    """A refusal as Nova writes it."""
+    """An error in Nova's format."""
     if error.status == 401:
         return {"error": {"code": 401, "message": error.message, "title": "Unauthorized"}}
     return {NAMES.get(error.status, "computeFault"): {"code": error.status, "message": error.message}}
@@ -79,7 +79,7 @@ class Nova:
         ]
 
     def versions(self, call: Call) -> Reply:
-        """Every version there is: one."""
+        """The only version."""
         return Reply(200, {"versions": [self._version(call)]})
 
     def version(self, call: Call) -> Reply:
@@ -87,7 +87,7 @@ class Nova:
         return Reply(200, {"version": self._version(call)})
 
     def several(self, call: Call) -> Reply:
-        """A listing, short or in detail, of the project's servers or (administrators) of everybody's."""
+        """A listing, short or in detail, of the project's servers or, for administrators, of all servers."""
         everybody = truth(call.one("all_tenants") or "") or truth(call.one("all_projects") or "")
         rows = self.servers.rows
         if everybody:
@@ -130,7 +130,7 @@ class Nova:
         return Reply(200, {"server": self._shown(call, self.servers.rows.update(row, name=name or row["name"]))})
 
     def delete(self, call: Call) -> Reply:
-        """Begin to delete a server."""
+        """Start to delete a server."""
         call.need_member()
         self.servers.delete(self._row(call)["id"])
         return Reply(204)
@@ -170,7 +170,7 @@ class Nova:
         return Reply(200, {"volumeAttachments": shown})
 
     def action(self, call: Call) -> Reply:
-        """Stop, start and reboot: the state changes, the node goes on or pauses."""
+        """Stop, start and reboot: changes the state and starts or stops the node."""
         call.need_member()
         row = self._row(call)
         if "os-stop" in call.body:
@@ -240,7 +240,7 @@ class Nova:
             "os-extended-volumes:volumes_attached": [{"id": one} for one in row["volumes"]],
             "security_groups": [{"name": "default"}],
         }
-        # A listing has no faults of servers that no host took: they are in another cell's database.
+        # A list lacks the faults of servers that were not scheduled, which are in another cell's database.
         if row["fault"] and alone:
             shown["fault"] = row["fault"]
         if call.version >= (2, 26):

@@ -1,6 +1,6 @@
 """Flavors of the simulated Nova.
 
-Rule: flavors are the same for everybody and seeded; ids are short and stable, as operators write them.
+Rule: flavors are seeded and the same for all projects; IDs are short and stable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEED = (
     ("4", "m1.large", 4, 8192, 80),
     ("5", "m1.xlarge", 8, 16384, 160),
     ("d0", "m1.diskless", 2, 4096, 0),
-    # Larger than any host: whoever asks for it learns what "no valid host" looks like.
+    # Larger than any host, to test "No valid host was found".
     ("x0", "m1.impossible", 512, 4194304, 40),
 )
 
@@ -27,7 +27,7 @@ LARGEST_HOST = {"vcpus": 128, "ram": 1048576}
 
 
 def fits_a_host(flavor: Row) -> bool:
-    """Whether any simulated host has room for a flavor."""
+    """Whether a flavor fits on a simulated host."""
     return all(flavor[key] <= most for key, most in LARGEST_HOST.items())
 
 
@@ -38,7 +38,7 @@ class Flavors:
         self.rows = store.collection("flavors", name=by("name"))
 
     def seed(self) -> None:
-        """Add the seeded flavors where they are missing."""
+        """Add missing seeded flavors."""
         for row_id, name, vcpus, ram, disk in SEED:
             if row_id not in self.rows:
                 self.rows.add({"id": row_id, "name": name, "vcpus": vcpus, "ram": ram, "disk": disk})

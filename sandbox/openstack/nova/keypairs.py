@@ -1,7 +1,7 @@
 """Key pairs and server groups of the simulated Nova.
 
-Rule: a key pair belongs to a user, not to a project: nobody else can name it. That is what makes Jeroboam read it
-with the caller's own token.
+Rule: a key pair belongs to a user, not to a project, and only this user can read it. Therefore Jeroboam reads it with
+the caller's token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Keypairs:
         self.rows = store.collection("keypairs", user=by("user_id"))
 
     def seed(self, user_ids: list[str]) -> None:
-        """Give each user a key pair `lab`, where it is missing."""
+        """Create a key pair `lab` for each user who has none."""
         for user_id in user_ids:
             if f"{user_id}/{SEED_NAME}" not in self.rows:
                 self.add(user_id, SEED_NAME, SEED_KEY)
@@ -68,7 +68,7 @@ class Keypairs:
         return Reply(200, body)
 
     def create(self, call: Call) -> Reply:
-        """Import a public key, or make a pair and show its private half once."""
+        """Import a public key, or generate a pair and return its private key once."""
         fields = call.dictionary("keypair")
         name, key = str(fields.get("name") or ""), fields.get("public_key")
         if not name:
@@ -97,7 +97,7 @@ class Keypairs:
         return Reply(200, {"keypair": {**self._short(call, row), "id": 1, "user_id": row["user_id"], **extra}})
 
     def delete(self, call: Call) -> Reply:
-        """Forget a key pair."""
+        """Delete a key pair."""
         self.rows.remove(self._row(call)["id"])
         return Reply(204 if call.version >= (2, 2) else 202)
 
@@ -117,7 +117,7 @@ class Keypairs:
     @staticmethod
     def _short(call: Call, row: Row) -> dict[str, Any]:
         shown = {key: row[key] for key in ("name", "public_key", "fingerprint")}
-        # Strict clients (tempest) refuse an answer with a field of a later version.
+        # Strict clients (tempest) reject responses with fields of later versions.
         return {**shown, "type": row["type"]} if call.version >= (2, 2) else shown
 
 
@@ -153,7 +153,7 @@ class ServerGroups:
         )
 
     def delete(self, row_id: str) -> None:
-        """Delete a server group; its servers stay."""
+        """Delete a server group; its servers are kept."""
         row = self.rows.remove(row_id)
         if row is None:
             raise ApiError(404, f"Instance group {row_id} could not be found.")

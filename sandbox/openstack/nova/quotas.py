@@ -1,7 +1,7 @@
 """Quotas and limits of the simulated Nova.
 
-Rule: usage is counted when servers come and go, not by walking all of them at each request, and a server that is
-being built already counts.
+Rule: usage is updated when servers are created and deleted instead of being counted at each request. A server counts
+as soon as it is being built.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ USER_DATA_LIMIT = 65535
 
 
 class Quotas:
-    """Limits per project, and what is used of them."""
+    """Limits and usage per project."""
 
     def __init__(self, store: Store) -> None:
         self.rows = store.collection("compute_quotas")
@@ -44,7 +44,7 @@ class Quotas:
         return {**DEFAULTS, **{k: v for k, v in (self.rows.get(project_id) or {}).items() if k != "id"}}
 
     def reserve(self, project_id: str, **amounts: int) -> None:
-        """Refuse with 403 what there is no room for; otherwise count it as used."""
+        """Raise 403 if the quota would be exceeded; otherwise add the amounts to the usage."""
         limits, used = self.limits(project_id), self.used[project_id]
         over = [name for name, amount in amounts.items() if 0 <= limits[name] < used[name] + amount]
         if over:
@@ -57,7 +57,7 @@ class Quotas:
         self.count(project_id, **amounts)
 
     def count(self, project_id: str, **amounts: int) -> None:
-        """Add to (or, with negative amounts, take from) what is used."""
+        """Add amounts, which can be negative, to the usage."""
         for name, amount in amounts.items():
             self.used[project_id][name] += amount
 
@@ -139,7 +139,7 @@ class Quotas:
 
     @staticmethod
     def _set(call: Call, lines: dict[str, Any]) -> dict[str, Any]:
-        # From 2.36 on Nova no longer speaks of network quotas, from 2.57 on no longer of injected files.
+        # Nova omits network quotas since 2.36 and injected files since 2.57.
         gone: tuple[str, ...] = ()
         if call.version >= (2, 36):
             gone += ("fixed_ips", "floating_ips", "networks", "security_groups", "security_group_rules")

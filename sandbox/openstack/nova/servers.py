@@ -1,7 +1,7 @@
-"""Servers of the simulated Nova: their life from BUILD to gone.
+"""The lifecycle of servers of the simulated Nova.
 
-Rule: a server counts against the quota and holds its ports from the moment it is asked for; it becomes ACTIVE or
-ERROR after a drawn delay; whoever waits for that waits on a future, never by asking again.
+Rule: a server counts toward the quota and uses its ports as soon as it is requested. It becomes ACTIVE or ERROR after a
+random delay; waiters use a future instead of polling.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NO_VALID_HOST = "No valid host was found. "
 
 
 class Servers:
-    """Makes, runs and unmakes servers."""
+    """Creates, runs and deletes servers."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Servers:
 
         Args:
             project_id: its project.
-            user_id: who asks; key pairs are theirs.
+            user_id: the user, who owns the key pairs.
             fields: the `server` object of Nova's API.
             hints: the scheduler hints.
         """
@@ -114,7 +114,7 @@ class Servers:
         return row
 
     def delete(self, row_id: str) -> None:
-        """Begin to delete a server; it is gone after a drawn delay."""
+        """Start to delete a server, which takes a random delay."""
         row = self.rows.get(row_id)
         if row is None:
             raise ApiError(404, f"Instance {row_id} could not be found.")
@@ -125,7 +125,7 @@ class Servers:
         self.clock.start(self._vanish(row_id), f"delete {row_id}")
 
     def resize(self, row: Row, name_or_id: str) -> None:
-        """Give a server another flavor; it is away while that happens, and keeps its disk."""
+        """Change a server's flavor; it is stopped meanwhile and keeps its disk."""
         flavor, old = self.flavors.find(name_or_id), self.flavors.rows.rows[row["flavor"]]
         if flavor is None or not fits_a_host(flavor):
             raise ApiError(400, "No valid host was found. No valid host found for resize")
@@ -136,7 +136,7 @@ class Servers:
         self._interrupt(row, "RESIZE", gone=False)
 
     def rebuild(self, row: Row, name_or_id: str) -> None:
-        """Put another image on a server: same id and addresses, an empty disk, the user data it always had."""
+        """Change a server's image; ID, addresses and user data are kept, the disk is empty."""
         image = self.images.find(name_or_id)
         if image is None:
             raise ApiError(400, f"Image {name_or_id} could not be found.")
@@ -145,18 +145,18 @@ class Servers:
             self._interrupt(row, "REBUILD", gone=True)
 
     async def settled(self, row_id: str) -> None:
-        """Wait until a server is no longer being built, rebuilt or resized, or is gone."""
+        """Wait until a server is no longer being built, rebuilt or resized, or is deleted."""
         row = self.rows.get(row_id)
         if row is not None and row["status"] in UNDER_WAY:
             await self._wait(row_id)
 
     async def gone(self, row_id: str) -> None:
-        """Wait until a server that is being deleted is gone."""
+        """Wait until a server that is being deleted no longer exists."""
         while row_id in self.rows:
             await self._wait(row_id)
 
     def resume(self) -> None:
-        """After a restart: count usage, go on building and deleting, start what was running."""
+        """After a restart: compute usage, resume builds and deletes, start running servers."""
         for group in self.groups.rows:
             self.quotas.count(group["project_id"], server_groups=1)
         for row in self.rows:
@@ -170,7 +170,7 @@ class Servers:
                 self.hypervisor.start(self.machine(row))
 
     def machine(self, row: Row) -> Machine:
-        """What the hypervisor needs to know of a server."""
+        """The description of a server for the hypervisor."""
         text = base64.b64decode(row["user_data"] or "").decode(errors="replace")
         addresses = tuple(
             ip["ip_address"]
@@ -197,7 +197,7 @@ class Servers:
 
     def _interrupt(self, row: Row, status: str, *, gone: bool) -> None:
         self.hypervisor.stop(row["id"], gone=gone)
-        # Two reasons to be away at once (another flavor and another image) are one absence.
+        # A resize and a rebuild at the same time are one interruption.
         under_way = row["status"] in UNDER_WAY
         self.rows.update(row, status=status, updated=iso())
         if not under_way:

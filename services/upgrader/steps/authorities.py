@@ -91,7 +91,7 @@ async def _round(context: StepContext, session: AsyncSession, operation: Operati
     masters = await working_nodes(session, operation, state, masters=True)
     workers = await working_nodes(session, operation, state, masters=False)
     if not masters:
-        raise PermanentError("no master of the cluster works")
+        raise PermanentError("the cluster has no working master")
     turn = Turn((), ())
     for nodes, batch in ((masters, 1), (workers, careful_batch(len(workers)))):
         actions = {node.uuid: state.engine.certificate_actions(specs[node.uuid]) for node in nodes}

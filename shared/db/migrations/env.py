@@ -1,7 +1,7 @@
-"""Runs migrations: one at a time over the whole fleet, with limits on locks.
+"""Runs migrations, one process at a time, with a lock timeout.
 
-Rule: the migration runner owns its connection, so it may hold a session advisory lock; a statement that waits longer
-for a table lock than a few seconds fails instead of stopping the services behind it.
+Rule: the migration runner has its own connection, so that it can hold a session-level advisory lock. A statement that
+waits more than a few seconds for a table lock fails, so that it does not block the services.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _configure(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_type=True,
-        # `xid8` has no SQLAlchemy type: the column and its index live in the migration alone.
+        # `xid8` has no SQLAlchemy type: the column and its index are defined only in the migration.
         include_object=lambda _o, name, _kind, _r, _c: name not in {"tx", "ix_events_tx_seq"},
     )
     with context.begin_transaction():

@@ -1,8 +1,8 @@
-"""A bootstrap as one shell script: what an agent without a JSON parser can run.
+"""Renders a bootstrap as one shell script, because the agent has no JSON parser.
 
-Rule: nothing in a file's content or path is ever read by a shell; contents travel as base64 in quoted here-documents.
-The last line is the proof that the whole script has come, and everything is in a function that is called just
-before it, so a script cut short does nothing.
+Rule: the shell never interprets a file's content or path; contents are base64 in quoted here-documents. Everything is
+in a function that is called at the end, and the last line marks the script as complete, so that a truncated script does
+nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _HEAD = """\
 set -eu
 umask 077
 root=${{JEROBOAM_ROOT:-}}
-# put MODE PATH: base64 on standard input becomes the file, or nothing does.
+# put MODE PATH: replace the file atomically with the base64 on standard input.
 put() {{
     mkdir -p "${{root}}$(dirname "$2")"
     base64 -d >"$root$2.new"
@@ -43,10 +43,10 @@ exec /bin/sh "$root{SCRIPT_PATH}"
 
 
 def render(bootstrap: Bootstrap, revision: str) -> str:
-    """The script that writes the bootstrap's files and runs its script.
+    """Render the script that writes the bootstrap's files and runs its script.
 
     Args:
-        revision: the version of the engine it makes; the agent reports it when the node has joined.
+        revision: the version of the engine that it installs; the agent reports it when the node has joined.
     """
     files = [(file["path"], file["content"], file["mode"]) for file in bootstrap.files]
     files.append((SCRIPT_PATH, bootstrap.script, "0700"))
@@ -59,7 +59,7 @@ def _put(path: str, content: str, mode: str) -> str:
 
 
 def render_commands(commands: list[dict[str, Any]]) -> str:
-    """Commands as lines `<id> <name> <base64>`; the last are the arguments as lines `name=value`."""
+    """Render commands as lines `<id> <name> <base64>`; the base64 contains the arguments as lines `name=value`."""
     return "".join(f"{command['id']} {command['name']} {_arguments(command['args'])}\n" for command in commands)
 
 

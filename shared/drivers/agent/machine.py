@@ -1,6 +1,7 @@
-"""What every node's machine has at its first boot: the agent, its settings, and a unit that runs it.
+"""The first files of every node's machine: the agent, its settings, and a unit that runs it.
 
-Rule: user data opens nothing once the token is exchanged, and holds no lifecycle logic; what a node does is fetched.
+Rule: the only secret in user data is the token, which is invalid once it is exchanged. User data contains no lifecycle
+logic; the agent fetches it.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ def machine_setup(
     token: str,
     ssh_public_key: str | None,
 ) -> MachineSetup:
-    """The first files and units of one node's machine.
+    """Build the first files and units of one node's machine.
 
     Args:
-        programs_directory: where its operating system wants programs.
-        api_url: Jeroboam's API as the node reaches it.
+        programs_directory: directory for programs of its operating system.
+        api_url: URL at which the node reaches Jeroboam's API.
         ca_pem: the CA of that API's certificate; None for a publicly trusted one.
         token: the node's one-time token.
     """

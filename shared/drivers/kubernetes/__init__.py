@@ -1,4 +1,4 @@
-"""Kubernetes: an engine that kubeadm installs on operating systems with apt."""
+"""The Kubernetes engine: installs clusters with kubeadm on operating systems with apt."""
 
 from jeroboam.driver import Engine
 from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine

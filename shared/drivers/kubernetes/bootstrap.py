@@ -1,8 +1,8 @@
-"""What one node does to become part of the cluster, rendered for that node.
+"""Renders the files and script with which one node joins the cluster.
 
-Rule: one master makes the cluster, the others join one after another, because etcd takes in one new member at a time;
-workers come as soon as there is a master to join, all at once. A master that comes after others have joined never makes
-a cluster of its own, whatever its number: it may be a machine built anew.
+Rule: the first master initializes the cluster. Other masters join one at a time, because etcd adds one member at a
+time; workers join in parallel as soon as there is a master. Once a master has joined, no other master initializes a
+cluster, whatever its index: it may be a rebuilt machine.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from shared.drivers.kubernetes.labels import Labels
 
 
 def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
-    """The node's bootstrap, or why its turn has not come."""
+    """The node's bootstrap, or why it has to wait."""
     not_yet = _not_yet(context)
     if not_yet is not None:
         return not_yet
     me, ordered = context.node.uuid, masters(context.nodes)
     others_joined = any(node.has_joined for node in ordered if node.uuid != me)
     first = me == ordered[0].uuid
-    # The node says it has a cloud exactly when the add-on that fills in for it is installed.
+    # The kubelet uses an external cloud provider if and only if the cloud controller is installed.
     external_cloud = labels.cloud_provider_enabled and bool(context.cloud_config)
     role = "init" if first and not others_joined else "join"
     render_config = kubeadm.render_init if role == "init" else kubeadm.render_join
@@ -43,7 +43,7 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
     if not context.node.is_master:
         return None if joined else NotYet(f"waiting for the first master {first.name}", 3)
     if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
-        # They name each other in their configuration.
+        # Their configurations contain each other's addresses.
         unknown = [node.name for node in ordered if node.ip_address is None]
         if unknown:
             return NotYet(f"waiting for the addresses of {', '.join(unknown)}", 3)
@@ -55,5 +55,5 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
         if node.uuid == me:
             break
         if node.state not in (JOINED, FAILED):
-            return NotYet(f"masters join one after another: waiting for {node.name}", 3)
+            return NotYet(f"masters join one at a time: waiting for {node.name}", 3)
     return None

@@ -1,7 +1,7 @@
-"""From one certificate authority to the next, on nodes that are there: what agents are told.
+"""Commands for agents of joined nodes during a rotation of certificate authorities.
 
-Rule: a node is only told to look. What it is to have comes with its bootstrap, keys to masters alone, so no command
-holds a secret.
+Rule: commands contain no secrets. They make a node apply the certificates and keys of its bootstrap; only masters get
+keys.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ RESTART_SECONDS = 900
 
 
 def actions(node: NodeSpec) -> list[NodeAction]:
-    """The part of the bootstrap that brings certificates in step."""
+    """Run the part of the bootstrap that updates certificates."""
     return [NodeAction(node.uuid, "bootstrap", {"part": "certificates"})]
 
 
 def trust_refresh(nodes: Sequence[NodeSpec]) -> list[NodeAction]:
-    """Pods read what they trust when they start, so they are started anew."""
+    """Restart the pods, because they read their trusted certificates at start."""
     joined = joined_masters(nodes)
     return [NodeAction(joined[0].uuid, "restart-workloads", {"timeout": RESTART_SECONDS})] if joined else []

@@ -1,6 +1,6 @@
-"""Files of a node's operating system: kernel, containerd, proxies, the shared address, and what the scripts read.
+"""Files of a node's operating system: kernel, containerd, proxies, the shared address, and the scripts' settings.
 
-Rule: what differs between nodes is data in files, never generated shell; the scripts are the same on every node.
+Rule: differences between nodes are data in files, never generated shell code; all nodes have the same scripts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ net.bridge.bridge-nf-call-iptables = 1
 net.bridge.bridge-nf-call-ip6tables = 1
 net.ipv4.ip_forward = 1
 """
-# The node script puts the pause image in: only kubeadm knows which one belongs to its version.
+# The node script inserts the pause image, because only kubeadm can tell which one its version uses.
 _CONTAINERD = """\
 version = 2
 
@@ -42,15 +42,15 @@ version = 2
 
 
 def script(name: str) -> str:
-    """One of the driver's scripts, as it runs on nodes."""
+    """The text of one of the driver's scripts."""
     return resources.files("shared.drivers.kubernetes").joinpath("scripts", name).read_text()
 
 
 def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]:
-    """Everything but kubeadm's own.
+    """All files except kubeadm's configuration.
 
     Args:
-        role: `init` or `join`, what kubeadm is to do.
+        role: `init` or `join`, the subcommand of kubeadm.
     """
     found = [
         _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
@@ -73,7 +73,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
     return found
 
 
-# What a node's agent can be told to do: `scripts/commands/<name>.sh`. Only masters may say something about others.
+# The commands for agents: `scripts/commands/<name>.sh`. Only masters can change other nodes.
 _NODE_COMMANDS = ("upgrade-prepare", "upgrade")
 _MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "label-nodes", "restart-workloads")
 
@@ -114,12 +114,12 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
 
 
 def _operators_cni(context: BootstrapContext, labels: Labels) -> str:
-    """The manifest the operator has for what is not built in; flannel is."""
+    """The operator's manifest for a network driver other than flannel, which is built in."""
     return "" if labels.network_driver == "flannel" else context.cluster.cni_manifest_url or ""
 
 
 def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
-    """What must never go through the proxy: the cluster itself, and what the user named."""
+    """The addresses that bypass the proxy: the cluster, and those given by the user."""
     cluster, outputs = context.cluster, context.base_outputs
     given = [part.strip() for part in (cluster.no_proxy or "").split(",")]
     own = [
@@ -137,7 +137,7 @@ def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
 
 
 def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
-    """For what goes out to fetch: containerd and apt. Kubernetes' own parts speak within the cluster only."""
+    """Proxy settings of containerd and apt. Kubernetes components need none: they connect only within the cluster."""
     cluster = context.cluster
     proxies = {"http": cluster.http_proxy, "https": cluster.https_proxy}
     used = {scheme: url for scheme, url in proxies.items() if url}
@@ -154,7 +154,7 @@ def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
 
 
 def _unit(value: str) -> str:
-    """A value inside double quotes of a systemd unit."""
+    """Escape a value for double quotes in a systemd unit."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
 
 

@@ -1,8 +1,8 @@
 """kubeadm's configuration of one node, as `kubeadm.k8s.io/v1beta4` documents.
 
-Rule: dicts in the API's own shape, rendered by a YAML library: no template, no quoting of ours. Masters get the
-cluster's keys as files, so certificates are never uploaded to the cluster, and the bootstrap token is the cluster's
-own, so any node can join at any time without somebody making a new one. Source: kubeadm's configuration reference.
+Rule: documents are dicts rendered by a YAML library, without templates or manual quoting. Masters get the cluster's
+keys as files, so certificates are never uploaded to the cluster. The bootstrap token belongs to the cluster and does
+not expire, so nodes can join at any time. Source: kubeadm's configuration reference.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Document = dict[str, Any]
 
 
 def render_init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> str:
-    """The configuration of the master that makes the cluster."""
+    """The configuration of the master that initializes the cluster."""
     return _dump(
         _init(context, labels, external_cloud=external_cloud),
         _cluster(context, labels),
@@ -55,7 +55,7 @@ def render_join(context: BootstrapContext, labels: Labels, *, external_cloud: bo
 
 
 def endpoint(context: BootstrapContext) -> str:
-    """Where nodes reach the API: its address inside, which needs no way out and back."""
+    """The address at which nodes reach the API: the internal one, which needs no floating IP."""
     return f"{context.base_outputs['api_private_address']}:{api_port(context.cluster)}"
 
 
@@ -70,8 +70,8 @@ def _init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
         "bootstrapTokens": [
             {
                 "token": context.secrets["bootstrap_token"].secret,
-                "description": "Jeroboam: nodes of this cluster join with it",
-                "ttl": "0s",  # nodes added in a year join with it too; it is told to authenticated nodes only
+                "description": "Jeroboam: used by nodes to join this cluster",
+                "ttl": "0s",  # nodes that are added later also use it; only authenticated nodes get it
                 "usages": ["signing", "authentication"],
                 "groups": ["system:bootstrappers:kubeadm:default-node-token"],
             }
@@ -107,7 +107,7 @@ def _cluster(context: BootstrapContext, labels: Labels) -> Document:
         "controllerManager": {
             "extraArgs": [
                 {"name": "node-cidr-mask-size", "value": str(labels.flannel_network_subnetlen)},
-                # It refuses a file of several authorities, which is what ca.crt is while one follows another.
+                # The controller manager rejects files with several certificates, as ca.crt is during a rotation.
                 {"name": "cluster-signing-cert-file", "value": f"{_PKI}/ca-signing.crt"},
                 *_arguments(labels.kubecontroller_options),
             ]
@@ -156,7 +156,7 @@ def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: 
     if context.node.is_master:
         taints.insert(0, dict(CONTROL_PLANE_TAINT))
     return {
-        # The cloud controller finds a node's server by this name.
+        # The cloud controller finds a node's server by its hostname.
         "name": context.node.name,
         "criSocket": CRI_SOCKET,
         "taints": taints,
@@ -165,7 +165,7 @@ def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: 
 
 
 def _node_labels(context: BootstrapContext) -> str:
-    """Magnum's two labels, then the nodegroup's own."""
+    """Magnum's two labels, then those of the nodegroup."""
     group = context.nodegroup
     labels: Mapping[str, str] = {
         "magnum.openstack.org/role": label_value(group.role),
@@ -176,7 +176,7 @@ def _node_labels(context: BootstrapContext) -> str:
 
 
 def label_value(text: str) -> str:
-    """The nearest thing to `text` that Kubernetes takes as a label's value."""
+    """Convert `text` to a valid value of a Kubernetes label."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("-_.")
 
 

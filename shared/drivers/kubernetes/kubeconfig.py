@@ -1,4 +1,4 @@
-"""A kubeconfig for one user: the groups are in the certificate, the rights follow by RBAC in the cluster."""
+"""Renders a kubeconfig for one user. The certificate contains the groups; RBAC in the cluster defines their rights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def render(
     lifetime: timedelta,
 ) -> ClientConfig:
     """Args:
-    name: the cluster's, for the context.
+    name: name of the cluster, for the context.
     authority: the Kubernetes CA.
-    lifetime: of the certificate inside.
+    lifetime: lifetime of the contained certificate.
     """
     assert authority.certificate is not None
     groups = [ADMINISTRATORS if access is Access.ADMIN else VIEWERS]

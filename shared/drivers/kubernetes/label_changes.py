@@ -1,7 +1,7 @@
-"""Labels that may change while a cluster lives.
+"""Labels of a cluster that can be changed after it was created.
 
-Rule: a label that is only read when a machine is made changes what later machines get; one we do not know changes
-nothing. Everything else is built into what runs, so changing the text alone would make it a lie, and it is refused.
+Rule: a label that is read only when a machine is created applies to later machines, and an unknown label has no effect,
+so both can be changed. Changes of all other labels are rejected, because they would not be applied.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KNOWN = Labels.names() | {*POD_NETWORK_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-    """Why the cluster's labels cannot become `labels`, each problem naming its label."""
+    """Why the cluster's labels cannot be changed to `labels`; each problem names its label."""
     old = cluster.labels
     changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
     found = [f"label {name}: {_why(name)}" for name in changed if name in _KNOWN and name not in _OF_NEW_MACHINES]
@@ -27,5 +27,5 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
 
 def _why(name: str) -> str:
     if name == "kube_tag":
-        return "the version changes by an upgrade (actions/upgrade)."
-    return "it cannot change after the cluster was created."
+        return "the version can be changed only by an upgrade (actions/upgrade)."
+    return "it cannot be changed after the cluster was created."

@@ -1,4 +1,4 @@
-"""Kubernetes' own types of labels, besides those that all engines share."""
+"""Types of labels that are specific to Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pydantic import AfterValidator
 
 from jeroboam.driver.label_types import cidr
 
-OLDEST_MINOR = 31  # the first whose kubeadm reads v1beta4
+OLDEST_MINOR = 31  # the first version whose kubeadm supports v1beta4
 
 
 def _version(value: str) -> str:
     match = re.fullmatch(r"v1\.([0-9]{1,3})\.[0-9]{1,3}", value)
     if match is None or int(match[1]) < OLDEST_MINOR:
-        raise ValueError(f"must be a version of Kubernetes from v1.{OLDEST_MINOR}.0 on, such as v1.34.2")
+        raise ValueError(f"must be a Kubernetes version of at least v1.{OLDEST_MINOR}.0, such as v1.34.2")
     return value
 
 
 def _service_range(value: str) -> str:
     network = ipaddress.IPv4Network(cidr(value))
-    # Kubernetes counts at most 20 bits of services, and the DNS takes the tenth address.
+    # Kubernetes supports at most 20 bits for services, and the DNS service uses the tenth address.
     if not 12 <= network.prefixlen <= 28:
         raise ValueError("must be between a /12 and a /28")
     return str(network)
@@ -35,10 +35,10 @@ def _options(value: str) -> str:
 
 
 def parse_options(text: str) -> list[tuple[str, str]]:
-    """Command line options such as `--v=2 --profiling` as (name, value) pairs, in order.
+    """Parse command line options such as `--v=2 --profiling` into (name, value) pairs, in order.
 
     Raises:
-        ValueError: the text is not made of options.
+        ValueError: the text does not consist of options.
     """
     try:
         words = shlex.split(text)

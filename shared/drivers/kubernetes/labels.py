@@ -1,6 +1,6 @@
-"""The labels of Kubernetes clusters: what they mean, their defaults, and what is wrong with them.
+"""The labels of Kubernetes clusters: types, defaults and checks.
 
-Rule: a label whose effect is the same for every engine is in `jeroboam.driver.labels`; the others are here.
+Rule: labels with the same effect for all engines are in `jeroboam.driver.labels`; the others are here.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from shared.drivers.kubernetes.label_types import Options, ServiceRange, Version
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
-# Magnum's names of the pod network, by the CNI they are used with.
+# Magnum's label for the pod network of each CNI.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 
 
 class Labels(InfrastructureLabels):
-    """What a cluster's labels say; docs/kubernetes-driver.md is their table. Sizes in GiB."""
+    """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     kube_tag: Version = DEFAULT_VERSION
     kubernetes_apt_mirror: Url | None = None
@@ -55,17 +55,17 @@ class Labels(InfrastructureLabels):
 
     @property
     def minor(self) -> str:
-        """The version without its patch, e.g. `v1.34`: what add-ons and package directories go by."""
+        """The version without its patch level, e.g. `v1.34`, which selects add-ons and package directories."""
         return self.kube_tag.rpartition(".")[0]
 
     @property
     def dns_address(self) -> str:
-        """The address of the cluster's DNS: kubeadm always takes the tenth of the service range."""
+        """The address of the cluster's DNS service: kubeadm always uses the tenth of the service range."""
         return str(ipaddress.IPv4Network(self.service_cluster_ip_range)[10])
 
     @classmethod
     def given(cls, cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, Any]:
-        """Magnum names the pod network after the CNI plug-in; either name is taken."""
+        """Also accept Magnum's labels for the pod network, which are named after the CNI plug-in."""
         named = next((labels[name] for name in POD_NETWORK_LABELS if name in labels), None)
         network = {} if named is None else {"pods_network_cidr": named}
         driver = {} if cluster.network_driver is None else {"network_driver": cluster.network_driver}
@@ -83,15 +83,15 @@ def api_port(cluster: ClusterSpec) -> int:
 
 
 def label_problems(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> list[str]:
-    """What is wrong with the labels, one sentence each, naming the label."""
+    """Problems with the labels, as sentences that name the label."""
     if wrong := Labels.problems(cluster, nodegroup):
         return wrong
     labels = read_labels(cluster, nodegroup)
     problems = []
     if labels.network_driver != "flannel" and not (labels.cni_manifest_url or cluster.cni_manifest_url):
         problems.append(
-            f"label cni_manifest_url: network driver {labels.network_driver} is installed from your own manifest; "
-            "give its URL, or take network driver flannel, which is built in"
+            f"label cni_manifest_url: network driver {labels.network_driver} is not built in; "
+            "specify the URL of its manifest, or use network driver flannel"
         )
     if labels.dns_service_ip not in (None, labels.dns_address):
         problems.append(

@@ -1,7 +1,7 @@
-"""What masters are told to do about other nodes: empty those that go, mark those that stay.
+"""Commands for masters that concern other nodes: draining and labelling.
 
-Rule: only masters may say something about others, so a master that works and stays carries it out; where there is
-none, nothing can be done and the nodes go without.
+Rule: only masters can change other nodes, so a working master that stays in the cluster executes the commands. If there
+is none, nodes are removed without being drained.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Mapping, Sequence
 
 from jeroboam.driver import Drain, Impossible, NodeAction, NodegroupSpec, NodeSpec, Removal, joined_masters, masters
 
-# One command's answer is 40 lines at most, and twenty drains at once are no burden to the API.
+# The result of a command has at most 40 lines, and the API server can handle twenty concurrent drains.
 BATCH = 20
 
 
 def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> Drain:
-    """The leaving nodes in batches, the batches distributed over the masters that stay."""
+    """Split the leaving nodes into batches and distribute them over the masters that stay."""
     gone = {node.uuid for node in leaving}
     helpers = joined_masters([node for node in nodes if node.uuid not in gone])
     if not helpers:
-        return Drain(impossible=dict.fromkeys(gone, "no master of the cluster works"))
+        return Drain(impossible=dict.fromkeys(gone, "the cluster has no working master"))
     names = " ".join(node.name for node in leaving)
     batches = [leaving[start : start + BATCH] for start in range(0, len(leaving), BATCH)]
     return Drain(
@@ -38,7 +38,7 @@ def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) 
 
 
 def credential_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossible:
-    """The master that applies the add-ons runs its bootstrap again: their configuration holds the credential."""
+    """Run the bootstrap of the master that applies the add-ons, because their configuration contains the credential."""
     first = masters(nodes)[0]
     if not first.has_joined:
         return Impossible(f"{first.name}, which applies the add-ons, is {first.state}")
@@ -51,7 +51,7 @@ def relabelling(
     old_labels: Mapping[str, str],
     old_taints: Sequence[Mapping[str, str]],
 ) -> list[NodeAction]:
-    """Bring a nodegroup's nodes from the old labels and taints to its own."""
+    """Change the labels and taints of a nodegroup's nodes from the old ones to the current ones."""
     helpers = joined_masters(nodes)
     names = [node.name for node in nodes if node.nodegroup_id == nodegroup.uuid and node.has_joined]
     labels = [f"{name}={value}" for name, value in nodegroup.node_labels.items()]

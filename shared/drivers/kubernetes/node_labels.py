@@ -1,7 +1,7 @@
-"""Labels and taints of nodes, as the kubelet accepts them.
+"""Checks labels and taints of nodes as the kubelet does.
 
-Rule: a label in a restricted namespace stops the kubelet at its start, so the node would never join; it is refused in
-the request. Source: the kubelet's documentation of `--node-labels`.
+Rule: the kubelet does not start with a label in a restricted namespace, so the node would never join; the request is
+rejected. Source: the kubelet's documentation of `--node-labels`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALLOWED_LABELS = (
 
 
 def problems(labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> list[FieldProblem]:
-    """What the kubelet or the API server would refuse of a nodegroup's labels and taints."""
+    """Labels and taints of a nodegroup that the kubelet or the API server would reject."""
     found = [
         FieldProblem(
             "node_labels",

@@ -1,7 +1,7 @@
-"""The cluster's keys as files, and what of them a worker may know.
+"""The cluster's certificates and keys as files for masters and workers.
 
-Rule: private keys of authorities go to masters only. They are laid beside the bootstrap and copied from there to where
-kubeadm looks, because a `kubeadm reset` of a half-made node empties that directory.
+Rule: only masters get private keys of authorities. They are stored beside the bootstrap and copied to kubeadm's
+directory, because a `kubeadm reset` after a failed attempt empties that directory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _AUTHORITIES = {"kubernetes": "ca", "etcd": "etcd/ca", "front_proxy": "front-pro
 
 
 def master_files(secrets: Mapping[str, Secret]) -> list[dict[str, str]]:
-    """Authorities and the service accounts' key under the names kubeadm expects."""
+    """Authorities and the service account key, with the names that kubeadm expects."""
     files = []
     for name, path in _AUTHORITIES.items():
         files += _pair(secrets[name], f"{DIRECTORY}/{path}.crt", f"{DIRECTORY}/{path}.key")
@@ -27,7 +27,7 @@ def master_files(secrets: Mapping[str, Secret]) -> list[dict[str, str]]:
 
 
 def worker_files(secrets: Mapping[str, Secret]) -> list[dict[str, str]]:
-    """What a worker trusts, and no key."""
+    """The certificates that a worker trusts, without keys."""
     certificate = secrets["kubernetes"].certificate
     assert certificate is not None
     return [{"path": f"{DIRECTORY}/ca.crt", "content": certificate, "mode": "0644"}]
@@ -42,7 +42,7 @@ def _pair(secret: Secret, public: str, private: str) -> list[dict[str, str]]:
 
 
 def authority_hash(secrets: Mapping[str, Secret]) -> str:
-    """The Kubernetes CA that signs, as `kubeadm join` pins it: SHA-256 over its public key, `sha256:<hex>`."""
+    """The hash of the signing Kubernetes CA for `kubeadm join`: SHA-256 of its public key, `sha256:<hex>`."""
     pem = secrets["kubernetes"].certificate
     assert pem is not None
     key = x509.load_pem_x509_certificate(pem.encode()).public_key()

@@ -1,4 +1,4 @@
-"""Whether a cluster of this shape can be."""
+"""Checks the networks and sizes of a cluster."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.drivers.kubernetes.labels import label_problems, read_labels
 
 
 def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
-    """Everything wrong with labels and shape, in words for the user."""
+    """All problems with labels and sizes, as sentences for the user."""
     found = [problem for group in (None, *nodegroups) for problem in label_problems(cluster, group)]
     try:
         labels = read_labels(cluster)
@@ -25,9 +25,9 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     share = labels.flannel_network_subnetlen
     if pods.prefixlen > share or 2 ** (share - pods.prefixlen) < nodes:
         found.append(f"label pods_network_cidr: {pods} has no /{share} for each of {nodes} nodes")
-    # Kubernetes' own limit: a larger pod network than this has more shares than its allocator counts.
+    # Kubernetes' limit: its allocator does not support more subnets.
     if share - pods.prefixlen > 16:
-        found.append(f"label pods_network_cidr: {pods} is too large to be cut into /{share}; at most 16 bits apart")
+        found.append(f"label pods_network_cidr: {pods} is too large for /{share} subnets; at most 16 bits apart")
     named = {"pods_network_cidr": pods, "the node network": inside, "service_cluster_ip_range": services}
     pairs = [(a, b) for a in named for b in named if a < b and named[a].overlaps(named[b])]
     found += [f"{a} ({named[a]}) overlaps {b} ({named[b]})" for a, b in pairs]

@@ -1,7 +1,7 @@
-"""From one version of Kubernetes to another, node by node, as kubeadm wants it.
+"""Upgrades Kubernetes node by node with kubeadm.
 
-Rule: what can be seen to fail is refused before anything starts, and what fails on a node (packages, images) fails
-before the node is drained. Versions follow Kubernetes' own skew policy: never back, never past a minor version.
+Rule: predictable failures are rejected in the request, and failures on a node (packages, images) occur before the node
+is drained. Versions follow Kubernetes' version skew policy: no downgrade, and no skipped minor version.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ DRAIN_SECONDS = 600
 
 
 def upgraded_labels(cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, str]:
-    """The cluster's own labels, but the template's version."""
+    """The cluster's labels with the template's version."""
     return {**cluster.labels, "kube_tag": str(labels.get("kube_tag") or DEFAULT_VERSION)}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-    """Why the cluster cannot go to the version of a template with `labels`."""
+    """Why the cluster cannot be upgraded to the version of a template with `labels`."""
     target = replace(cluster, labels=upgraded_labels(cluster, labels))
     wrong = label_problems(target)
     if wrong:
@@ -29,7 +29,7 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
     old, new = read_labels(cluster).kube_tag, read_labels(target).kube_tag
     before, after = _numbers(old), _numbers(new)
     if after < before:
-        return [f"label kube_tag: {new} is older than the cluster's {old}, and Kubernetes does not go back"]
+        return [f"label kube_tag: {new} is older than the cluster's {old}, and Kubernetes does not support downgrades"]
     if after[0] != before[0] or after[1] > before[1] + 1:
         return [
             f"label kube_tag: from {old} to {new} skips a minor version; upgrade to v{before[0]}.{before[1] + 1} first"
@@ -38,7 +38,7 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
 
 
 def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> list[NodeAction]:
-    """Fetch what is new, empty the node, upgrade it, let pods back."""
+    """Download packages and images, drain the node, upgrade it, uncordon it."""
     version = {"version": read_labels(cluster).kube_tag}
     helper = _helper(node, nodes)
     return [
@@ -50,7 +50,7 @@ def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> 
 
 
 def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
-    """The master that drains: only masters may. Another one where there is one, since this one's API will be away."""
+    """The master that drains the node: if possible another one, because the API of this one will be unavailable."""
     joined = [each.uuid for each in joined_masters(nodes)]
     others = [uuid for uuid in joined if uuid != node.uuid]
     return (others or joined or [node.uuid])[0]

@@ -50,7 +50,7 @@ async def test_a_revoked_token_ends_with_the_cache(
         assert answer.status_code == 204
     assert await asking.validate_token(token) is None
     assert await caching.validate_token(token) is not None
-    with pytest.raises(PermanentError, match="not valid any more"):
+    with pytest.raises(PermanentError, match="no longer valid"):
         await asking.for_token(token, place.projects["one"]).quotas()
 
 
@@ -64,7 +64,7 @@ async def test_a_token_opens_its_own_project_only(
 
 async def test_readiness(make_factory: Callable[..., CloudFactory]) -> None:
     await make_factory().check()
-    with pytest.raises(PermanentError, match="refuses the service user"):
+    with pytest.raises(PermanentError, match="rejects the service user"):
         await make_factory(password="wrong").check()
     nobody = make_factory(auth_url="http://127.0.0.1:9/v3")
     with pytest.raises(TemporaryError):

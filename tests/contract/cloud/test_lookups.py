@@ -77,7 +77,7 @@ async def test_a_name_of_two_networks_is_refused(user_cloud: Cloud, stacks: Any,
     for suffix in ("a", "b"):
         made = await stacks.create(shard(), name=f"jeroboam-{cluster_id}-{suffix}")
         await stacks.settled(made.id)
-    with pytest.raises(PermanentError, match="give the id"):
+    with pytest.raises(PermanentError, match="specify the ID"):
         await user_cloud.find_network(f"jeroboam-{cluster_id}")
 
 

@@ -130,7 +130,7 @@ async def test_the_deadline_does(database: Database) -> None:
     cluster, operation = await started(database, timeout=timedelta(seconds=-1))
     await walk(database, ScriptedPlan({"only": [TemporaryError("Heat says 503")]}))
     row = await read(database, operation)
-    assert (row.state, row.reason) == ("failed", "deadline passed; last obstacle: Heat says 503")
+    assert (row.state, row.reason) == ("failed", "deadline passed; last error: Heat says 503")
     assert await status(database, cluster) == "CREATE_FAILED"
 
 

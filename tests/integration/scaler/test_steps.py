@@ -131,10 +131,10 @@ async def test_a_drain_that_is_never_answered_holds_nobody(stage: Stage) -> None
 async def test_a_master_that_cannot_drain_says_why(stage: Stage) -> None:
     await stage.chosen(4)
     await ensure_nodes_drained(stage.context, stage.view)
-    await stage.answer(ok=False, output="== step\njeroboam: the API does not answer /readyz\n")
+    await stage.answer(ok=False, output="== step\njeroboam: the API server is not ready\n")
     assert isinstance(await ensure_nodes_drained(stage.context, stage.view), Done)
     reason = (await stage.nodes())["worker-4"].reason
-    assert reason == "not drained: jeroboam: the API does not answer /readyz"
+    assert reason == "not drained: jeroboam: the API server is not ready"
 
 
 async def test_without_a_master_nodes_go_as_they_are(stage: Stage) -> None:
@@ -142,7 +142,7 @@ async def test_without_a_master_nodes_go_as_they_are(stage: Stage) -> None:
     async with stage.context.database.transaction() as session:
         await session.execute(text("UPDATE nodes SET state = 'failed' WHERE role = 'master'"))
     assert await ensure_nodes_drained(stage.context, stage.view) == Done(DrainedNodes(drained=0, not_drained=1))
-    assert (await stage.nodes())["worker-4"].reason == "not drained: no master of the cluster works"
+    assert (await stage.nodes())["worker-4"].reason == "not drained: the cluster has no working master"
     assert await stage.commands() == []
 
 

@@ -245,4 +245,4 @@ async def test_without_a_master_it_says_so(database: Database, plan: RotateCaPla
     await walk(database, plan)
     assert (await state(database, operation))[0] == "failed"
     async with database.transaction() as session:
-        assert (await session.scalars(select(Cluster))).one().status_reason == "no master of the cluster works"
+        assert (await session.scalars(select(Cluster))).one().status_reason == "the cluster has no working master"

@@ -211,4 +211,4 @@ async def test_a_template_that_became_older_meanwhile_says_so(database: Database
             text("UPDATE cluster_templates SET labels = '{\"kube_tag\": \"v1.33.0\"}' WHERE name = 'new'")
         )
     await walk(database, plan)
-    assert "Kubernetes does not go back" in str((await read(database, operation)).reason)
+    assert "Kubernetes does not support downgrades" in str((await read(database, operation)).reason)

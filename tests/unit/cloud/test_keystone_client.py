@@ -88,7 +88,7 @@ async def test_a_wrong_password_is_ours_and_permanent() -> None:
     server = Server()
     server.password = "changed"
     client = server.client()
-    with pytest.raises(PermanentError, match="refuses the service user 'jeroboam'"):
+    with pytest.raises(PermanentError, match="rejects the service user 'jeroboam'"):
         await client.login()
     server.password = "secret"
     await client.login()

@@ -35,7 +35,7 @@ def test_one_master_begins_and_the_others_follow_one_by_one() -> None:
     assert [role(case, place) for place in range(5)] == ["init"] + ["waiting for the first master k8s-master-0"] * 4
     case = case.joined(0)
     assert [role(case, place) for place in (1, 3, 4)] == ["join"] * 3, "workers do not wait for all masters"
-    assert role(case, 2) == "masters join one after another: waiting for k8s-master-1"
+    assert role(case, 2) == "masters join one at a time: waiting for k8s-master-1"
     assert role(case.joined(1), 2) == "join"
 
 

@@ -144,7 +144,7 @@ def test_a_worker_gets_no_key_and_a_certificate_from_the_api(machine: NodeMachin
 def test_what_was_cut_off_is_finished_the_next_time(machine: NodeMachine, case: Case) -> None:
     follow(machine, case, MASTER, "before", part=False)
     machine.set("pods-ready", "False")
-    with pytest.raises(AssertionError, match="etcd has not come back with the certificates"):
+    with pytest.raises(AssertionError, match="etcd did not become ready with the new certificates"):
         follow(machine, case, MASTER, "sign")
     machine.set("pods-ready", "True")
     follow(machine, case, MASTER, "sign")
@@ -172,9 +172,9 @@ def test_a_part_nobody_knows_is_refused(machine: NodeMachine, case: Case) -> Non
     assert isinstance(found, Bootstrap)
     failed = machine.run(found, part="engine")
     assert failed.returncode != 0
-    assert "there is no part engine" in failed.stderr
+    assert "unknown part engine" in failed.stderr
     refused = machine.run(found, part="certificates")
-    assert "this node is no member of its cluster" in refused.stderr
+    assert "this node is not a member of its cluster" in refused.stderr
 
 
 def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMachine, case: Case) -> None:

@@ -98,7 +98,7 @@ def test_an_api_that_is_away_empties_nothing(machine: NodeMachine) -> None:
     machine.set("api-is-away")
     done = machine.command("remove-nodes", nodes="w-1", leaving="w-1", timeout=90)
     assert done.returncode != 0
-    assert "the API does not answer /readyz" in done.stderr
+    assert "the API server is not ready" in done.stderr
     assert not machine.called("kubectl delete")
 
 
@@ -163,7 +163,7 @@ def test_without_packages_it_says_so_before_anything_is_drained(machine: NodeMac
     assert failed.returncode != 0
     assert "set the label kubernetes_apt_mirror" in failed.stderr
     refused = machine.command("upgrade", version=NEW)
-    assert "upgrade-prepare comes first" in refused.stderr
+    assert "run upgrade-prepare first" in refused.stderr
     assert not machine.called("kubeadm upgrade")
 
 

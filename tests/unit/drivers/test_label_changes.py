@@ -34,11 +34,11 @@ def test_a_label_of_later_machines_may_go() -> None:
 def test_what_is_built_in_is_named() -> None:
     said = problems(CLUSTER, OLD | {"kube_tag": "v1.34.2", "calico_ipv4pool": "10.1.0.0/16", "mine": "2"})
     assert said == [
-        "label calico_ipv4pool: it cannot change after the cluster was created.",
-        "label kube_tag: the version changes by an upgrade (actions/upgrade).",
+        "label calico_ipv4pool: it cannot be changed after the cluster was created.",
+        "label kube_tag: the version can be changed only by an upgrade (actions/upgrade).",
     ]
     without = problems(replace(CLUSTER, labels=OLD | {"pods_network_cidr": "10.1.0.0/16"}), OLD)
-    assert without == ["label pods_network_cidr: it cannot change after the cluster was created."]
+    assert without == ["label pods_network_cidr: it cannot be changed after the cluster was created."]
 
 
 def test_a_new_value_must_be_right() -> None:

@@ -59,12 +59,12 @@ def test_truth_is_written_in_many_ways(text: str) -> None:
 @pytest.mark.parametrize(
     ("label", "value", "said"),
     [
-        ("kube_tag", "v1.23.3-rancher1", "from v1.31.0 on, such as v1.34.2"),
-        ("kube_tag", "v1.30.9", "from v1.31.0 on"),
-        ("kube_tag", "latest", "from v1.31.0 on"),
+        ("kube_tag", "v1.23.3-rancher1", "at least v1.31.0, such as v1.34.2"),
+        ("kube_tag", "v1.30.9", "at least v1.31.0"),
+        ("kube_tag", "latest", "at least v1.31.0"),
         ("pods_network_cidr", "10.0.0.1/14", "must be an IPv4 network"),
         ("pods_network_cidr", "10.200.0.0/24", "no /24 for each of 3 nodes"),
-        ("pods_network_cidr", "32.0.0.0/5", "too large to be cut into /24"),
+        ("pods_network_cidr", "32.0.0.0/5", "too large for /24 subnets"),
         ("fixed_subnet_cidr", "10.0.0.0/29", "too few addresses for 3 nodes"),
         ("service_cluster_ip_range", "10.0.0.0/8", "must be between a /12 and a /28"),
         ("dns_service_ip", "10.254.0.53", "must be 10.254.0.10, the tenth"),

@@ -78,7 +78,7 @@ def test_a_member_is_never_reset(machine: NodeMachine) -> None:
     machine.set("api-is-away")
     failed = machine.run(found)
     assert failed.returncode != 0
-    assert "the API does not answer /readyz" in failed.stderr
+    assert "the API server is not ready" in failed.stderr
     assert kubeadm(machine) == []
     assert machine.text("etc/kubernetes/pki/ca.key")
 

@@ -1,7 +1,7 @@
-"""Nova's, Cinder's and Heat's own resource types.
+"""Resource types of Nova, Cinder and Heat.
 
-Rule: a server fails with the words Heat has for it, which name Nova's fault; user data is only passed on as it is
-when the template says `RAW`, because that is the mistake a real Heat would not forgive.
+Rule: a failed server has Heat's error message, which contains Nova's fault. As in Heat, user data is passed unchanged
+only with the format `RAW`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Server(ResourceType):
          "user_data_update_policy", "software_config_transport", "deployment_swift_data", "reservation_id"}
     )  # fmt: skip
     rebuilt_by = frozenset({"user_data_format", "key_name", "availability_zone", "block_device_mapping_v2"})
-    # What Heat does about these is the template's to say; the default comes first.
+    # The template defines how Heat updates these; the default comes first.
     policies: ClassVar = {
         "flavor": ("flavor_update_policy", "RESIZE"),
         "image": ("image_update_policy", "REBUILD"),
@@ -72,7 +72,7 @@ class Server(ResourceType):
         return str(services.servers.create(context.project_id, context.user_id, fields, hints)["id"])
 
     async def wait(self, context: Context, physical_id: str) -> None:
-        """Until ACTIVE; a server in ERROR, or one somebody deleted, fails."""
+        """Wait until ACTIVE; fails if the server is in ERROR or was deleted."""
         servers = context.services.servers
         await servers.settled(physical_id)
         row = servers.rows.get(physical_id)
@@ -99,14 +99,14 @@ class Server(ResourceType):
             servers.rebuild(row, str(properties["image"]))
 
     def replaces(self, changed: set[str], properties: Properties) -> bool:
-        """Flavor, image and user data as their update policies say."""
+        """Whether the update policies of flavor, image and user data require a replacement."""
         return super().replaces(changed, properties) or any(
             key in changed and properties.get(policy, default) == "REPLACE"
             for key, (policy, default) in self.policies.items()
         )
 
     def before_replacement(self, context: Context, physical_id: str) -> None:
-        """The ports of a template are taken from the old server, so that the new one can have them."""
+        """Detach the template's ports from the old server, so that the new one can use them."""
         row = context.services.servers.rows.get(physical_id)
         if row is None:
             return
@@ -116,11 +116,11 @@ class Server(ResourceType):
                 neutron.ports.update(port, {"device_id": "", "device_owner": ""})
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Begin to delete it."""
+        """Start to delete it."""
         context.services.servers.delete(physical_id)
 
     async def wait_gone(self, context: Context, physical_id: str) -> None:
-        """Until Nova has forgotten it."""
+        """Wait until it no longer exists in Nova."""
         await context.services.servers.gone(physical_id)
 
     def attributes(self, context: Context, physical_id: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Server(ResourceType):
 
     @staticmethod
     def _device(one: dict[str, Any]) -> dict[str, Any]:
-        """Heat's block device mapping in Nova's words."""
+        """Convert Heat's block device mapping to Nova's format."""
         source = next((key for key in ("volume_id", "image", "image_id", "snapshot_id") if one.get(key)), None)
         local = source is None or one.get("ephemeral_size") or one.get("swap_size")
         return {
@@ -219,7 +219,7 @@ class VolumeAttachment(ResourceType):
     rebuilt_by = frozenset({"instance_uuid", "volume_id", "mountpoint"})
 
     def create(self, context: Context, properties: Properties) -> str:
-        """Give the volume to the server; its id is the volume's."""
+        """Attach the volume to the server; the ID is that of the volume."""
         servers = context.services.servers
         row = servers.rows.get(str(properties["instance_uuid"]))
         if row is None:
@@ -230,12 +230,12 @@ class VolumeAttachment(ResourceType):
         return volume
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Take it back."""
+        """Detach it."""
         context.services.volumes.detach(physical_id)
 
 
 class RandomString(ResourceType):
-    """OS::Heat::RandomString; the value is the physical id, so it survives without a store of its own."""
+    """OS::Heat::RandomString; the value is the physical ID, so it needs no separate storage."""
 
     name = "OS::Heat::RandomString"
     optional = frozenset({"length", "character_classes", "character_sequences", "salt"})

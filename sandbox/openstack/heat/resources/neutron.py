@@ -1,7 +1,7 @@
 """Neutron's resource types.
 
-Rule: names are looked up as Heat's constraints do, ids are passed on; what Neutron refuses fails the resource with
-Neutron's own words.
+Rule: names are looked up as by Heat's constraints, IDs are passed unchanged. If Neutron rejects a request, the resource
+fails with Neutron's message.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def _id(rows: Collection, name_or_id: Any, context: Context, kind: str) -> str:
 
 
 def _plain(context: Context, properties: Properties) -> Properties:
-    """Properties without what is not part of the create call; the default name filled in."""
+    """Properties of the create call, with the default name."""
     extra = properties.get("value_specs") or {}
     kept = {key: value for key, value in properties.items() if key not in {"value_specs", "tags"}}
     return {"name": context.default_name, **kept, **extra}
 
 
 class _Tagged(ResourceType):
-    """What all types with rows of their own share."""
+    """Base class of all types that have rows."""
 
     kind = ""
 
     def rows(self, context: Context) -> Collection:
-        """The collection the physical id is looked up in."""
+        """The collection that contains the physical ID."""
         raise AssertionError(self.name)
 
     def _tag(self, context: Context, row: Row, properties: Properties) -> str:
@@ -137,7 +137,7 @@ class Router(_Tagged):
 
 
 class RouterInterface(ResourceType):
-    """OS::Neutron::RouterInterface; its physical id names both ends, as Heat's does."""
+    """OS::Neutron::RouterInterface; its physical ID contains both ends, as in Heat."""
 
     name = "OS::Neutron::RouterInterface"
     required = frozenset({"router"})
@@ -289,13 +289,13 @@ class FloatingIPAssociation(ResourceType):
         return str(row["id"])
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Let the port go."""
+        """Disassociate the floating IP."""
         ports = context.services.neutron.ports
         ports.release(ports.floating(physical_id))
 
 
 class SecurityGroup(_Tagged):
-    """OS::Neutron::SecurityGroup; its `rules` replace what Neutron puts into a new group."""
+    """OS::Neutron::SecurityGroup; its `rules` replace the default rules of a new group."""
 
     name = "OS::Neutron::SecurityGroup"
     kind = "SecurityGroup"

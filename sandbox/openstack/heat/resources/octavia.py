@@ -1,6 +1,6 @@
 """Octavia's resource types.
 
-Rule: five types differ only in what stands above them and in their property names; a table says how.
+Rule: the types differ only in their parents and property names, which a table defines.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Child(ResourceType):
     parents: tuple[str, ...] = ()
 
     def create(self, context: Context, properties: Properties) -> str:
-        """Make it below its parent."""
+        """Create it below its parent."""
         parent = next((str(properties[key]) for key in self.parents if properties.get(key)), None)
         fields = {"name": context.default_name, **properties}
         for key in self.parents:

@@ -1,7 +1,7 @@
-"""What a resource type of the simulated Heat is.
+"""The base class of resource types of the simulated Heat.
 
-Rule: `create` and `delete` change the cloud at once and return; whatever takes time is awaited in `wait` and
-`wait_gone`. So the engine can record the physical id before it waits, and a restart finds what was made.
+Rule: `create` and `delete` change the cloud and return immediately; `wait` and `wait_gone` wait for the result.
+Therefore the engine can store the physical ID before it waits, and a restart finds created resources.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATUS_EXCEPTIONS = {400: "BadRequest", 403: "Forbidden", 404: "NotFound", 409: 
 
 
 class ResourceFailed(Exception):
-    """A resource came to nothing. `kind` is the name Heat gives the failure."""
+    """A resource failed. `kind` is Heat's name of the error."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class ResourceFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The simulated services a resource can be made in."""
+    """The simulated services that create resources."""
 
     clock: Clock
     latencies: Latencies
@@ -47,7 +47,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a resource is made, and for whom. `default_name` is the name Heat would give it."""
+    """The services and owner of a resource. `default_name` is the name that Heat would generate."""
 
     services: Services
     project_id: str
@@ -56,52 +56,52 @@ class Context:
 
 
 class ResourceType:
-    """One type of resource. Subclasses say what they know, and override what differs."""
+    """A type of resource. Subclasses declare its properties and override methods."""
 
     name: str = ""
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     rebuilt_by: frozenset[str] = frozenset()
-    """Properties that cannot change in place: another value makes another resource."""
+    """Properties that cannot be changed in place; a new value replaces the resource."""
 
     def check(self, context: Context, properties: Properties) -> None:
-        """Refuse literal property values that name nothing; raises `ValueError` with (property, reason)."""
+        """Check that literal values name existing resources; raises `ValueError` with (property, reason)."""
 
     def create(self, context: Context, properties: Properties) -> str:
-        """Make it; the physical id."""
-        raise AssertionError(f"{self.name} cannot be made")
+        """Create it. Returns the physical ID."""
+        raise AssertionError(f"{self.name} cannot be created")
 
     async def wait(self, context: Context, physical_id: str) -> None:
-        """Wait until it works; raises `ResourceFailed` when it never will."""
+        """Wait until it is ready; raises `ResourceFailed` if it failed."""
 
     def update(self, context: Context, physical_id: str, properties: Properties) -> None:
         """Change it in place."""
 
     def replaces(self, changed: set[str], properties: Properties) -> bool:
-        """Whether these changes make another resource of it."""
+        """Whether these changes require a replacement."""
         return bool(changed & self.rebuilt_by)
 
     def before_replacement(self, context: Context, physical_id: str) -> None:
-        """Let go of what the replacement needs."""
+        """Release what the replacement needs."""
 
     def delete(self, context: Context, physical_id: str, properties: Properties) -> None:
-        """Begin to remove it. A 404 is taken as done by the engine."""
+        """Start to delete it. The engine treats a 404 as success."""
 
     async def wait_gone(self, context: Context, physical_id: str) -> None:
-        """Wait until it is really gone."""
+        """Wait until it no longer exists."""
 
     def attributes(self, context: Context, physical_id: str) -> dict[str, Any]:
-        """What `get_attr` can give."""
+        """The values of `get_attr`."""
         return {}
 
 
 def failure_of(error: ApiError, service: str, request_id: str) -> ResourceFailed:
-    """A service's refusal in the words Heat has for it.
+    """Convert a service's error to Heat's message.
 
     Args:
-        error: the refusal.
+        error: the error of the service.
         service: `neutron`, `nova` or another.
-        request_id: the id Heat quotes.
+        request_id: the request ID in Heat's message.
     """
     kind = STATUS_EXCEPTIONS.get(error.status, "InternalServerError")
     if service == "neutron":
@@ -111,7 +111,7 @@ def failure_of(error: ApiError, service: str, request_id: str) -> ResourceFailed
 
 
 def named(rows: Collection, name_or_id: str, project_id: str) -> Row | None:
-    """A row by id, or by name among those the project may see."""
+    """A row by id, or by name among those visible to the project."""
     row = rows.get(name_or_id)
     if row is not None:
         return row
@@ -122,5 +122,5 @@ def named(rows: Collection, name_or_id: str, project_id: str) -> Row | None:
 
 
 def renamed(properties: Properties, **names: str) -> Properties:
-    """Properties under the names an API has for them; None values are left out."""
+    """Rename properties to the names of an API; None values are omitted."""
     return {names.get(key, key): value for key, value in properties.items() if value is not None}

@@ -1,7 +1,7 @@
-"""What a cluster gets beside kubeadm's own CoreDNS and kube-proxy.
+"""Add-ons that are installed in addition to kubeadm's CoreDNS and kube-proxy.
 
-Rule: manifests are our own, written from each project's documented interface, and are applied again whenever the
-first master's bootstrap runs, so a changed label can be rolled out. File names give the order.
+Rule: the manifests are Jeroboam's own, written from each project's documented interface. They are applied every time
+the first master's bootstrap runs, so that changed labels are rolled out. File names define the order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIRECTORY = "/etc/jeroboam/addons"
 
 
 def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> list[dict[str, str]]:
-    """The manifests for the first master; readable by root only, because one holds the cloud's credential."""
+    """The manifests for the first master; readable only by root, because one contains the cloud credential."""
     manifests: dict[str, Sequence[Object]] = {"10-access": access.render()}
     if labels.network_driver == "flannel":
         manifests["20-flannel"] = flannel.render(labels)

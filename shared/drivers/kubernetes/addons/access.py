@@ -1,4 +1,4 @@
-"""What the groups in users' kubeconfigs may do. Administrators are `system:masters`, which needs no binding."""
+"""Roles for the groups in users' kubeconfigs. Administrators are in `system:masters`, which needs no binding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ VIEWERS = "jeroboam:viewers"
 
 
 def render() -> list[Object]:
-    """Who may look at a cluster sees what runs in it and on which nodes, but no secrets."""
+    """Viewers can see workloads and nodes, but no secrets."""
     group = {"kind": "Group", "name": VIEWERS, "apiGroup": RBAC}
     nodes: Object = {
         "apiVersion": f"{RBAC}/v1",

@@ -1,4 +1,4 @@
-"""Volumes from Cinder: the CSI driver's controller, its part on every node, and the default storage class.
+"""Volumes from Cinder: the CSI driver's controller, its node plug-in, and the default storage class.
 
 Source: the documented options of cinder-csi-plugin and of the CSI project's helper containers.
 """
@@ -32,7 +32,7 @@ _PLUGIN = f"{_KUBELET}/plugins/{DRIVER}"
 
 
 def render(context: BootstrapContext, labels: Labels) -> list[Object]:
-    """All of it, in the order in which it is applied."""
+    """All objects, in the order in which they are applied."""
     reads = cloud_controller.cloud_conf(context, labels)
     return [
         {
@@ -94,7 +94,7 @@ def _controller(context: BootstrapContext, labels: Labels) -> Object:
 def _node(context: BootstrapContext, labels: Labels) -> Object:
     share = [mount("socket", "/csi")]
     plugin = _plugin(context, labels, "--provide-controller-service=false")
-    plugin["securityContext"] = {"privileged": True}  # it mounts for pods
+    plugin["securityContext"] = {"privileged": True}  # it mounts volumes for pods
     plugin["volumeMounts"] = [
         *share,
         mount("kubelet", _KUBELET, mountPropagation="Bidirectional"),

@@ -1,6 +1,7 @@
 """The OpenStack cloud controller: node addresses, and load balancers for services.
 
-Rule: the credential is the cluster's own restricted application credential; it is in one Secret, on masters only.
+Rule: the credential is the cluster's own restricted application credential, stored in one Secret. The controller runs
+on masters only.
 Source: cloud-provider-openstack's documented options and cloud.conf.
 """
 
@@ -38,7 +39,7 @@ def render(context: BootstrapContext, labels: Labels) -> list[Object]:
 
 
 def secret(context: BootstrapContext, labels: Labels) -> Object:
-    """cloud.conf, for the cloud controller and for the volumes' driver."""
+    """cloud.conf, for the cloud controller and the CSI driver."""
     data = {"cloud.conf": cloud_conf(context, labels)}
     if context.cloud_config.get("ca_pem"):
         data["ca.pem"] = context.cloud_config["ca_pem"]
@@ -52,7 +53,7 @@ def secret(context: BootstrapContext, labels: Labels) -> Object:
 
 
 def cloud_conf(context: BootstrapContext, labels: Labels) -> str:
-    """Who the add-ons are to OpenStack, and how they make load balancers and volumes."""
+    """The credential of the add-ons, and their settings for load balancers and volumes."""
     given, cluster, outputs = context.cloud_config, context.cluster, context.base_outputs
     identity = {
         "auth-url": given["auth_url"],
@@ -68,7 +69,7 @@ def cloud_conf(context: BootstrapContext, labels: Labels) -> str:
         "lb-provider": labels.octavia_provider,
         "create-monitor": "true" if labels.octavia_lb_healthcheck else None,
     }
-    # Zones of Cinder and of Nova rarely bear the same names.
+    # Availability zones of Cinder and Nova often have different names.
     volumes = {"ignore-volume-az": "true"}
     return _section("Global", identity) + _section("LoadBalancer", balancers) + _section("BlockStorage", volumes)
 
@@ -102,7 +103,7 @@ def _pod(context: BootstrapContext, labels: Labels) -> Object:
                 "args": [
                     f"/bin/{_NAME}",
                     "--v=1",
-                    # Load balancers are named after it, so a delete finds what belongs to the cluster.
+                    # The names of load balancers contain it, so that a delete finds those of the cluster.
                     f"--cluster-name={context.cluster.uuid}",
                     f"--cloud-config={DIRECTORY}/cloud.conf",
                     "--cloud-provider=openstack",

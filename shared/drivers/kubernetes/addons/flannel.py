@@ -1,4 +1,4 @@
-"""flannel, the built-in network: each node routes its share of the pod network.
+"""flannel, the built-in network driver: each node routes its part of the pod network.
 
 Source: flannel's documented configuration (net-conf.json, `--kube-subnet-mgr`).
 """
@@ -25,7 +25,7 @@ _NAME = "flannel"
 
 
 def render(labels: Labels) -> list[Object]:
-    """All of it, in the order in which it is applied."""
+    """All objects, in the order in which they are applied."""
     return [
         {
             "apiVersion": "v1",
@@ -66,7 +66,7 @@ def _config(labels: Labels) -> Object:
 
 
 def _daemon(labels: Labels) -> Object:
-    # Without a prefix these come from where flannel's project publishes them, which containerd takes as its default.
+    # Without a prefix, the images come from the registry that flannel publishes them in, containerd's default.
     prefix = labels.container_infra_prefix or "flannel/"
     daemon = f"{prefix}flannel:{labels.flannel_tag}"
     copy = {"command": ["cp", "-f"]}

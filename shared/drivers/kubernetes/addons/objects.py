@@ -1,4 +1,4 @@
-"""Small helpers to write Kubernetes objects as plain dicts. Source: the Kubernetes API reference."""
+"""Helpers that build Kubernetes objects as plain dicts. Source: the Kubernetes API reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SYSTEM = "kube-system"
 RBAC = "rbac.authorization.k8s.io"
 ON_MASTERS = {"node-role.kubernetes.io/control-plane": ""}
 TOLERATE_MASTERS = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
-# Put on every node until the cloud controller has seen it.
+# The taint of every node until the cloud controller has initialized it.
 TOLERATE_NEW_NODES = {"key": "node.cloudprovider.kubernetes.io/uninitialized", "value": "true", "effect": "NoSchedule"}
 TOLERATE_ALL = {"operator": "Exists"}
 
@@ -21,8 +21,8 @@ def image(prefix: str, name: str, tag: str, *, path: str = "") -> str:
     """An add-on's image.
 
     Args:
-        prefix: the label container_infra_prefix; its registry holds all images side by side, as Magnum's does.
-        path: where the image lies in the registry that kubeadm itself uses; the node knows which one that is.
+        prefix: the label container_infra_prefix; as in Magnum, the registry contains all images in one directory.
+        path: path of the image in the registry that kubeadm uses, which is determined on the node.
     """
     return f"{prefix}{name}:{tag}" if prefix else f"@REGISTRY@/{path}{name}:{tag}"
 
@@ -32,7 +32,7 @@ def metadata(name: str, namespace: str | None = None, **more: Any) -> Object:
 
 
 def rule(groups: str, resources: str, verbs: str) -> Object:
-    """One rule of a role; each argument is separated by spaces, `core` is the group without a name."""
+    """A rule of a role. Arguments are lists separated by spaces; `core` is the group without a name."""
     return {
         "apiGroups": ["" if group == "core" else group for group in groups.split()],
         "resources": resources.split(),
@@ -41,7 +41,7 @@ def rule(groups: str, resources: str, verbs: str) -> Object:
 
 
 def account(name: str, namespace: str, role: str, rules: Sequence[Mapping[str, Any]]) -> list[Object]:
-    """A service account and the cluster role it holds."""
+    """A service account with its cluster role."""
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name, namespace)},
         {"apiVersion": f"{RBAC}/v1", "kind": "ClusterRole", "metadata": metadata(role), "rules": list(rules)},
@@ -60,10 +60,10 @@ def binding(name: str, role: str, subject: Mapping[str, str]) -> Object:
 
 
 def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], *, reads: str = "", **spec: Any) -> Object:
-    """A DaemonSet or Deployment whose pods carry the label `app=<name>`.
+    """A DaemonSet or Deployment whose pods have the label `app=<name>`.
 
     Args:
-        reads: the configuration its pods read once, at their start; when it changes they are started anew.
+        reads: the configuration that its pods read only at start; when it changes, they are restarted.
     """
     digest = {"annotations": {"jeroboam.io/configuration": sha256(reads.encode()).hexdigest()}} if reads else {}
     labels = {"app": name}
@@ -80,7 +80,7 @@ def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], *, re
 
 
 def from_field(name: str, path: str) -> Object:
-    """An environment variable taken from the pod itself."""
+    """An environment variable with the value of a field of the pod."""
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 

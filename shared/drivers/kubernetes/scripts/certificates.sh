@@ -1,8 +1,8 @@
 #!/bin/sh
-# Keeps a member's certificates in step with the cluster's authorities; sourced by node.sh.
+# Updates a member's certificates to the cluster's current authorities; sourced by node.sh.
 #
-# Rule: $etc/pki holds the authorities as they are now: all that are to be trusted, the one that signs first. Whatever
-# differs from that is mended, so it may be cut off anywhere and run again, and does nothing where nothing differs.
+# Rule: $etc/pki contains the current authorities: all trusted certificates, the signing one first. Everything that
+# differs is updated, so this can be interrupted at any point and repeated, and does nothing if nothing differs.
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
 kubernetes=$root/etc/kubernetes
@@ -12,7 +12,7 @@ signed_by_ca="apiserver.crt apiserver-kubelet-client.crt"
 signed_by_etcd="etcd/server.crt etcd/peer.crt etcd/healthcheck-client.crt apiserver-etcd-client.crt"
 kubeconfigs="admin super-admin controller-manager scheduler"
 
-# Where kubeadm and the engine look. The controller manager takes a file with one authority only to sign with.
+# Copy the authorities to kubeadm's directory. For signing, the controller manager accepts only one certificate.
 lay_authorities() {
     mkdir -p "$pki"
     cp -a "$etc/pki/." "$pki/"
@@ -23,13 +23,13 @@ are_laid() {
     (cd "$etc/pki" && find . -type f) | while read -r file; do cmp -s "$etc/pki/$file" "$pki/$file" || exit 1; done
 }
 
-# certified CERTIFICATE AUTHORITIES: whether the first of them has signed it.
+# certified CERTIFICATE AUTHORITIES: whether the first of AUTHORITIES has signed CERTIFICATE.
 certified() {
     openssl x509 -in "$2" -out "$work/signer" &&
         openssl verify -no-CApath -CAfile "$work/signer" "$1" >/dev/null 2>&1
 }
 
-# kubeconfig_certified FILE: the same of the client certificate in it.
+# kubeconfig_certified FILE: the same for the client certificate in a kubeconfig.
 kubeconfig_certified() {
     sed -n 's/^ *client-certificate-data: *//p' "$1" | base64 -d >"$work/client"
     certified "$work/client" "$pki/ca.crt"
@@ -44,14 +44,14 @@ master_certified() {
     done
 }
 
-# replace FILE: standard input becomes the file, with the mode it had, or nothing does.
+# replace FILE: replace the file atomically with standard input; keeps its mode.
 replace() {
     cp -p "$1" "$etc/replacement"
     cat >"$etc/replacement"
     mv "$etc/replacement" "$1"
 }
 
-# What reads kubeconfigs trusts what is to be trusted now.
+# Update the trusted authorities in all kubeconfigs.
 trust_authorities() {
     trusted=$(base64 -w 0 <"$pki/ca.crt")
     for file in "$kubernetes"/*.conf; do
@@ -60,13 +60,13 @@ trust_authorities() {
     done
 }
 
-# Nodes that join from now on are told the same.
+# Update the trusted authorities for nodes that join later.
 announce_authorities() {
     kubectl -n kube-public get configmap cluster-info -o yaml |
         sed "s|\(certificate-authority-data:\).*|\1 $trusted|" | kubectl replace -f -
 }
 
-# A kubelet restarts a static pod whose manifest changes: so it gets a label that follows from all it reads.
+# The kubelet restarts a static pod when its manifest changes, so add a label with a hash of all files that it reads.
 restart_control_plane() {
     mark=$(cat "$pki"/*.crt "$pki"/etcd/*.crt "$kubernetes"/*.conf | sha256sum | cut -c 1-32)
     for manifest in "$kubernetes"/manifests/*.yaml; do
@@ -75,7 +75,7 @@ restart_control_plane() {
         cmp -s "$work/manifest" "$manifest" || replace "$manifest" <"$work/manifest"
     done
     for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do
-        until_done 300 "$component has not come back with the certificates" has_restarted "$component"
+        until_done 300 "$component did not become ready with the new certificates" has_restarted "$component"
     done
 }
 
@@ -88,10 +88,10 @@ has_restarted() {
     }
 }
 
-# The kubelet's own certificate, signed where the authorities are kept; its old key goes with it.
+# Replace the kubelet's key and certificate; Jeroboam's API signs the certificate.
 certify_kubelet() {
     if certified "$kubelet_pki/kubelet-client-current.pem" "$pki/ca.crt"; then return; fi
-    step "certify the kubelet"
+    step "renew the kubelet's certificate"
     (
         umask 077
         openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key" \
@@ -118,7 +118,7 @@ ask_certificate() {
 follow_authorities() {
     unfinished=$root/var/lib/jeroboam/authorities-unfinished
     if are_laid && [ ! -f "$unfinished" ]; then return; fi
-    step "follow the cluster's authorities"
+    step "update the certificate authorities"
     : >"$unfinished"
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
@@ -134,7 +134,7 @@ follow_authorities() {
         step "restart the control plane"
         as_admin 300
         restart_control_plane
-        until_done 120 "the cluster's authorities could not be announced" announce_authorities
+        until_done 120 "the trusted authorities in the ConfigMap cluster-info could not be updated" announce_authorities
     fi
     rm "$unfinished"
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the node's scripts share; sourced by them.
+# Functions of the node's scripts; sourced by them.
 root=${JEROBOAM_ROOT:-}
 
 step() { echo "== $*"; }
@@ -8,7 +8,7 @@ fail() {
     exit 1
 }
 
-# until_done SECONDS WHAT COMMAND...: repeat the command until it succeeds, or fail with WHAT and its last words.
+# until_done SECONDS WHAT COMMAND...: repeat the command until it succeeds; on timeout, fail with WHAT and its last output.
 until_done() {
     end=$(($(date +%s) + $1)) what=$2
     shift 2
@@ -18,14 +18,14 @@ until_done() {
     done
 }
 
-# fetch LABEL URL FILE: from the operator's own mirror.
+# fetch LABEL URL FILE: download a URL that was given by a label.
 fetch() {
     http_proxy=${http_proxy:-} https_proxy=${https_proxy:-} no_proxy=${no_proxy:-} \
         curl --fail --silent --show-error --location --retry 5 --retry-delay 3 --connect-timeout 10 --max-time 120 \
         --output "$3" "$2" || fail "label $1: $2 could not be fetched"
 }
 
-# use_mirror VERSION: packages of that minor version come from the operator's mirror.
+# use_mirror VERSION: use the operator's mirror for packages of that minor version.
 use_mirror() {
     packages=$KUBERNETES_APT_MIRROR/${1%.*}/deb
     mkdir -p "$root/etc/apt/keyrings" "$root/etc/apt/sources.list.d"
@@ -34,7 +34,7 @@ use_mirror() {
         >"$root/etc/apt/sources.list.d/kubernetes.list"
 }
 
-# install PACKAGE...: with the archive's lists brought up to date.
+# install PACKAGE...: update the package lists and install packages.
 install() {
     step "install $*"
     until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
@@ -44,10 +44,10 @@ install() {
     apt-mark hold kubeadm kubelet kubectl >/dev/null
 }
 
-# as_admin SECONDS: kubectl speaks as the cluster's administrator; waits that long for the API. Masters only.
+# as_admin SECONDS: use kubectl as the cluster's administrator; wait up to SECONDS for the API. Masters only.
 as_admin() {
     export KUBECONFIG="$root/etc/kubernetes/admin.conf"
-    until_done "$1" "the API does not answer /readyz" kubectl get --raw /readyz
+    until_done "$1" "the API server is not ready" kubectl get --raw /readyz
 }
 
 is_ready() {
@@ -59,11 +59,11 @@ is_ready() {
     }
 }
 
-# A command's arguments come on standard input as lines NAME=VALUE.
+# The arguments of a command are lines NAME=VALUE on standard input.
 read_arguments() { arguments=$(cat); }
 
-# result NAME VALUE: hands back one result of a command. An agent of the version before gives no file for results; they
-# are printed then, and understood as well.
+# result NAME VALUE: write one result of a command. An agent of the previous version provides no file for results; they
+# are printed then, and read from the output.
 result() {
     if [ -n "${JEROBOAM_RESULTS:-}" ]; then
         printf '%s=%s\n' "$1" "$2" >>"$JEROBOAM_RESULTS"
@@ -72,8 +72,8 @@ result() {
     fi
 }
 
-# why FILE: the end of what a program printed, as the value of a result.
+# why FILE: the end of a program's output, as the value of a result.
 why() { tail -n 1 "$1" | tr '\011\015' '  ' | LC_ALL=C tr -cd '\012\040-\176' | cut -c 1-120; }
 
-# argument NAME: one of them, or nothing.
+# argument NAME: print the value of an argument, or nothing.
 argument() { printf '%s\n' "$arguments" | sed -n "s/^$1=//p" | head -n 1; }

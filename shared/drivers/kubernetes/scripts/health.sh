@@ -1,5 +1,5 @@
 #!/bin/sh
-# Whether the engine on this node works: silent and 0, or what is wrong and 1. The agent's heartbeats tell it.
+# Checks Kubernetes on this node: prints problems and exits with 1, or exits with 0. The agent reports the output.
 root=${JEROBOAM_ROOT:-}
 # shellcheck source=/dev/null
 . "$root/etc/jeroboam/node.env"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes this machine a node of its Kubernetes cluster, with kubeadm and containerd.
+# Joins this machine to its Kubernetes cluster, with kubeadm and containerd.
 #
-# Rule: it may be run again at any time and ends right: after a reboot, and after having been cut off anywhere. What
-# kubeadm left half-made is reset, but only while $member does not exist: from then on this node holds data of the
-# cluster, and nothing here takes it away. It ends when the node works, because the agent then says it has joined.
+# Rule: it can be repeated at any time, after a reboot and after an interruption at any point. An incomplete attempt of
+# kubeadm is reset, but only while $member does not exist: after that, this node stores data of the cluster, which is
+# never deleted here. It ends when the node is ready, because the agent then reports that it has joined.
 set -eu
 umask 022
 
@@ -27,12 +27,12 @@ prepare_host() {
     sysctl --quiet --system
 }
 
-# The volume for container images: the one with our label, else the blank disk of the size that was asked for.
+# The volume for container images: the disk labelled `containers`, otherwise a blank disk of the requested size.
 find_volume() {
     blkid -L containers && return
     lsblk -bdnpo NAME,SIZE,TYPE | while read -r name size kind; do
         [ "$kind" = disk ] && [ "$size" = "$((CONTAINER_VOLUME_GIB * 1073741824))" ] || continue
-        # Nothing on it and no partitions: neither the system's disk nor a configuration drive.
+        # A blank disk has no file system and no partitions, unlike the system disk and a config drive.
         [ -n "$(lsblk -nro FSTYPE,PARTTYPE "$name" | tr -d ' \n')" ] || echo "$name"
     done | head -n 1 | grep .
 }
@@ -51,17 +51,17 @@ mount_container_volume() {
     mount "$place"
 }
 
-# Engine packages come with the image or from the operator's mirror; an image that has them is not touched.
+# Packages are part of the image or are installed from the operator's mirror.
 install_packages() {
     missing=
     command -v containerd >/dev/null || missing=containerd
     [ -z "$VIRTUAL_IP" ] || command -v keepalived >/dev/null || missing="$missing keepalived"
     found=$(kubeadm version -o short 2>/dev/null || :)
-    # A member is upgraded by the upgrade command, one node after another, never from here.
+    # Members are upgraded only by the upgrade command, one node at a time.
     if [ ! -f "$member" ] && { [ "$found" != "$KUBERNETES_VERSION" ] || ! command -v kubelet >/dev/null ||
         ! command -v kubectl >/dev/null; }; then
-        [ -n "$KUBERNETES_APT_MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster wants" \
-            "$KUBERNETES_VERSION: take an image with kubeadm, kubelet and kubectl of that version," \
+        [ -n "$KUBERNETES_APT_MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster needs" \
+        "$KUBERNETES_VERSION: use an image with kubeadm, kubelet and kubectl of that version," \
             "or set the label kubernetes_apt_mirror"
         use_mirror "$KUBERNETES_VERSION"
         number=${KUBERNETES_VERSION#v}
@@ -77,10 +77,10 @@ images() {
         ${IMAGE_REPOSITORY:+--image-repository "$IMAGE_REPOSITORY"} 2>/dev/null
 }
 
-# Only kubeadm knows which pause image belongs to its version.
+# Only kubeadm can tell which pause image its version uses.
 configure_containerd() {
     pause=$(images | grep '/pause:' | head -n 1)
-    [ -n "$pause" ] || fail "kubeadm names no pause image for $KUBERNETES_VERSION"
+    [ -n "$pause" ] || fail "kubeadm lists no pause image for $KUBERNETES_VERSION"
     mkdir -p "$root/etc/containerd"
     sed "s|@SANDBOX_IMAGE@|$pause|" "$etc/containerd.toml" >"$root/etc/containerd/config.toml.new"
     systemctl daemon-reload
@@ -104,9 +104,9 @@ share_address() {
     (umask 077 && sed "s|@INTERFACE@|${interface:?no default route}|" "$etc/keepalived.conf" \
         >"$root/etc/keepalived/keepalived.conf")
     systemctl enable --quiet keepalived
-    # Not restarted: the address must not wander because a bootstrap runs again.
+    # Not restarted: the address must not move because the bootstrap is repeated.
     systemctl reload-or-restart keepalived
-    [ "$ROLE" != init ] || until_done 60 "keepalived has not taken $VIRTUAL_IP" has_address "$VIRTUAL_IP"
+    [ "$ROLE" != init ] || until_done 60 "keepalived has not set up $VIRTUAL_IP" has_address "$VIRTUAL_IP"
 }
 
 has_address() { ip -o addr show | grep -q " $1/"; }
@@ -118,10 +118,10 @@ become_member() {
         return
     fi
     if [ -e "$kubernetes/kubelet.conf" ] || [ -e "$kubernetes/manifests/kube-apiserver.yaml" ]; then
-        step "reset what an earlier attempt left"
+        step "reset the previous attempt"
         kubeadm reset --force --cri-socket "$CRI_SOCKET"
     fi
-    # A worker gets them from the cluster, and kubeadm refuses to find them there already.
+    # A worker gets them from the cluster; kubeadm join fails if they already exist.
     [ "$MASTER" != yes ] || lay_authorities
     step "kubeadm $ROLE"
     if [ "$ROLE" = init ]; then
@@ -135,13 +135,13 @@ become_member() {
 apply_add_ons() {
     [ -d "$etc/addons" ] || return 0
     as_admin 600
-    # Where the operator names no registry of his own, add-ons come from the one kubeadm uses.
+    # By default, the images of add-ons come from the registry that kubeadm uses.
     registry=$(images | sed -n 's|/kube-apiserver:.*||p' | head -n 1)
     for manifest in "$etc"/addons/*.yaml; do
         step "apply ${manifest##*/}"
-        # It may hold the cloud's credential.
+        # It can contain the cloud credential.
         (umask 077 && sed "s|@REGISTRY@|$registry|g" "$manifest" >"$manifest.now")
-        until_done 120 "${manifest##*/} was refused" \
+        until_done 120 "${manifest##*/} was rejected" \
             kubectl apply --server-side --force-conflicts -f "$manifest.now"
         rm -f "$manifest.now"
     done
@@ -150,7 +150,7 @@ apply_add_ons() {
         [ -n "$url" ] || continue
         step "apply $label"
         fetch "$label" "$url" "$etc/manifest.yaml"
-        until_done 120 "label $label: the manifest was refused" \
+        until_done 120 "label $label: the manifest was rejected" \
             kubectl apply --server-side --force-conflicts -f "$etc/manifest.yaml"
     done
 }
@@ -167,10 +167,10 @@ case $(argument part) in
     apply_add_ons
     ;;
 certificates)
-    [ -f "$member" ] || fail "this node is no member of its cluster"
+    [ -f "$member" ] || fail "this node is not a member of its cluster"
     follow_authorities
     ;;
-*) fail "there is no part $(argument part)" ;;
+*) fail "unknown part $(argument part)" ;;
 esac
 step "wait until the node is ready"
 until_done 900 "the node is not ready" is_ready

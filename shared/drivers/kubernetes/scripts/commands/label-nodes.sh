@@ -1,7 +1,7 @@
 #!/bin/sh
-# Gives nodes the labels and taints of their nodegroup, and takes off those it no longer has.
-# Arguments, each a list with blanks between: nodes; labels (`name=value`, or `name-` to take off); taints
-# (`key=value:Effect`) and untaint (`key:Effect-`).
+# Sets the labels and taints of a nodegroup on its nodes and removes those that it no longer has.
+# Arguments, each a list separated by spaces: nodes; labels (`name=value`, or `name-` to remove); taints
+# (`key=value:Effect`); untaint (`key:Effect-`).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -18,7 +18,7 @@ for node in ${nodes:?}; do
     # shellcheck disable=SC2086 # lists
     {
         [ -z "$labels" ] || kubectl label node "$node" --overwrite $labels
-        # A taint that is not there cannot be taken off, and need not be.
+        # Removing a taint that does not exist fails, which is ignored.
         for taint in $untaint; do kubectl taint node "$node" "$taint" || :; done
         [ -z "$taints" ] || kubectl taint node "$node" --overwrite $taints
     }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lets pods onto a node again. Argument: node.
+# Uncordons a node. Argument: node.
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fetches what an upgrade needs, and disturbs nothing yet. Argument: version.
+# Downloads the packages and images of an upgrade without changing the node. Argument: version.
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -12,8 +12,8 @@ read_arguments
 version=$(argument version)
 
 if [ "$(kubeadm version -o short)" != "${version:?}" ]; then
-    [ -n "$KUBERNETES_APT_MIRROR" ] || fail "kubeadm $version has to come from somewhere:" \
-        "set the label kubernetes_apt_mirror"
+    [ -n "$KUBERNETES_APT_MIRROR" ] || fail "kubeadm $version is not installed:" \
+    "set the label kubernetes_apt_mirror"
     use_mirror "$version"
     install "kubeadm=${version#v}-*"
 fi

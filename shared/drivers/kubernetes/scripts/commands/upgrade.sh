@@ -1,5 +1,5 @@
 #!/bin/sh
-# Upgrades this node, which was drained. Argument: version. It may be run again at any time.
+# Upgrades this node, which must be drained. It can be repeated at any time. Argument: version.
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -10,9 +10,9 @@ etc=$root/etc/jeroboam
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 read_arguments
 version=$(argument version)
-[ "$(kubeadm version -o short)" = "${version:?}" ] || fail "kubeadm is not $version: upgrade-prepare comes first"
+[ "$(kubeadm version -o short)" = "${version:?}" ] || fail "kubeadm is not $version: run upgrade-prepare first"
 
-# The first master changes the cluster's own configuration; every other node follows what it finds there.
+# The first master changes the cluster's configuration; all other nodes apply it.
 how=node
 if [ "$MASTER" = yes ]; then
     as_admin 120
