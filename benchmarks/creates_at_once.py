@@ -73,9 +73,7 @@ async def _create(sandbox: Sandbox, user: User, template: str, count: int) -> li
     mean, total = statistics.mean(ours.values()), statistics.mean(done[each] - started for each in clusters)
     share = mean / (REAL_CREATE_SECONDS + mean) * 100
     figures += [
-        Figure(
-            f"{name}: Jeroboam's share", mean, "s", note=f"mean; of {total:.1f} s on the simulated cloud"
-        ),
+        Figure(f"{name}: Jeroboam's share", mean, "s", note=f"mean; of {total:.1f} s on the simulated cloud"),
         Figure(
             f"{name}: projected share of a {REAL_CREATE_SECONDS:.0f} s create",
             share,
