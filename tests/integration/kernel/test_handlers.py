@@ -169,7 +169,7 @@ async def test_a_dead_letter_is_replayed_by_the_relay_under_its_own_id(database:
     async with database.transaction() as session:
         stranger, letter = await list_dead_letters(session)
         assert await replay(session, letter.id) == event
-        with pytest.raises(NotFound, match="not an event of ours"):
+        with pytest.raises(NotFound, match="not in the event log"):
             await replay(session, stranger.id)
         with pytest.raises(NotFound, match="no dead letter 0"):
             await replay(session, 0)
