@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME] [OPTIONS] [--out FILE]`: run one benchmark, or all of them.
 
-Rule: a benchmark is a module with `async def run(*, ...) -> list[Figure]`; its keyword arguments are its options, and
-their defaults are the size at which figures are published.
+Rule: a benchmark is a module with `async def run(*, ...) -> list[Figure]`. Its keyword arguments are its options, and
+published figures use their defaults.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BENCHMARKS: dict[str, ModuleType] = {
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Without a name, all of them.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run one benchmark, or all of them.")
     parser.add_argument("--out", type=Path, help="append results to this file, one JSON line each")
     names = parser.add_subparsers(dest="name", metavar="NAME")
     for name, module in BENCHMARKS.items():
@@ -45,7 +45,7 @@ def main() -> int:
     given = vars(_parser().parse_args())
     out, name = given.pop("out"), given.pop("name")
     for each in [name] if name else list(BENCHMARKS):
-        # Taken before the run: the load a benchmark makes itself is no news.
+        # Taken before the run, because a benchmark itself causes load.
         before = conditions()
         figures = asyncio.run(BENCHMARKS[each].run(**given))
         print(table(each, figures, before), flush=True)

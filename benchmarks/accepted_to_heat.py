@@ -1,7 +1,7 @@
-"""From an accepted POST /v1/clusters to the first stack that Heat is asked for.
+"""Measures the time from an accepted POST /v1/clusters to the first stack creation in Heat.
 
-Sequential creates of one master and one worker on a warm service; each is deleted before the next. The first one is
-told apart: in it the service's user gets its role and its token in the project.
+Clusters of one master and one worker are created sequentially on a warm service; each is deleted before the next. The
+first one is reported separately, because it includes the service user's role and token in the project.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ BUDGET_MS = 50.0
 
 
 async def run(*, creates: int = 50) -> list[Figure]:
-    """Measure on a sandbox of our own.
+    """Measure on a new sandbox.
 
     Args:
-        creates: how many on the warm service.
+        creates: number of creates on the warm service.
     """
     async with running_sandbox() as sandbox:
         return await measure(sandbox, creates=creates)
@@ -49,7 +49,9 @@ async def measure(sandbox: Sandbox, *, creates: int) -> list[Figure]:
             await user.wait_gone()
     await database.close()
     return [
-        Figure("first create in a project", from_commit[0] * 1000, "ms", note="role and token of the service's user"),
+        Figure(
+            "first create in a project", from_commit[0] * 1000, "ms", note="includes role and token of the service user"
+        ),
         *p50_p99("operation stored -> Heat's first POST", from_commit[1:], p50=BUDGET_MS),
         *p50_p99("202 received -> Heat's first POST", from_answer[1:]),
         *p50_p99("the POST itself, with preflight", post[1:]),

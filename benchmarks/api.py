@@ -1,9 +1,9 @@
-"""The API under load, against bare FastAPI with the same SQL in the same run.
+"""Measures the API under load, compared with plain FastAPI with the same SQL in the same run.
 
-Rounds alternate between the two, so that both meet the same neighbours; what counts is the CPU time of the server
-process per request, and the ratio of each round. Writes ask the cloud before they store anything, so they are told
-apart: the template's POST against storing it alone, a cluster's `dry_run` (understand, check, ask the cloud) against
-the whole POST. The provisioner is stopped for the latter, so that nothing but the API is at work.
+Rounds alternate between the two, so that both run under the same conditions. The results are the CPU time of the server
+process per request, and the ratio in each round. Writes query the cloud before they store anything, so they are
+compared separately: the POST of a template with only storing it, and a cluster's `dry_run` (parse, check, query the
+cloud) with the complete POST. The provisioner is stopped for the latter, so that only the API runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _START_SECONDS = 30.0
 
 @dataclass(slots=True)
 class _Server:
-    """One process under load, and what its rounds showed: answers a second, CPU and wall seconds per answer."""
+    """A process under load, and its results: responses per second, CPU and wall seconds per response."""
 
     name: str
     port: int
@@ -64,20 +64,20 @@ class _Server:
 
 
 async def run(*, seconds: float = 4.0, rounds: int = 5, connections: int = 8, clusters: int = 60) -> list[Figure]:
-    """Measure on a sandbox of our own.
+    """Measure on a new sandbox.
 
     Args:
-        seconds: of one round of one kind of request on one server.
-        rounds: of which the medians are told.
-        connections: that ask at the same time.
-        clusters: created for the POST of a cluster.
+        seconds: duration of a round of one kind of request on one server.
+        rounds: number of rounds, of which the median is reported.
+        connections: number of concurrent connections.
+        clusters: number of clusters created for the POST of a cluster.
     """
     async with running_sandbox(extra_environment=NO_LIMIT) as sandbox:
         return await measure(sandbox, seconds=seconds, rounds=rounds, connections=connections, clusters=clusters)
 
 
 async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections: int, clusters: int) -> list[Figure]:
-    """Measure on a sandbox that has no clusters and no limit of them; its provisioner is stopped."""
+    """Measure on a sandbox without clusters and without a limit for them; its provisioner is stopped."""
     token = await issue_token(sandbox.layout.auth_url)
     headers = {"X-Auth-Token": token, "OpenStack-API-Version": "container-infra latest"}
     async with user_of(sandbox) as user:
@@ -99,7 +99,7 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
             pair = api.fresh(), ceiling.fresh()
             for server in pair:
                 request = request_bytes(method, path, server.headers, body)
-                # Not counted: pools open, caches fill.
+                # Not counted: fills pools and caches.
                 await server.fresh().round(
                     _same(request), connections=connections, seconds=min(1.0, seconds), expected=expected
                 )
@@ -115,14 +115,14 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
 def _compared(what: str, reads: bool, api: _Server, ceiling: _Server) -> list[Figure]:
     ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
     spread = f"median of rounds, {min(ratios):.2f} to {max(ratios):.2f}"
-    note = spread if reads else "the API's has asked the cloud; the ceiling's only stores"
+    note = spread if reads else "the API also queries the cloud; the ceiling only stores"
     limit = BUDGET_RATIO if reads else None
     ratio = Figure(f"{what}: CPU, api / ceiling", statistics.median(ratios), "times", limit, note=note)
     return [*api.figures(what), *ceiling.figures(what), ratio]
 
 
 async def _posts(api: _Server, template: str, connections: int, clusters: int) -> list[Figure]:
-    """A cluster's POST and its dry run, which is all of it but the transaction."""
+    """The POST of a cluster, and its dry run, which is everything except the transaction."""
     body = {"name": "posted", "cluster_template_id": template, "master_count": 1, "node_count": 2}
     dry, whole = api.fresh(), api.fresh()
     for server, path, status in ((dry, "/v1/clusters?dry_run=true", 200), (whole, "/v1/clusters", 202)):

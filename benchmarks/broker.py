@@ -1,4 +1,4 @@
-"""A RabbitMQ of the benchmark's own, gone when the block ends."""
+"""Runs a RabbitMQ for a benchmark."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sandbox.rabbitmq import RabbitServer, ensure
 
 @asynccontextmanager
 async def running_broker() -> AsyncIterator[RabbitServer]:
-    """Raises RuntimeError where there is no RabbitMQ and none can be fetched."""
+    """Run RabbitMQ during a block. Raises RuntimeError if it is not installed and cannot be downloaded."""
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-bench-mq-"))
     server = RabbitServer(directory, free_port(following=2), await asyncio.to_thread(ensure))
     try:

@@ -1,7 +1,7 @@
-"""The ceiling the API is held against: bare FastAPI over asyncpg, with the API's own SQL and answers of the same shape.
+"""The ceiling that the API is compared with: plain FastAPI with asyncpg, the API's SQL and the same response formats.
 
-No token, policy, version, request id, metrics or log: what is left is what no FastAPI service can do without. Run as a
-process of its own: `python -m benchmarks.ceiling --port P --database URL --project ID`.
+It has no tokens, policy, versions, request IDs, metrics or logs. It runs as a separate process:
+`python -m benchmarks.ceiling --port P --database URL --project ID`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def create_app(database: str, project: str) -> FastAPI:
 
     Args:
         database: `postgresql://...`.
-        project: whose clusters are shown.
+        project: the project whose clusters are shown.
     """
     reader = Reader(database)
 

@@ -1,7 +1,7 @@
-"""A user of the sandbox, as benchmarks need one: create, wait, delete, and the moments at which things happened.
+"""A user of the sandbox for benchmarks: creates, waits, deletes, and records the times of events.
 
-Rule: moments are seconds since the epoch on this machine's one clock; they come from where something happened (the
-simulated cloud's record, the database, a frame's arrival), not from polling.
+Rule: times are seconds since the epoch on the machine's clock. They are recorded where an event occurs (in the
+simulated cloud, in the database, at the arrival of a frame), not by polling.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ async def issue_token(auth_url: str, name: str = "demo") -> str:
 
 
 class User:
-    """One user of the API. Every call raises httpx.HTTPStatusError on a refusal.
+    """A user of the API. Every call raises httpx.HTTPStatusError for error responses.
 
     Args:
         http: a client of the API with the user's token.
-        cloud_url: the simulated cloud, for its own record of requests.
+        cloud_url: URL of the simulated cloud, for its record of requests.
     """
 
     def __init__(self, http: httpx.AsyncClient, cloud_url: str) -> None:
@@ -53,11 +53,11 @@ class User:
         return answer
 
     async def make_template(self) -> str:
-        """A small Kubernetes template; its uuid."""
+        """Create a small Kubernetes template. Returns its UUID."""
         return str((await self._call("POST", "/v1/clustertemplates", json=template_body("bench"))).json()["uuid"])
 
     async def create(self, template: str, name: str, *, nodes: int = 1) -> str:
-        """A cluster of one master and `nodes` workers; its uuid."""
+        """Create a cluster of one master and `nodes` workers. Returns its UUID."""
         body = {"name": name, "cluster_template_id": template, "master_count": 1, "node_count": nodes}
         return str((await self._call("POST", "/v1/clusters", json=body)).json()["uuid"])
 
@@ -65,12 +65,12 @@ class User:
         await self._call("DELETE", f"/v1/clusters/{cluster}")
 
     async def statuses(self) -> dict[str, str]:
-        """Cluster uuid -> status, of all clusters there are."""
+        """Cluster UUID -> status, of all clusters."""
         rows = (await self._call("GET", "/v1/clusters")).json()["clusters"]
         return {row["uuid"]: row["status"] for row in rows}
 
     async def wait_gone(self) -> None:
-        """Wait until no cluster is left. Raises RuntimeError for one that failed, TimeoutError after WAIT_SECONDS."""
+        """Wait until there are no clusters. Raises RuntimeError if one failed, TimeoutError after WAIT_SECONDS."""
         async with asyncio.timeout(WAIT_SECONDS):
             while left := await self.statuses():
                 if "DELETE_FAILED" in left.values():
@@ -89,12 +89,12 @@ class User:
                 await asyncio.sleep(0.2)
 
     async def stack_posts(self) -> dict[str, float]:
-        """Stack name -> the moment the simulated Heat was first asked to create it."""
+        """Stack name -> the time of the first request to the simulated Heat to create it."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             return dict((await client.get(f"{self._cloud_url}/requests")).json()["stack_posts"])
 
     async def stack_post(self, name: str) -> float:
-        """Wait until the stack was asked for; the moment that happened."""
+        """Wait until the creation of the stack was requested. Returns the time of the request."""
         async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 posts = await self.stack_posts()
@@ -114,19 +114,19 @@ async def user_of(sandbox: Sandbox) -> AsyncIterator[User]:
 
 
 class Moments:
-    """When something about each cluster reached a consumer."""
+    """When an event of each cluster reached a consumer."""
 
     def __init__(self) -> None:
         self._first: dict[str, float] = {}
         self._told: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def note(self, cluster: str) -> None:
-        """It arrived now; only the first time counts."""
+        """Record an arrival; only the first one counts."""
         self._first.setdefault(cluster, time.time())
         self._told[cluster].set()
 
     async def wait(self, cluster: str) -> float:
-        """The moment it arrived. Raises TimeoutError after WAIT_SECONDS."""
+        """Wait for the arrival and return its time. Raises TimeoutError after WAIT_SECONDS."""
         async with asyncio.timeout(WAIT_SECONDS):
             await self._told[cluster].wait()
         return self._first[cluster]
@@ -134,7 +134,7 @@ class Moments:
 
 @asynccontextmanager
 async def completions(user: User) -> AsyncIterator[Moments]:
-    """When `cluster.create.completed` came on the event stream, followed for the length of a block."""
+    """Record when `cluster.create.completed` arrives on the event stream, during a block."""
     seen = Moments()
     connected = asyncio.Event()
 
@@ -157,7 +157,7 @@ async def completions(user: User) -> AsyncIterator[Moments]:
 
 
 def template_body(name: str) -> dict[str, Any]:
-    """What a template of the sandbox's image and flavor looks like."""
+    """The body of a template with an image and flavor of the sandbox."""
     return {
         "name": name,
         "coe": "kubernetes",

@@ -1,10 +1,10 @@
-"""Many creates at once on the simulated cloud: how long, how much CPU, and how much of a create is ours.
+"""Measures concurrent creates on the simulated cloud: duration, CPU time, and Jeroboam's share of a create.
 
-Clusters of one master and two workers, asked for together. A create's time is cut where work changes hands: from
-acceptance to Heat's first POST is ours; the base stack is Heat's; from its end to the first shard's POST is ours;
-from there to the last node's report are Heat and the nodes; from that to the event on the stream is ours. When the
-base stack ended is read from Heat's list, so one share is exact to one look at it (`LOOK_SECONDS`), which is counted
-as ours. What nodes wait for our answers is not told apart.
+Clusters of one master and two workers are requested concurrently. Jeroboam's share of a create is the time from its
+acceptance to Heat's first POST, from the end of the base stack to the POST of the first shard, and from the last node's
+report to the event on the stream. The rest is spent by Heat and the nodes. The end of the base stack is determined by
+polling Heat's list, so the accuracy is `LOOK_SECONDS`, which count as Jeroboam's. The time that nodes wait for
+responses is not measured separately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shared.cloud.names import base_stack
 
 LOOK_SECONDS = 0.1
 BUDGET_SHARE = 2.0
-# An assumption, for a projection: what Heat and the nodes of a real cloud take for a small cluster.
+# An assumption for a projection: the time that Heat and the nodes of a real cloud need for a small cluster.
 REAL_CREATE_SECONDS = 240.0
 _TIMES = """
 SELECT extract(epoch FROM o.created_at)::float8 AS accepted, extract(epoch FROM max(n.joined_at))::float8 AS joined
@@ -35,15 +35,15 @@ FROM operations o JOIN nodes n USING (cluster_id) WHERE cluster_id = $1 AND o.ki
 
 
 async def run(*, most: int = 50) -> list[Figure]:
-    """Measure 1, 10 and 50 creates at once.
+    """Measure 1, 10 and 50 concurrent creates.
 
     Args:
-        most: leave out what is more.
+        most: skip larger numbers.
     """
     figures: list[Figure] = []
     async with running_sandbox(extra_environment=NO_LIMIT) as sandbox, user_of(sandbox) as user:
         template = await user.make_template()
-        # The first create in a project pays for the service user's role and token.
+        # The first create in a project includes the service user's role and token.
         await _create(sandbox, user, template, 1)
         for count in (1, 10, 50):
             if count <= most:
@@ -73,13 +73,13 @@ async def _create(sandbox: Sandbox, user: User, template: str, count: int) -> li
     mean, total = statistics.mean(ours.values()), statistics.mean(done[each] - started for each in clusters)
     share = mean / (REAL_CREATE_SECONDS + mean) * 100
     figures += [
-        Figure(f"{name}: ours of one create", mean, "s", note=f"mean; of {total:.1f} s on the simulated cloud"),
+        Figure(f"{name}: Jeroboam's share", mean, "s", note=f"mean; of {total:.1f} s on the simulated cloud"),
         Figure(
             f"{name}: projected share of a {REAL_CREATE_SECONDS:.0f} s create",
             share,
             "%",
             BUDGET_SHARE if count == 1 else None,
-            note="ours / (ours + an assumed Heat and boot)",
+            note="share / (share + assumed time of Heat and boot)",
         ),
     ]
     return figures
@@ -93,7 +93,7 @@ def _cpu(sandbox: Sandbox) -> dict[str, float]:
 async def _ours(
     sandbox: Sandbox, user: User, done: Mapping[str, float], base_ends: Mapping[str, float]
 ) -> dict[str, float]:
-    """Cluster -> seconds of its create in which neither Heat nor a node was at work."""
+    """Cluster -> seconds of its create that were not spent by Heat or nodes."""
     posts = await user.stack_posts()
     database = await asyncpg.connect(sandbox.database_url)
     ours: dict[str, float] = {}
@@ -112,7 +112,7 @@ async def _ours(
 
 @asynccontextmanager
 async def _base_ends(sandbox: Sandbox) -> AsyncIterator[dict[str, float]]:
-    """Stack name -> when Heat's list last showed it in progress: its end came within LOOK_SECONDS of that."""
+    """Stack name -> when Heat's list last showed it in progress; it ended within LOOK_SECONDS after that."""
     seen: dict[str, float] = {}
     token = await issue_token(sandbox.layout.auth_url)
     url = f"http://127.0.0.1:{sandbox.layout.cloud_port}"

@@ -1,8 +1,8 @@
-"""From the last thing a cluster waits for to its CREATE_COMPLETE, as consumers see it.
+"""Measures the time from the last node's report to CREATE_COMPLETE, as seen by consumers.
 
-The last node's "joined" is what a create ends with. From the moment the API took that report: until the operation was
-ended in the database, until a consumer of the event stream had `cluster.create.completed` in its hands (it cannot see
-it before the status is visible), and until a consumer of RabbitMQ had it.
+A create ends when its last node has joined. The times from the API's receipt of that report are measured until the
+operation has ended in the database, until a consumer of the event stream receives `cluster.create.completed` (which is
+not before the status is visible), and until a consumer of RabbitMQ receives it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ async def run(*, creates: int = 30) -> list[Figure]:
     """Measure.
 
     Args:
-        creates: clusters of one master and one worker, one after the other.
+        creates: number of clusters of one master and one worker, created sequentially.
     """
     ended: list[float] = []
     streamed: list[float] = []
@@ -65,7 +65,7 @@ async def run(*, creates: int = 30) -> list[Figure]:
 
 @asynccontextmanager
 async def _consumed(url: str) -> AsyncIterator[Moments]:
-    """When a cluster's completion came from RabbitMQ, on a queue of our own."""
+    """Record when a cluster's completion arrives from RabbitMQ, on a separate queue."""
     moments = Moments()
 
     async def received(message: AbstractIncomingMessage) -> None:

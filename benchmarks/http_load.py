@@ -1,7 +1,7 @@
 """A small HTTP/1.1 load generator: keep-alive connections, one request at a time on each.
 
-Rule: it only measures; what it costs itself is not counted, since the figures of interest are the server's CPU time
-and latency. Requests are ready-made bytes, so that it gets in the way as little as a Python program can.
+Rule: its own cost is not counted, because the results are the server's CPU time and latency. Requests are prepared as
+bytes to minimize the overhead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RequestMaker = Callable[[int], bytes]
 
 @dataclass(slots=True)
 class Load:
-    """What came back: seconds per answer, and how many of each status."""
+    """The results: seconds per response, and the number of responses per status."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
@@ -28,14 +28,14 @@ class Load:
 
     @property
     def rate(self) -> float:
-        """Answers a second."""
+        """Responses per second."""
         return len(self.seconds) / self.wall
 
 
 def request_bytes(
     method: str, path: str, headers: dict[str, str] | None = None, body: dict[str, Any] | None = None
 ) -> bytes:
-    """One request as it goes over the wire."""
+    """The bytes of an HTTP request."""
     content = b"" if body is None else json.dumps(body).encode()
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(content)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
@@ -95,16 +95,16 @@ class _Connection(asyncio.Protocol):
 async def drive(
     port: int, make: RequestMaker, *, connections: int, seconds: float, expected: int, most: int | None = None
 ) -> Load:
-    """Send requests for a while.
+    """Send requests for a given time.
 
     Args:
-        make: the bytes of a request, given how many were answered before.
-        seconds: after which no further request is sent.
-        expected: the status every answer must have.
-        most: end after about this many requests, however early.
+        make: number of previous responses -> the bytes of a request.
+        seconds: time after which no further request is sent.
+        expected: the expected status of all responses.
+        most: end after about this many requests.
 
     Raises:
-        RuntimeError: another status came back: a benchmark of refusals is worth nothing.
+        RuntimeError: a response had another status.
     """
     load = Load()
     until = time.perf_counter() + seconds

@@ -1,7 +1,7 @@
-"""A service at rest: many clusters in the database, nothing happening.
+"""Measures idle services with many clusters in the database.
 
-What is written (rows by PostgreSQL's own statistics), what CPU each process takes, and how much memory it holds. The
-only writes there should be are each process's heartbeat.
+The results are the written rows (from PostgreSQL's statistics), and the CPU time and memory of each process. Only
+heartbeats should be written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WRITTEN = """
 SELECT relname, n_tup_ins + n_tup_upd + n_tup_del AS rows FROM pg_stat_user_tables
 """
 _TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-# Backends report what they did at most this much later.
+# The maximum delay of the statistics of backends.
 _STATISTICS_SECONDS = 11.0
 
 
@@ -29,8 +29,8 @@ async def run(*, clusters: int = 1000, seconds: int = 60) -> list[Figure]:
     """Measure.
 
     Args:
-        clusters: in the database, of one master and two workers each.
-        seconds: to watch.
+        clusters: number of clusters in the database, of one master and two workers each.
+        seconds: duration of the measurement.
     """
     async with running_sandbox() as sandbox:
         database = await asyncpg.connect(sandbox.database_url)
@@ -52,9 +52,9 @@ async def run(*, clusters: int = 1000, seconds: int = 60) -> list[Figure]:
     beats = rows.pop("service_heartbeats", 0)
     per_minute = 60 / seconds
     return [
-        Figure("rows written, but for heartbeats", sum(rows.values()) * per_minute, "/min", 0, note=_listed(rows)),
+        Figure("rows written, without heartbeats", sum(rows.values()) * per_minute, "/min", 0, note=_listed(rows)),
         Figure("heartbeats written", beats * per_minute, "/min", note=f"{len(_SERVICES)} processes"),
-        Figure("transactions", transactions * per_minute, "/min", note="reads nearly all; polling is the guarantee"),
+        Figure("transactions", transactions * per_minute, "/min", note="mostly reads, from polling"),
         *(Figure(f"CPU of {name}", share, "% of a core", CPU_BUDGET) for name, share in used.items()),
         *(Figure(f"memory of {name}", size, "MiB", MEMORY_BUDGET_MIB) for name, size in memory.items()),
     ]

@@ -1,7 +1,7 @@
-"""What is measured, and how: CPU time from the kernel, percentiles, the machine's load.
+"""Measurements: CPU time from the kernel, percentiles, the machine's load.
 
-Rule: CPU time is taken from /proc, because on a shared machine wall time says as much about the neighbours as about
-us. Every result carries the load average it was measured under.
+Rule: CPU time is read from /proc, because wall time depends on other load on the machine. Every result contains the
+load average during the measurement.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _UTIME, _STIME, _CUTIME, _CSTIME, _PARENT, _RSS = 11, 12, 13, 14, 1, 21
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of one benchmark.
+    """A result of a benchmark.
 
     Args:
-        what: the thing measured, in words.
-        value: the number, in `unit`.
-        limit: the budget, if there is one: `value` must be below it, or above it where `at_least`.
-        note: what a reader must know to judge the number.
+        what: description of the measurement.
+        value: the result, in `unit`.
+        limit: the budget, if any: `value` must not exceed it, or with `at_least` not fall below it.
+        note: additional information.
     """
 
     what: str
@@ -40,25 +40,25 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the budget holds; None without one."""
+        """Whether the budget is met; None without a budget."""
         if self.limit is None:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
 def _stat(pid: int) -> list[str]:
-    # The command's name may hold spaces and brackets; what follows its last bracket is plain.
+    # The command's name can contain spaces and parentheses; the fields after its last parenthesis cannot.
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time a process has used so far, in user and kernel mode; its threads, not its children."""
+    """CPU time of a process in user and kernel mode, including its threads but not its children."""
     fields = _stat(pid)
     return (int(fields[_UTIME]) + int(fields[_STIME])) / _TICK
 
 
 def cpu_seconds_with_children(pid: int) -> float:
-    """CPU time of a process, the children it has, and those it has waited for (PostgreSQL's backends)."""
+    """CPU time of a process, its children, and the children that it has waited for (PostgreSQL's backends)."""
     total = 0.0
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -75,7 +75,7 @@ def cpu_seconds_with_children(pid: int) -> float:
 
 
 def resident_mib(pid: int) -> float:
-    """Memory of a process that is in RAM now."""
+    """Resident memory of a process."""
     return int(_stat(pid)[_RSS]) * _PAGE / 2**20
 
 
@@ -88,7 +88,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def p50_p99(what: str, seconds: Sequence[float], *, p50: float | None = None, p99: float | None = None) -> list[Figure]:
-    """Two figures in milliseconds for a series of durations.
+    """Median and 99th percentile of a series of durations, in milliseconds.
 
     Args:
         p50, p99: budgets in milliseconds.
@@ -101,7 +101,7 @@ def p50_p99(what: str, seconds: Sequence[float], *, p50: float | None = None, p9
 
 
 def conditions() -> Mapping[str, Any]:
-    """When and on what a benchmark runs."""
+    """Date and machine of a benchmark run."""
     model = "unknown"
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -1,7 +1,7 @@
-"""The relay's rate, from a committed event to RabbitMQ's confirm, against bare aio-pika in the same run.
+"""Measures the relay's rate from a committed event to RabbitMQ's confirm, compared with plain aio-pika in the same run.
 
-Both publish persistent messages of the same size and headers to the same exchange and quorum queue, bare aio-pika
-with 100 in flight. Rounds alternate, so that both meet the same neighbours.
+Both publish persistent messages of the same size and headers to the same exchange and quorum queue, plain aio-pika with
+100 in flight. Rounds alternate, so that both run under the same conditions.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ FROM generate_series(1, $2::int) n
 
 
 async def run(*, events: int = 20000, rounds: int = 3) -> list[Figure]:
-    """Measure on a PostgreSQL and a RabbitMQ of our own.
+    """Measure on a new PostgreSQL and RabbitMQ.
 
     Args:
-        events: published by each side in each round.
-        rounds: of which the medians are told.
+        events: number of events that each side publishes in each round.
+        rounds: number of rounds, of which the median is reported.
     """
     async with temporary_postgres(free_port(), durable=True) as postgres, running_broker() as broker:
         url = postgres.url().replace("postgresql://", "postgresql+asyncpg://", 1)
@@ -53,7 +53,7 @@ async def run(*, events: int = 20000, rounds: int = 3) -> list[Figure]:
 
 
 async def measure(database_url: str, amqp_url: str, *, events: int, rounds: int) -> list[Figure]:
-    """Measure on a migrated database and a broker that are there; both are emptied."""
+    """Measure on an existing migrated database and broker; both are emptied."""
     ours: list[tuple[float, float]] = []
     bare: list[tuple[float, float]] = []
     database = Database(database_url, application_name="benchmark")
@@ -74,7 +74,7 @@ async def measure(database_url: str, amqp_url: str, *, events: int, rounds: int)
     return [
         Figure("relay: committed -> confirmed", statistics.median(rate for rate, _ in ours), "events/s", note=note),
         Figure("bare aio-pika, 100 in flight", statistics.median(rate for rate, _ in bare), "messages/s", note=note),
-        Figure("share", statistics.median(shares), "%", BUDGET_SHARE, at_least=True, note="median of the rounds' own"),
+        Figure("share", statistics.median(shares), "%", BUDGET_SHARE, at_least=True, note="median of all rounds"),
         Figure("client CPU per event, relay", statistics.median(each for _, each in ours) * 1e6, "us"),
         Figure("client CPU per message, bare aio-pika", statistics.median(each for _, each in bare) * 1e6, "us"),
         Figure("client CPU, relay / bare", statistics.median(cpu), "times"),
@@ -82,7 +82,7 @@ async def measure(database_url: str, amqp_url: str, *, events: int, rounds: int)
 
 
 async def _relayed(plain: asyncpg.Connection, relay: Relay, events: int) -> tuple[float, float]:
-    """Events a second, and our CPU seconds per event."""
+    """Events per second, and CPU seconds per event."""
     await plain.execute(_FILL, new_id(), events)
     await plain.execute("VACUUM ANALYZE events")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -122,7 +122,7 @@ async def _published(plain: asyncpg.Connection, url: str, events: int) -> tuple[
 
 
 async def _purge(url: str) -> None:
-    """Rounds must not find the queue longer than the first one did."""
+    """Empty the queue, so that all rounds start with the same length."""
     connection = await aio_pika.connect(url)
     queue = await (await connection.channel()).get_queue(PROVISIONER.name)
     await queue.purge()

@@ -1,6 +1,6 @@
-"""Results as a table for people and as JSON lines for whoever compares runs.
+"""Formats results as a table, and as JSON lines for comparisons.
 
-Rule: a result file only grows; each line is one run of one benchmark, complete in itself.
+Rule: result files are only appended to; each line is a complete run of one benchmark.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VERDICT = {True: "met", False: "MISSED", None: ""}
 
 
 def table(name: str, figures: Sequence[Figure], conditions: Mapping[str, Any]) -> str:
-    """One benchmark's result, in columns that are also a Markdown table."""
+    """The results of a benchmark as a Markdown table with aligned columns."""
     head = ("what", "value", "unit", "budget", "", "note")
     rows = [head] + [
         (figure.what, _number(figure.value), figure.unit, _budget(figure), _VERDICT[figure.met], figure.note)
@@ -34,7 +34,7 @@ def table(name: str, figures: Sequence[Figure], conditions: Mapping[str, Any]) -
 
 
 def append(file: Path, name: str, figures: Sequence[Figure], conditions: Mapping[str, Any]) -> None:
-    """Add one JSON line to a result file."""
+    """Append a JSON line to a result file."""
     line = {"benchmark": name, **conditions, "figures": [asdict(figure) | {"met": figure.met} for figure in figures]}
     with file.open("a") as output:
         output.write(json.dumps(line) + "\n")

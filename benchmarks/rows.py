@@ -1,4 +1,4 @@
-"""Clusters by the thousand, made in the database without an API or a cloud: reads do not know the difference."""
+"""Creates thousands of clusters directly in the database, for benchmarks of reads."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def fill(database: asyncpg.Connection, project: str, clusters: int) -> Non
     """Add complete clusters of one master and two workers.
 
     Args:
-        project: the Keystone project's id; it must have no clusters yet.
-        clusters: how many.
+        project: ID of the Keystone project; it must have no clusters.
+        clusters: number of clusters.
     """
     template = await database.fetchval(_TEMPLATE, project)
     await database.execute(_CLUSTERS, project, template, clusters)

@@ -44,7 +44,7 @@ the behaviour that all requests share and how requests become operations.
 
 Operations that require a Keystone token also accept the header `{VERSION_HEADER}: container-infra <version>`; see
 [Where Jeroboam differs from Magnum](magnum-differences.md) for the supported versions. URLs that Magnum defines only
-to refuse them are not listed.
+to reject them are not listed.
 """
 
 

@@ -43,7 +43,7 @@ class Images:
                 self.rows.add(self._new(row_id, name, known_id("project", "admin"), "public", properties))
 
     def find(self, name_or_id: str) -> Row | None:
-        """An image by id or name."""
+        """An image by ID or name."""
         named = self.rows.where("name", name_or_id)
         return self.rows.get(name_or_id) or (named[0] if named else None)
 

@@ -2,7 +2,7 @@
 
 Rule: the indexes and CHECKs enforce the concurrency rules. A partial unique index allows one live operation per
 cluster; a lease has both a token and a time, or neither; a final state has a timestamp.
-`tests/integration/test_schema.py` reads them from the catalog of a migrated database.
+`tests/integration/kernel/test_schema.py` reads them from the catalog of a migrated database.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class People:
         return self.expand(direct)
 
     def expand(self, role_ids: list[str]) -> list[Row]:
-        """Role rows of these ids and of all that they imply, by name."""
+        """Role rows of these IDs and of all that they imply, by name."""
         names: set[str] = set()
         for role_id in role_ids:
             name: str | None = role["name"] if (role := self.roles.get(role_id)) else None

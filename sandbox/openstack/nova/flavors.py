@@ -44,7 +44,7 @@ class Flavors:
                 self.rows.add({"id": row_id, "name": name, "vcpus": vcpus, "ram": ram, "disk": disk})
 
     def find(self, name_or_id: str) -> Row | None:
-        """A flavor by id or name."""
+        """A flavor by ID or name."""
         named = self.rows.where("name", name_or_id)
         return self.rows.get(name_or_id) or (named[0] if named else None)
 

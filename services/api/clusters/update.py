@@ -59,7 +59,7 @@ async def update_cluster(
 def _check_labels(found: Row, labels: dict[str, str]) -> None:
     engine = get_engine(found["engine"])
     if OperationKind.RESIZE.value not in engine.capabilities:
-        raise bad_request(f"Labels take effect on new nodes only, and driver {found['driver']} makes none.")
+        raise bad_request(f"Labels apply only to new nodes, and driver {found['driver']} creates none.")
     problems = engine.label_change_problems(read_spec(found["spec"], found["labels"]), labels)
     if problems:
         raise bad_request(" ".join(problems))

@@ -58,7 +58,7 @@ async def test_a_token_opens_its_own_project_only(
     factory: CloudFactory, projects: dict[str, str], token_of: Token
 ) -> None:
     token = await token_of("one")
-    with pytest.raises(PermanentError, match="not one of project"):
+    with pytest.raises(PermanentError, match="does not belong to project"):
         await factory.for_token(token, projects["two"]).quotas()
 
 

@@ -86,7 +86,7 @@ async def test_labels_of_nodes_to_come(api: MemoryApi) -> None:
     ("given", "text"),
     [
         (change("add", "/labels/kube_tag", "v1.34.9"), "label kube_tag: the version can be changed only by an upgrade"),
-        (change("add", "/labels/pods_network_cidr", "10.1.0.0/16"), "label pods_network_cidr: it cannot change"),
+        (change("add", "/labels/pods_network_cidr", "10.1.0.0/16"), "label pods_network_cidr: it cannot be changed"),
         (change("add", "/labels/boot_volume_size", "big"), "label boot_volume_size: "),
         (change("replace", "/master_count", 3), "Resizing the master nodegroup is not supported by this driver."),
         (change("replace", "/keypair", "k"), "cannot change cluster property(ies) keypair."),
