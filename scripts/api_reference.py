@@ -26,17 +26,6 @@ LIMITS = {
     "minLength": "length at least",
     "maxLength": "length at most",
 }
-# Summaries of routes that do not define one.
-SUMMARIES = {
-    ("get", "/v1/clusters/{cluster_id}/nodes"): "List nodes",
-    ("get", "/v1/clusters/{cluster_id}/nodes/{node_id}"): "Show a node",
-    ("post", "/v1/nodes/{node_id}/credential"): "Exchange the one-time token for a credential",
-    ("get", "/v1/nodes/{node_id}/bootstrap"): "Get the bootstrap script and files",
-    ("post", "/v1/nodes/{node_id}/reports"): "Report the state of a node",
-    ("post", "/v1/nodes/{node_id}/csr"): "Sign the node's certificate signing request",
-    ("get", "/v1/nodes/{node_id}/commands"): "Wait for commands",
-    ("post", "/v1/nodes/{node_id}/commands/{command_id}/result"): "Report the result of a command",
-}
 INTRODUCTION = f"""# API reference
 
 This page is generated from the OpenAPI document that the API serves at `/openapi.json`. [The API](api.md) describes
@@ -78,7 +67,7 @@ def _group(path: str) -> str:
 
 
 def _operation(path: str, method: str, operation: Schema) -> str:
-    lines = [f"### `{method.upper()} {path}`\n", f"{SUMMARIES.get((method, path), operation['summary'])}.\n"]
+    lines = [f"### `{method.upper()} {path}`\n", f"{operation['summary']}.\n"]
     scheme = next((name for each in operation.get("security", []) for name in each), "")
     lines.append(f"Authentication: {AUTHENTICATION.get(scheme, 'none')}.\n")
     parameters = [each for each in operation.get("parameters", []) if each["name"] != VERSION_HEADER]

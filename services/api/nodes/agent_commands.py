@@ -1,4 +1,4 @@
-"""Commands for nodes' agents: waited for, taken, answered.
+"""Commands for nodes' agents, and their results.
 
 Rule: a command is given again until its result is stored, and a later result changes nothing. No database connection
 is held while an agent waits.
@@ -27,7 +27,7 @@ _MAX_OUTPUT = 16384
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How an agent says a command ended: whether well, what it printed, and what it hands back as data."""
+    """The result of a command: whether it succeeded, its output, and its results as data."""
 
     ok: bool
     output: str = ""

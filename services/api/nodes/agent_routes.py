@@ -1,4 +1,4 @@
-"""/v1/nodes/{id}: what nodes' agents speak. docs/agent-protocol.md is its description."""
+"""/v1/nodes/{id}: the requests of nodes' agents; docs/agent-protocol.md describes them."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ RESULT_FIELDS = [
 ]
 
 
-@router.post("/credential")
+@router.post("/credential", summary="Exchange the one-time token for a credential")
 async def exchange(request: Request, node_id: str) -> Response:
     check_query(request, ())
     token = request.headers.get(TOKEN_HEADER, "")
     return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, token)})
 
 
-@router.get("/bootstrap")
+@router.get("/bootstrap", summary="Get the bootstrap script and files")
 async def bootstrap(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
@@ -117,7 +117,7 @@ async def bootstrap(request: Request, node_id: str) -> Response:
     )
 
 
-@router.post("/reports", status_code=204)
+@router.post("/reports", status_code=204, summary="Report the state of a node")
 async def report(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
@@ -129,7 +129,7 @@ async def report(request: Request, node_id: str) -> Response:
     return empty_response()
 
 
-@router.post("/csr")
+@router.post("/csr", summary="Sign the node's certificate signing request")
 async def csr(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
@@ -140,7 +140,7 @@ async def csr(request: Request, node_id: str) -> Response:
     return json_response({"certificate": certificate, "ca": ca})
 
 
-@router.get("/commands")
+@router.get("/commands", summary="Wait for commands")
 async def commands(request: Request, node_id: str) -> Response:
     check_query(request, ("wait",))
     deps, node = await _authenticated(request, node_id)
@@ -151,7 +151,7 @@ async def commands(request: Request, node_id: str) -> Response:
     return json_response({"commands": found})
 
 
-@router.post("/commands/{command_id}/result", status_code=204)
+@router.post("/commands/{command_id}/result", status_code=204, summary="Report the result of a command")
 async def result(request: Request, node_id: str, command_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)

@@ -1,4 +1,4 @@
-"""Waiting for commands on behalf of all agents of this process.
+"""Waits for commands on behalf of all agents of this process.
 
 Rule: however many agents wait, the database is asked once per notification and once per POLL_SECONDS, and only those
 agents are woken for whom there is something. Ten thousand quiet nodes cost one small query every few seconds.
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class CommandWatch:
-    """Args: reader: asks; wakeups: shortens the wait between questions."""
+    """Args: reader: for polling; wakeups: end the pause between polls early."""
 
     def __init__(self, reader: Reader, wakeups: Wakeups) -> None:
         self._reader = reader
@@ -39,16 +39,16 @@ class CommandWatch:
                 await self._task
 
     def expect(self, node_id: str) -> asyncio.Event:
-        """The moment at which a command for the node may be there; taken before looking, so none is missed."""
+        """An event that is set when a command for the node may exist; get it before looking, so that none is missed."""
         return self._waiting.setdefault(node_id, asyncio.Event())
 
     def forget(self, node_id: str, event: asyncio.Event) -> None:
-        """No one waits for this any more. Others that share the event look again when their own time is over."""
+        """Stop waiting. Others that share the event look again when their own time has passed."""
         if self._waiting.get(node_id) is event:
             del self._waiting[node_id]
 
     def release(self) -> None:
-        """Wake everybody."""
+        """Wake all waiters."""
         while self._waiting:
             self._waiting.popitem()[1].set()
 

@@ -29,7 +29,7 @@ def _unauthorized() -> ApiError:
 
 
 async def exchange_token(deps: Deps, node_id: str, token: str) -> str:
-    """The node's own credential, for its one-time token.
+    """Exchange a node's one-time token for its own credential.
 
     Raises:
         ApiError: 401 when the token is not this node's, or was used up.
@@ -44,7 +44,7 @@ async def exchange_token(deps: Deps, node_id: str, token: str) -> str:
 
 
 async def authenticate(deps: Deps, node_id: str, credential: str) -> str:
-    """The node's uuid, when the credential is its own.
+    """Check a node's credential and return its uuid.
 
     The first use ends the one-time token.
 

@@ -1,4 +1,4 @@
-"""What a node reports about itself: its state, its health, its facts."""
+"""Reports of nodes: state, health, facts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.pki.node_facts import store_facts
 
 
 async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> None:
-    """Take one report of a node."""
+    """Process one report of a node."""
     async with deps.db.transaction() as session:
         known = await session.get(Node, node_id)
         if known is not None and kind != "heartbeat":
@@ -42,7 +42,7 @@ async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> N
 
 
 async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:
-    """Store facts that a node reports, and let the cluster's waiting operation look again.
+    """Store the facts that a node reports, and make the cluster's waiting operation due.
 
     Raises:
         ApiError: 400 for a fact that the cluster's engine does not declare, 409 while the node is being removed.

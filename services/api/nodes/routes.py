@@ -27,7 +27,7 @@ async def _cluster(request: Request, cluster_id: str, rule: str) -> Row:
     return cluster
 
 
-@router.get("")
+@router.get("", summary="List nodes")
 async def get_nodes(request: Request, cluster_id: str) -> Response:
     check_query(request, ("marker", "limit", "state", "nodegroup"))
     deps = deps_of(request)
@@ -47,7 +47,7 @@ async def get_nodes(request: Request, cluster_id: str) -> Response:
     return json_response(body)
 
 
-@router.get("/{node_id}")
+@router.get("/{node_id}", summary="Show a node")
 async def get_node(request: Request, cluster_id: str, node_id: str) -> Response:
     check_query(request, ())
     cluster = await _cluster(request, cluster_id, "node:get")
