@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 OWNED = "jeroboam"
 
 
@@ -9,8 +12,24 @@ def base_stack(cluster_id: str) -> str:
     return f"jeroboam-{cluster_id}-base"
 
 
+# Heat accepts a letter, then letters, digits, `_`, `-` and `.`, at most 255 characters in all. The rest of the name of
+# a shard's stack takes up to 58 of them.
+_LONGEST_PLAIN = 197
+_LONGEST_CUT = 160
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
 def shard_stack(cluster_id: str, nodegroup_name: str, shard: int) -> str:
-    return f"jeroboam-{cluster_id}-{nodegroup_name}-{shard}"
+    """The name of a shard's stack, valid for Heat and different for each nodegroup name and shard.
+
+    A name that is not valid as it is gets a hash at its end. The hash follows the number, with a letter in front, so
+    that no name without a hash can be equal to one with it.
+    """
+    plain = _UNSAFE.sub("-", nodegroup_name)
+    if plain == nodegroup_name and len(plain) <= _LONGEST_PLAIN:
+        return f"jeroboam-{cluster_id}-{plain}-{shard}"
+    digest = hashlib.sha256(nodegroup_name.encode(errors="surrogatepass")).hexdigest()[:16]
+    return f"jeroboam-{cluster_id}-{plain[:_LONGEST_CUT]}-{shard}-x{digest}"
 
 
 def cluster_tag(cluster_id: str) -> str:
