@@ -1,7 +1,8 @@
 """One list call for all stacks in flight of a project, however many clusters wait for theirs.
 
-Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`; when OpenStack
-says that a stack changed, the answer is asked for anew.
+Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`. An answer that
+was asked for before a known change serves nobody who asks after it. The answer may still be older than what it
+describes, because other processes change stacks too: what Heat refuses because of that is to be looked at again.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ from shared.cloud.contract import CloudFactory
 from shared.cloud.names import OWNED
 from shared.cloud.types import Stack
 
+_NEVER = float("-inf")
+
 
 @dataclass(slots=True)
 class _Project:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    began: float = float("-inf")
+    began: float = _NEVER  # when the answer was asked for
+    changed: float = _NEVER  # when something was last known to have changed
     stacks: dict[str, Stack] = field(default_factory=dict)
+    made: dict[str, tuple[float, Stack]] = field(default_factory=dict)  # by this process, after `began`
 
 
 class StackList:
@@ -33,18 +38,28 @@ class StackList:
         self._projects: dict[str, _Project] = {}
 
     def expire(self, project_id: str) -> None:
-        """Forget the last answer: something is known to have changed."""
+        """Something is known to have changed: who asks from now on gets an answer asked for from now on."""
         if (project := self._projects.get(project_id)) is not None:
-            project.began = float("-inf")
+            project.changed = asyncio.get_running_loop().time()
+
+    def add(self, project_id: str, stack: Stack) -> None:
+        """This process has made a stack: it is in every answer, also in one that was asked for before."""
+        if (project := self._projects.get(project_id)) is not None:
+            project.made[stack.name] = (asyncio.get_running_loop().time(), stack)
+            project.stacks = {**project.stacks, stack.name: stack}
 
     async def by_name(self, project_id: str) -> dict[str, Stack]:
         """All of Jeroboam's stacks in a project, by name."""
         now = asyncio.get_running_loop().time
         project = self._projects.setdefault(project_id, _Project())
+        needed = max(now() - self._fresh_seconds, project.changed)
         async with project.lock:
-            if project.began < now() - self._fresh_seconds:
+            if project.began <= needed:
                 began = now()
                 stacks = await self._clouds.for_project(project_id).list_stacks(tag=OWNED)
+                project.made = {name: made for name, made in project.made.items() if made[0] >= began}
                 project.stacks = {stack.name: stack for stack in stacks}
+                for name, (_, stack) in project.made.items():
+                    project.stacks.setdefault(name, stack)
                 project.began = began
             return project.stacks

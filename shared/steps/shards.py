@@ -25,8 +25,7 @@ from shared.operations.plan import Done, OperationView, Wait
 from shared.stacks.shard_template import EMPTY, edited, node_indexes
 from shared.steps import shard_nodes
 from shared.steps.context import StepContext
-from shared.steps.stacks import change_stack, poll_delay, send_stack
-from shared.telemetry import crashpoints
+from shared.steps.stacks import change_stack, has_changed, poll_delay, remove_stack, send_stack
 
 _WORKING = {NodeState.ANNOUNCED, NodeState.JOINED}
 
@@ -141,11 +140,18 @@ class _Run:
                 template = self._render(shard, shard.nodes)
                 await send_stack(self.context, self.operation, shard.name, template)
             return None
+        try:
+            return await self._bring(shard, found)
+        except (TemporaryError, PermanentError):
+            if not await has_changed(self.context, self.operation, found):
+                raise
+            return None
+
+    async def _bring(self, shard: Shard, found: Stack) -> Stack | None:
         if found.status == "DELETE_IN_PROGRESS":
             return None
         if not shard.nodes or found.status == "DELETE_FAILED":
-            await self.context.cloud(self.operation).delete_stack(found.id)
-            await crashpoints.reached("stack.delete_sent")
+            await remove_stack(self.context, self.operation, found)
             return None
         if found.in_progress or self.operation.run_tag in found.tags:
             return found
