@@ -156,6 +156,17 @@ async def test_a_resize_during_a_resize_is_followed(made: Any, scale: Scaling) -
     assert (await view.client.operations(view.cluster))[0]["uuid"] == operations[-1]
 
 
+async def test_none_and_back_thirty_times_in_a_row(made: Any, scale: Scaling) -> None:
+    """Each wish comes at another moment of what the one before began, and meets stacks on their way out."""
+    view = await made("wavering", 1)
+    for number in range(30):
+        await scale.resize(view.cluster, 0)
+        await asyncio.sleep(number % 10 * 0.12)
+        await scale.resize(view.cluster, 1 + number % 2)
+        assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
+    await view.is_whole(*await view.nodes())
+
+
 async def test_a_resize_asked_during_a_create_follows_it(client: Client, clouds: OpenStackCloudFactory) -> None:
     view = View(client, clouds, await client.create("hasty", node_count=1))
     asked = await client.call("POST", f"/v1/clusters/{view.cluster}/actions/resize", json={"node_count": 3})

@@ -223,6 +223,19 @@ async def test_a_failure_waits_for_the_others_and_is_mended_by_the_next_run(shar
     assert isinstance(await shards.drive(), Done)
 
 
+async def test_a_stack_that_fails_without_a_failed_node_fails_the_nodes_without_a_server(shards: Shards) -> None:
+    await shards.stage.chosen(6)
+    assert await shards.took() == [("update", 2)]
+    resources = shards.held(2).template["resources"]
+    shards.held(2).template["resources"] = {"node-4": resources["node-4"]}
+    shards.heat.ends(shards.name(2), "FAILED", "Property error: no such flavor")
+    with pytest.raises(PermanentError, match="no such flavor"):
+        await shards.drive()
+    nodes = await shards.stage.nodes()
+    assert (nodes["worker-5"].state, nodes["worker-5"].reason) == ("failed", "Property error: no such flavor")
+    assert nodes["worker-4"].state == "joined"
+
+
 async def test_a_nodegroup_names_its_first_stack_or_none(shards: Shards) -> None:
     stage = shards.stage
     nodes = await stage.nodes()
