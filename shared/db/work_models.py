@@ -50,7 +50,7 @@ class Operation(Base):
     retries: Mapped[int] = mapped_column(server_default=text("0"))  # how often a failed operation was queued again
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
-    # A delete or resize accepted while this one is live (shared.operations.follow_up); it begins when this one ends.
+    # What was accepted while this one is live and begins when it ends, in order (shared.operations.queue).
     follow_up: Mapped[Json | None]
     # The nodegroups it concerns; null: all of the cluster's.
     nodegroup_ids: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))

@@ -339,6 +339,31 @@ async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> 
         assert f"io.jeroboam.nodegroup.{verb}.completed.v1" in types
 
 
+async def test_two_nodegroups_at_the_same_time(made: Any) -> None:
+    """As a declarative client does it: both created, one changed and one resized, both deleted, without a wait."""
+    view = await made("declared", 1)
+    groups = f"/v1/clusters/{view.cluster}/nodegroups"
+    names = ("gpu-pool", "GPU_pool")
+
+    async def both(method: str, **body: Any) -> None:
+        answers = await asyncio.gather(*(
+            view.client.call(method, groups if method == "POST" else f"{groups}/{name}",
+                             **({"json": {"name": name, **body}} if method == "POST" else {}))
+            for name in names
+        ))  # fmt: skip
+        assert all(answer.status_code in (202, 204) for answer in answers), [answer.text for answer in answers]
+        assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
+
+    await both("POST", node_count=2)
+    for name in names:
+        assert (await view.group(name))["status"] == "CREATE_COMPLETE"
+        await view.is_whole(0, 1, group=name)
+    await both("DELETE")
+    await view.is_whole(0)
+    for name in names:
+        assert (await view.client.call("GET", f"{groups}/{name}")).status_code == 404
+
+
 async def test_a_delete_overtakes_a_resize(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> None:
     view = View(client, clouds, await client.create("cut-short", node_count=1))
     assert await view.settled() == "CREATE_COMPLETE"
