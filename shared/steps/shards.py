@@ -41,13 +41,13 @@ class Shard:
     leaving: bool  # whether it has nodes that go
 
 
-def shards_of(state: ClusterState) -> list[Shard]:
-    """All of a cluster's shards, those of no node left included."""
+def shards_of(state: ClusterState, listed: Mapping[str, Stack]) -> list[Shard]:
+    """All of a cluster's shards, those of no node left included; `listed` are the project's stacks by name."""
     found = []
     for (group_id, number), nodes in state.shards().items():
         group = state.nodegroups[group_id]
         staying = tuple(node for node in nodes if node.state != NodeState.REMOVING)
-        name = shard_stack(state.spec.uuid, group.name, number)
+        name = shard_stack(state.spec.uuid, group.name, number, listed=listed)
         found.append(Shard(name, number, group, staying, len(staying) < len(nodes)))
     return found
 
@@ -55,7 +55,7 @@ def shards_of(state: ClusterState) -> list[Shard]:
 async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every shard's stack complete, and every node's server and addresses known."""
     state = await context.cluster(operation)
-    shards = shards_of(state)
+    shards = shards_of(state, await context.stacks.by_name(operation.project_id))
     return await drive_shards(context, operation, state, shards) or Done(NodeStacks(stacks=len(shards)))
 
 
@@ -110,7 +110,7 @@ async def _record_first_stacks(
 ) -> None:
     """A nodegroup's `stack_id` is its first shard's, as long as it has one."""
     listed = await context.stacks.by_name(operation.project_id)
-    there = [shard for shard in shards_of(state) if shard.nodes and shard.name in listed]
+    there = [shard for shard in shards_of(state, listed) if shard.nodes and shard.name in listed]
     first: dict[str, str | None] = dict.fromkeys(groups)
     for shard in sorted(there, key=lambda shard: shard.number, reverse=True):
         if shard.group.uuid in first:
