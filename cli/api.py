@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from shared.cloud.user_session import UserSession
 
 TIMEOUT = httpx.Timeout(60, connect=10)
+_PAGE = 1000
 
 
 class ApiError(Exception):
@@ -60,6 +62,23 @@ class Api:
 
     def get(self, path: str, **parameters: Any) -> Any:
         return self.request("GET", path, params={k: v for k, v in parameters.items() if v is not None})
+
+    def pages(self, path: str, name: str, *, at_most: int | None = None, **parameters: Any) -> list[dict[str, Any]]:
+        """Read a list, page by page.
+
+        Args:
+            name: the list's name in the response, e.g. `clusters`.
+            at_most: the number of items at which to stop; None for the whole list.
+        """
+        found: list[dict[str, Any]] = []
+        while True:
+            left = _PAGE if at_most is None else min(_PAGE, at_most - len(found))
+            page = self.get(path, **{**parameters, "limit": left})
+            found += page[name]
+            if "next" not in page or not page[name] or (at_most is not None and len(found) >= at_most):
+                return found[:at_most]
+            # The link has the place of the next page, and not always the filters.
+            parameters |= dict(parse_qsl(urlsplit(page["next"]).query))
 
     def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
         return self.request("POST", path, json=body, params=parameters)

@@ -26,7 +26,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="wait until the operation end
 def list_clusters(context: typer.Context) -> None:
     """List the clusters of the project."""
     with failures_as_words():
-        show_rows(options(context).api().get("/v1/clusters")["clusters"], COLUMNS, options(context).format)
+        show_rows(options(context).api().pages("/v1/clusters", "clusters"), COLUMNS, options(context).format)
 
 
 @app.command()
@@ -40,7 +40,7 @@ def show(context: typer.Context, cluster: Name) -> None:
 def nodes(context: typer.Context, cluster: Name) -> None:
     """List the nodes of a cluster with their states."""
     with failures_as_words():
-        rows = options(context).api().get(f"/v1/clusters/{cluster}/nodes", limit=1000)["nodes"]
+        rows = options(context).api().pages(f"/v1/clusters/{cluster}/nodes", "nodes")
         show_rows(rows, NODE_COLUMNS, options(context).format)
 
 

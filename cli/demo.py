@@ -21,9 +21,9 @@ from rich.table import Table
 
 from cli.api import Api, ApiError
 from cli.clusters import COLUMNS, delete_and_watch, write_config
-from cli.output import Format, console, show_rows
+from cli.output import Format, console, few, show_rows
 from cli.state import failures_as_words
-from cli.watch import watch
+from cli.watch import latest_operation, watch
 from cli.work import summary
 from sandbox.layout import PASSWORD
 
@@ -63,11 +63,13 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
     _say(f"Creating a cluster of {MASTERS} masters and {nodes - MASTERS} workers")
     body = {"name": "demo", "cluster_template_id": template["uuid"], "master_count": MASTERS}
     uuid = api.post("/v1/clusters", body | {"node_count": nodes - MASTERS})["uuid"]
-    operation = api.get(f"/v1/clusters/{uuid}/operations")["operations"][0]
+    operation = latest_operation(api, uuid)
+    if operation is None:
+        raise ApiError(f"cluster {uuid} no longer exists")
     ended = watch(api, operation["uuid"])
     if ended["state"] != "succeeded":
         raise ApiError(f"the create {ended['state']}: {ended['reason']}")
-    show_rows(api.get("/v1/clusters")["clusters"], COLUMNS, Format.TABLE)
+    show_rows(api.pages("/v1/clusters", "clusters"), COLUMNS, Format.TABLE)
     _show_steps(ended)
     _say("Credentials")
     with tempfile.TemporaryDirectory(prefix="jeroboam-demo-") as directory:
@@ -75,10 +77,10 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
         for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
             print(f"  {line}")
     _say("Event log (node events are counted)")
-    _show_timeline(api.get("/v1/events", cluster=uuid, limit=1000)["events"])
+    _show_timeline(api.pages("/v1/events", "events", cluster=uuid))
     _say("Delete")
     project = api.get(f"/v1/clusters/{uuid}")["project_id"]
-    servers = [node["server_id"] for node in api.get(f"/v1/clusters/{uuid}/nodes", limit=1000)["nodes"]]
+    servers = [node["server_id"] for node in api.pages(f"/v1/clusters/{uuid}/nodes", "nodes")]
     api.delete(f"/v1/clusters/{uuid}")
     delete_and_watch(api, uuid)
     _check_nothing_left(sandbox, project, uuid, servers)
@@ -149,8 +151,8 @@ def _show_timeline(events: Sequence[dict[str, Any]]) -> None:
     # The log is in commit order; within a cluster, the order is that of the sequence.
     events = sorted(events, key=lambda event: int(event["sequence"]))
     numbers = [int(event["sequence"]) for event in events]
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise ApiError(f"the cluster's event sequence has gaps: {numbers}")
+    if missing := sorted({*range(1, max(numbers, default=1) + 1)} - {*numbers}):
+        raise ApiError(f"the cluster's event sequence has gaps: {few(missing)}")
     start = events[0]["time"]
     run: list[dict[str, Any]] = []
     for event in [*events, None]:
@@ -189,5 +191,5 @@ def _check_nothing_left(sandbox: Sandbox, project: str, cluster: str, servers: S
 
     left = asyncio.run(leftovers())
     if left:
-        raise ApiError(f"left behind in the cloud: {', '.join(left)}")
+        raise ApiError(f"left behind in the cloud: {few(left)}")
     print(f"  nothing left behind: no stack, server, port, network or load balancer of {cluster} in the cloud")

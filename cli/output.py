@@ -14,6 +14,7 @@ from rich.table import Table
 
 # Width for files and pipes, which have none; wide enough for a row of `cluster list`.
 PLAIN_WIDTH = 140
+_FEW = 5
 
 
 class Format(StrEnum):
@@ -62,3 +63,9 @@ def text(value: Any) -> str:
     if isinstance(value, Mapping | list):
         return json.dumps(value)
     return str(value)
+
+
+def few(items: Sequence[Any]) -> str:
+    """The first five items, and the number of the others."""
+    more = f" and {len(items) - _FEW} more" if len(items) > _FEW else ""
+    return ", ".join(str(item) for item in items[:_FEW]) + more

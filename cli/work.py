@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.api import Api
 from cli.output import Format, show_one, show_rows
 from cli.state import failures_as_words, options
 from cli.watch import watch
@@ -30,7 +29,7 @@ def list_operations(
     """List operations, newest first."""
     with failures_as_words():
         path = f"/v1/clusters/{cluster}/operations" if cluster else "/v1/operations"
-        rows = options(context).api().get(path, limit=limit)["operations"]
+        rows = options(context).api().pages(path, "operations", at_most=limit)
         show_rows(rows, OPERATION_COLUMNS, options(context).format)
 
 
@@ -69,7 +68,7 @@ def wait_for(context: typer.Context, operation: OperationId) -> None:
 def list_templates(context: typer.Context) -> None:
     """List the templates that the project can use."""
     with failures_as_words():
-        rows = options(context).api().get("/v1/clustertemplates")["clustertemplates"]
+        rows = options(context).api().pages("/v1/clustertemplates", "clustertemplates")
         show_rows(rows, TEMPLATE_COLUMNS, options(context).format)
 
 
@@ -91,23 +90,12 @@ def events(
         api = options(context).api()
         fmt = options(context).format
         cursor = after
-        for event in _logged(api, cluster, after):
+        for event in api.pages("/v1/events", "events", cluster=cluster, after=after):
             _print_event(event, fmt)
             cursor = event["cursor"]
         if follow:
             for event in api.follow_events(cursor, cluster=cluster):
                 _print_event(event, fmt)
-
-
-def _logged(api: Api, cluster: str | None, after: str | None) -> list[dict[str, Any]]:
-    """Read the whole log after a cursor, page by page."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = api.get("/v1/events", cluster=cluster, after=after, limit=500)
-        found += page["events"]
-        if "next" not in page:
-            return found
-        after = page["cursor"]
 
 
 def _print_event(event: dict[str, Any], fmt: Format) -> None:

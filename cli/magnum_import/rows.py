@@ -136,7 +136,7 @@ def node_values(group: Values, cluster: Values, addresses: Sequence[str]) -> lis
             "uuid": new_id(),
             "cluster_id": cluster["uuid"],
             "nodegroup_id": group["uuid"],
-            "name": node_name(cluster["name"], cluster["uuid"], group["name"], index),
+            "name": node_name(cluster["name"], cluster["uuid"], group["name"], group["uuid"], index),
             "role": group["role"],
             "index": index,
             "shard": 0,

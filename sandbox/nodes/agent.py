@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import random
 import ssl
+from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -75,6 +76,8 @@ class NodeAgent:
         memory: where its credential is kept.
         behaviours: what goes wrong on purpose.
         times: how long things take.
+        joined: names of nodes that have joined -> their machines; shared by all agents. A node's name has its
+            cluster's id in it, so one mapping serves all clusters.
         tls: what certificates are checked with.
     """
 
@@ -86,6 +89,7 @@ class NodeAgent:
         memory: NodeMemory,
         behaviours: Behaviours,
         times: NodeTimes,
+        joined: MutableMapping[str, str],
         tls: ssl.SSLContext,
     ) -> None:
         self.machine = machine
@@ -93,6 +97,7 @@ class NodeAgent:
         self.memory = memory
         self.behaviours = behaviours
         self.times = times
+        self._joined = joined
         self._tls = tls
         self._log = log.bind(node=machine.name)
 
@@ -111,7 +116,9 @@ class NodeAgent:
             try:
                 remembered = self.memory.get(self.machine.id) or await self._exchange(client)
                 client.headers["Authorization"] = f"Bearer {remembered.credential}"
-                if not remembered.joined:
+                if remembered.joined:
+                    self._joined.setdefault(self.machine.name, self.machine.id)
+                else:
                     await self._join(client, remembered)
                 # A node that could not join stays, as a real one does: it may be told to try again.
                 async with asyncio.TaskGroup() as group:
@@ -136,6 +143,11 @@ class NodeAgent:
         await asyncio.sleep(self.times.draw(self.times.bootstrap) * self._slowness())
         if self.behaviours.behaves("fail_join", self.machine.name):
             await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
+            return
+        if self._joined.setdefault(self.machine.name, self.machine.id) != self.machine.id:
+            # As kubeadm does, which finds the other one's Node object.
+            reason = f'a Node with name "{self.machine.name}" and status "Ready" already exists in the cluster'
+            await self._report(client, "failed", reason=f"kubeadm: exit status 1: {reason}")
             return
         if names := script.get("facts"):
             await self._report(client, "facts", facts={name: self._fact(name) for name in names})

@@ -45,6 +45,7 @@ class Fleet:
         self.behaviours = behaviours
         self.times = times
         self._agents: dict[str, asyncio.Task[None]] = {}
+        self._joined: dict[str, str] = {}  # name of a node that has joined -> its machine
         self._tls: dict[str | None, ssl.SSLContext] = {}
 
     def __contains__(self, machine_id: object) -> bool:
@@ -66,6 +67,7 @@ class Fleet:
             memory=self.memory,
             behaviours=self.behaviours,
             times=self.times,
+            joined=self._joined,
             tls=self._context(settings.ca_pem),
         )
         task = asyncio.get_running_loop().create_task(agent.run(), name=f"node {machine.name}")
@@ -79,6 +81,8 @@ class Fleet:
             task.cancel()
         if gone:
             self.memory.forget(machine_id)
+            for name in [name for name, holder in self._joined.items() if holder == machine_id]:
+                del self._joined[name]
 
     async def close(self) -> None:
         """End all agents; their stored state is kept."""

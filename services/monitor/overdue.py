@@ -63,6 +63,6 @@ async def _end(database: Database, operation_id: str, cluster_id: str) -> bool:
             return False
         waited = f"; it was waiting: {operation.step_reason}" if operation.step_reason else ""
         reason = f"deadline passed, and no service was available to run the {operation.kind}{waited}"
-        await record_failed(session, operation, None, reason, utc_now())
+        await record_failed(session, operation, None, reason, utc_now(), late=True)
     log.error("operation.overdue", operation=operation_id, cluster=cluster_id)
     return True

@@ -162,6 +162,8 @@ class Node(Base):
     cluster_id: Mapped[str] = mapped_column(ForeignKey("clusters.uuid", ondelete="CASCADE"), index=True)
     nodegroup_id: Mapped[str] = mapped_column(ForeignKey("nodegroups.uuid", ondelete="CASCADE"))
     name: Mapped[str]
+    # Made when names were not unique, with the name of another node of the cluster; never true of a new row.
+    shares_name: Mapped[bool] = mapped_column(server_default=text("false"))
     role: Mapped[str]
     index: Mapped[int]
     shard: Mapped[int]
@@ -184,6 +186,7 @@ class Node(Base):
     __table_args__ = (
         one_of("state", NodeState),
         UniqueConstraint("nodegroup_id", "index"),
+        Index("uq_nodes_name_in_cluster", "cluster_id", "name", unique=True, postgresql_where=text("NOT shares_name")),
         Index("ix_nodes_cluster_id_state", "cluster_id", "state"),
     )
 

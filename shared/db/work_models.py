@@ -50,7 +50,7 @@ class Operation(Base):
     retries: Mapped[int] = mapped_column(server_default=text("0"))  # number of retries of the failed operation
     reason: Mapped[str | None]
     cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
-    # A delete or resize accepted while this one is live (shared.operations.follow_up); it starts when this one ends.
+    # Operations that were accepted while this one is live; they start in order when it ends (shared.operations.queue).
     follow_up: Mapped[Json | None]
     # The nodegroups that it concerns; null: all nodegroups of the cluster.
     nodegroup_ids: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))

@@ -33,6 +33,8 @@ class WhenLive(Enum):
     REFUSED = "refused"
     # A wish for numbers of nodes: joins one of such a kind; behind another it begins when that has ended well.
     WAITS = "waits"
+    # Begins when that one, and all that were accepted before, have ended well; behind one of these two only.
+    QUEUES = "queues"
     CANCELS = "cancels"  # stops the other one and begins when that has ended, however it ended
 
 
@@ -106,15 +108,29 @@ class OperationKind(StrEnum):
     )
     NODEGROUP_CREATE = (
         "nodegroup_create",
-        KindTraits(Verb.UPDATE, "nodegroup.create", Service.SCALER, nodegroup_verb=Verb.CREATE, mends_create=True),
+        KindTraits(
+            Verb.UPDATE,
+            "nodegroup.create",
+            Service.SCALER,
+            nodegroup_verb=Verb.CREATE,
+            when_live=WhenLive.QUEUES,
+            mends_create=True,
+        ),
     )
     NODEGROUP_UPDATE = (
         "nodegroup_update",
-        KindTraits(Verb.UPDATE, "nodegroup.update", Service.SCALER, mends_create=True),
+        KindTraits(Verb.UPDATE, "nodegroup.update", Service.SCALER, when_live=WhenLive.QUEUES, mends_create=True),
     )
     NODEGROUP_DELETE = (
         "nodegroup_delete",
-        KindTraits(Verb.UPDATE, "nodegroup.delete", Service.SCALER, nodegroup_verb=Verb.DELETE, mends_create=True),
+        KindTraits(
+            Verb.UPDATE,
+            "nodegroup.delete",
+            Service.SCALER,
+            nodegroup_verb=Verb.DELETE,
+            when_live=WhenLive.QUEUES,
+            mends_create=True,
+        ),
     )
 
 

@@ -1,11 +1,12 @@
 """Adding nodes: rows first, machines after.
 
 Rule: an index is never given twice in a nodegroup, and a shard never holds more than `nodes_per_stack` nodes, so a
-node's place in the cloud follows from its row alone.
+node's place in the cloud follows from its row alone. A node's name is a key: no two nodes of a cluster have the same.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 
@@ -17,13 +18,37 @@ from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 
 _UNSAFE = re.compile(r"[^a-z0-9-]+")
+# The cluster's part has one length for all nodes of a cluster: 63, less two dashes around 8 digits of the cluster's id,
+# the nodegroup's part, a dash and an index of 10 digits.
+_CLUSTER_PART = 22
+_GROUP_PART = 20
+_HASH = 8
+_HASHED = re.compile(rf"(.*-)?[0-9a-f]{{{_HASH}}}")
 
 
-def node_name(cluster_name: str, cluster_id: str, nodegroup_name: str, index: int) -> str:
-    """A host name: unique among the project's clusters, at most 63 characters, letters, digits and dashes."""
+def node_name(
+    cluster_name: str, cluster_id: str, nodegroup_name: str, nodegroup_id: str, index: int, *, hashed: bool = False
+) -> str:
+    """A host name of at most 63 characters: letters, digits and dashes, different for every node of a cluster.
+
+    It ends with the nodegroup's part and the index. The nodegroup's part is its name where that is a host name of at
+    most 20 characters; otherwise what is left of the name, and a hash of the nodegroup's id. A name that could be
+    taken for such a part gets the hash as well.
+
+    Args:
+        hashed: add the hash in any case.
+    """
     unique = cluster_id.replace("-", "")[-8:]
-    tail = f"-{unique}-{_host_part(nodegroup_name)[:20]}-{index}"
-    return _host_part(cluster_name)[: 63 - len(tail)].rstrip("-") + tail
+    cluster_part = _host_part(cluster_name)[:_CLUSTER_PART].rstrip("-")
+    return f"{cluster_part}-{unique}-{_group_part(nodegroup_name, nodegroup_id, hashed)}-{index}"
+
+
+def _group_part(name: str, nodegroup_id: str, hashed: bool) -> str:
+    part = _host_part(name)
+    if part == name and len(part) <= _GROUP_PART and not hashed and not _HASHED.fullmatch(part):
+        return part
+    digest = hashlib.sha256(nodegroup_id.encode()).hexdigest()[:_HASH]
+    return f"{part[: _GROUP_PART - _HASH - 1].rstrip('-')}-{digest}"
 
 
 def _host_part(name: str) -> str:
@@ -44,7 +69,8 @@ async def add_nodes(
     nodes: list[Node] = []
     first = nodegroup.next_index or 0  # a row made in this transaction has not read its default yet
     nodegroup.next_index = first + count
-    for index in range(first, first + count):
+    names = await _names(session, cluster, nodegroup, range(first, first + count))
+    for index, name in names.items():
         while filled[shard] >= nodes_per_stack:
             shard += 1
         filled[shard] += 1
@@ -53,7 +79,7 @@ async def add_nodes(
                 uuid=new_id(),
                 cluster_id=cluster.uuid,
                 nodegroup_id=nodegroup.uuid,
-                name=node_name(cluster.name, cluster.uuid, nodegroup.name, index),
+                name=name,
                 role=nodegroup.role,
                 index=index,
                 shard=shard,
@@ -62,3 +88,15 @@ async def add_nodes(
         )
     session.add_all(nodes)
     return nodes
+
+
+async def _names(session: AsyncSession, cluster: Cluster, nodegroup: Nodegroup, indexes: range) -> dict[int, str]:
+    """Index -> name. A node made before names were unique may have one of these; a hash then makes the difference."""
+    parts = (cluster.name, cluster.uuid, nodegroup.name, nodegroup.uuid)
+    names = {index: node_name(*parts, index) for index in indexes}
+    taken = set(
+        await session.scalars(
+            select(Node.name).where(Node.cluster_id == cluster.uuid, Node.name.in_(list(names.values())))
+        )
+    )
+    return {index: node_name(*parts, index, hashed=name in taken) for index, name in names.items()}

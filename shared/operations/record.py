@@ -18,9 +18,10 @@ from shared.events.catalog import (
     OperationStarted,
 )
 from shared.events.log import emit
+from shared.operations.blame import blame_nodegroups, missing_nodes
 from shared.operations.follow_up import begin_follow_up
 from shared.operations.plan import OperationView, Plan, Wait
-from shared.operations.start import set_statuses
+from shared.operations.start import set_status_reasons, set_statuses
 from shared.operations.stored import Stored
 from shared.telemetry.metrics import OPERATION_SECONDS, OPERATIONS_ENDED
 
@@ -110,7 +111,8 @@ async def record_wait(session: AsyncSession, operation: Operation, wait: Wait, n
     operation.state = OperationState.WAITING
     operation.lease_token = operation.lease_until = None
     operation.next_attempt_at = func.now() + timedelta(seconds=wait.delay)
-    if changed:
+    shown = await session.scalar(select(Cluster.status_reason).where(Cluster.uuid == operation.cluster_id))
+    if changed or shown != wait.reason:
         await _progress(session, operation, now)
 
 
@@ -123,10 +125,16 @@ def record_overtaken(operation: Operation) -> None:
 
 
 async def _progress(session: AsyncSession, operation: Operation, now: datetime) -> None:
-    """Tell the world, at most once a second per operation."""
+    """Show how far the operation is, at most once a second: in an event, and in the reasons of the statuses."""
     if operation.progressed_at is not None and now - operation.progressed_at < PROGRESS_EVERY:
         return
     operation.progressed_at = now
+    if operation.step_reason is not None:
+        await set_status_reasons(session, operation)
+    await _emit_progress(session, operation)
+
+
+async def _emit_progress(session: AsyncSession, operation: Operation) -> None:
     await emit(
         session,
         operation_event(operation.kind, "progressed"),
@@ -159,6 +167,9 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
     cluster = await cluster_of(session, operation)
     seconds = _end(operation, OperationState.SUCCEEDED, now)
     operation.step_reason = None
+    if operation.done != operation.total:
+        operation.done = operation.total
+        await _emit_progress(session, operation)
     await set_statuses(
         session, cluster, OperationKind(operation.kind), Outcome.COMPLETE, nodegroup_ids=operation.nodegroup_ids
     )
@@ -178,18 +189,28 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
 
 
 async def record_failed(
-    session: AsyncSession, operation: Operation, plan: Plan | None, reason: str, now: datetime
+    session: AsyncSession,
+    operation: Operation,
+    plan: Plan | None,
+    reason: str,
+    now: datetime,
+    *,
+    late: bool = False,
 ) -> None:
     """End badly, with the true reason.
 
     Args:
         plan: adds what only the operation's kind knows; None where no service that has it is there.
+        late: the deadline has passed; the reason then names the nodes that are missing.
     """
     cluster = await cluster_of(session, operation)
+    if late:
+        reason += await missing_nodes(session, operation)
     operation.reason = reason
     _end(operation, OperationState.FAILED, now)
     kind, concerned = OperationKind(operation.kind), operation.nodegroup_ids
     await set_statuses(session, cluster, kind, Outcome.FAILED, nodegroup_ids=concerned, reason=reason)
+    await blame_nodegroups(session, operation)
     faults = await plan.failed(session, cluster, operation, reason) if plan else {}
     await emit(
         session,

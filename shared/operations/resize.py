@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import notify
 from shared.db.models import Cluster, Nodegroup, Operation, OperationStep
-from shared.domain.errors import Conflict
 from shared.domain.ids import new_id
 from shared.domain.kinds import OperationKind, WhenLive
 from shared.domain.states import OperationState, Outcome
 from shared.operations.params import ResizeParams
+from shared.operations.queue import check_can_wait, queue_of, store_queue
 from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
 from shared.operations.stored import FollowUp, Wish
 
@@ -60,25 +60,23 @@ async def request_resize(
             session, cluster, wish, asked, user_id=user_id, request_id=request_id, timeout=timeout
         )
         return operation.uuid
-    following = FollowUp.load(live.follow_up) if live.follow_up else None
-    kinds = [OperationKind(live.kind), *([following.kind] if following else [])]
-    if any(kind.traits.when_live is WhenLive.CANCELS for kind in kinds):
-        raise Conflict(f"Cluster {cluster.name} is being deleted.")
-    if live.cancel_requested:
-        raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; ask again when that has ended.")
-    if kinds[0].traits.when_live is WhenLive.WAITS:
+    check_can_wait(cluster, live)
+    if OperationKind(live.kind).traits.when_live is WhenLive.WAITS:
         await _join(session, cluster, live, wish, asked, request_id=request_id, timeout=timeout)
         return live.uuid
+    queue = queue_of(live)
+    place = next((place for place, each in enumerate(queue) if each.wish is not None), len(queue))
+    earlier = queue[place] if place < len(queue) else None
     waiting = FollowUp(
         kind=OperationKind.RESIZE,
-        uuid=following.uuid if following else new_id(),
+        uuid=earlier.uuid if earlier else new_id(),
         user_id=user_id,
         request_id=request_id,
         timeout=timeout.total_seconds() if timeout else None,
         params=asked,
-        wish=following.wish.joined_by(wish) if following and following.wish else wish,
+        wish=earlier.wish.joined_by(wish) if earlier and earlier.wish else wish,
     )
-    live.follow_up = waiting.dump()
+    store_queue(live, [*queue[:place], waiting, *queue[place + 1 :]])
     return waiting.uuid
 
 

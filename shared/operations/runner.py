@@ -215,7 +215,7 @@ class Runner:
                 await end_cancelled(session, await cluster_of(session, operation), operation)
             elif _seconds_left(operation.deadline_at, now) <= 0:
                 reason = f"deadline passed; {step.name} was waiting: {result.reason}"
-                await record_failed(session, operation, plan, reason, now)
+                await record_failed(session, operation, plan, reason, now, late=True)
                 log.error("operation.failed", kind=plan.kind, step=step.name, reason=reason)
             else:
                 wait = Wait(
@@ -245,7 +245,9 @@ class Runner:
             if operation.cancel_requested:
                 await end_cancelled(session, await cluster_of(session, operation), operation)
             elif isinstance(decision, GiveUp):
-                await record_failed(session, operation, plan, decision.reason, now)
+                await record_failed(
+                    session, operation, plan, decision.reason, now, late=_seconds_left(operation.deadline_at, now) <= 0
+                )
                 log.error("operation.failed", kind=plan.kind, step=step.name, reason=decision.reason)
             else:
                 await record_wait(session, operation, Wait(str(failure), decision.delay), now)

@@ -135,6 +135,20 @@ async def set_statuses(
     )
 
 
+async def set_status_reasons(session: AsyncSession, operation: Operation) -> None:
+    """Show what a live operation waits for where clients look: with the statuses of the cluster and its nodegroups."""
+    concerned = [Nodegroup.cluster_id == operation.cluster_id]
+    if operation.nodegroup_ids is not None:
+        concerned.append(Nodegroup.uuid.in_(operation.nodegroup_ids))
+    for statement in (
+        update(Cluster).where(Cluster.uuid == operation.cluster_id),
+        update(Nodegroup).where(*concerned),
+    ):
+        await session.execute(
+            statement.values(status_reason=operation.step_reason).execution_options(synchronize_session=False)
+        )
+
+
 async def emit_requested(session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
     """Tell the world, and the service that works on it, what was asked for."""
     await emit(

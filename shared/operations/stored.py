@@ -48,7 +48,8 @@ class FollowUp(Stored):
     """An operation that was accepted while another one was live (`operations.follow_up`).
 
     `uuid` was in the answer to the request; `timeout` is in seconds, None for no deadline; `params` are those of its
-    kind; `wish` is written when it begins.
+    kind; `wish` is written when it begins; `nodegroup_ids` are those of an operation on nodegroups. `rest` are those
+    that wait for the end of this one (`shared/operations/queue.py`).
     """
 
     kind: OperationKind
@@ -58,3 +59,5 @@ class FollowUp(Stored):
     timeout: float | None = None
     params: dict[str, Any] = {}
     wish: Wish | None = None
+    nodegroup_ids: tuple[str, ...] = ()
+    rest: tuple[dict[str, Any], ...] = ()

@@ -120,7 +120,10 @@ async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | N
 async def record_faults(
     context: StepContext, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]
 ) -> None:
-    """Of a shard that failed: each node whose resource failed gets Heat's own words, the others their servers."""
+    """Of a shard that failed: each node whose resource failed gets Heat's own words, the others their servers.
+
+    Where no node's resource failed, the reason is the stack's, for each node that has no server.
+    """
     cloud = context.cloud(operation)
     full = await cloud.find_stack(stack.id)
     reasons: dict[int, str] = {}
@@ -133,6 +136,11 @@ async def record_faults(
             reasons.setdefault(index, resource.status_reason)
         elif resource.status.endswith("COMPLETE") and resource.physical_id:
             servers[resource.name] = resource.physical_id
+    if not reasons:
+        there = await built(context, operation)
+        reasons = {
+            node.index: stack.status_reason for node in nodes if node.uuid not in there and _server(node) not in servers
+        }
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         for node in nodes:

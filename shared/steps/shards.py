@@ -25,8 +25,7 @@ from shared.operations.plan import Done, OperationView, Wait
 from shared.stacks.shard_template import EMPTY, edited, node_indexes
 from shared.steps import shard_nodes
 from shared.steps.context import StepContext
-from shared.steps.stacks import change_stack, poll_delay, send_stack
-from shared.telemetry import crashpoints
+from shared.steps.stacks import change_stack, has_changed, poll_delay, remove_stack, send_stack
 
 _WORKING = {NodeState.ANNOUNCED, NodeState.JOINED}
 
@@ -42,13 +41,13 @@ class Shard:
     leaving: bool  # whether it has nodes that go
 
 
-def shards_of(state: ClusterState) -> list[Shard]:
-    """All of a cluster's shards, those of no node left included."""
+def shards_of(state: ClusterState, listed: Mapping[str, Stack]) -> list[Shard]:
+    """All of a cluster's shards, those of no node left included; `listed` are the project's stacks by name."""
     found = []
     for (group_id, number), nodes in state.shards().items():
         group = state.nodegroups[group_id]
         staying = tuple(node for node in nodes if node.state != NodeState.REMOVING)
-        name = shard_stack(state.spec.uuid, group.name, number)
+        name = shard_stack(state.spec.uuid, group.name, number, listed=listed)
         found.append(Shard(name, number, group, staying, len(staying) < len(nodes)))
     return found
 
@@ -56,7 +55,7 @@ def shards_of(state: ClusterState) -> list[Shard]:
 async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every shard's stack complete, and every node's server and addresses known."""
     state = await context.cluster(operation)
-    shards = shards_of(state)
+    shards = shards_of(state, await context.stacks.by_name(operation.project_id))
     return await drive_shards(context, operation, state, shards) or Done(NodeStacks(stacks=len(shards)))
 
 
@@ -111,7 +110,7 @@ async def _record_first_stacks(
 ) -> None:
     """A nodegroup's `stack_id` is its first shard's, as long as it has one."""
     listed = await context.stacks.by_name(operation.project_id)
-    there = [shard for shard in shards_of(state) if shard.nodes and shard.name in listed]
+    there = [shard for shard in shards_of(state, listed) if shard.nodes and shard.name in listed]
     first: dict[str, str | None] = dict.fromkeys(groups)
     for shard in sorted(there, key=lambda shard: shard.number, reverse=True):
         if shard.group.uuid in first:
@@ -141,11 +140,18 @@ class _Run:
                 template = self._render(shard, shard.nodes)
                 await send_stack(self.context, self.operation, shard.name, template)
             return None
+        try:
+            return await self._bring(shard, found)
+        except (TemporaryError, PermanentError):
+            if not await has_changed(self.context, self.operation, found):
+                raise
+            return None
+
+    async def _bring(self, shard: Shard, found: Stack) -> Stack | None:
         if found.status == "DELETE_IN_PROGRESS":
             return None
         if not shard.nodes or found.status == "DELETE_FAILED":
-            await self.context.cloud(self.operation).delete_stack(found.id)
-            await crashpoints.reached("stack.delete_sent")
+            await remove_stack(self.context, self.operation, found)
             return None
         if found.in_progress or self.operation.run_tag in found.tags:
             return found

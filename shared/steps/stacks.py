@@ -1,7 +1,8 @@
 """Driving one Heat stack to where it should be.
 
-Rule: look before making. The stack's own tags say which run drove it last, so a stack that failed in an earlier run
-is driven again (as an update, which mends what failed) and one that failed in this run is a failure.
+Rule: look before making, and look again before believing a refusal, because the list may be older than the stack. The
+stack's own tags say which run drove it last, so a stack that failed in an earlier run is driven again (as an update,
+which mends what failed) and one that failed in this run is a failure.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 
 from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import Stack
+from shared.domain.errors import PermanentError, TemporaryError
 from shared.operations.plan import OperationView
 from shared.stacks.hot import Template
 from shared.steps.context import StepContext
@@ -38,16 +40,21 @@ async def drive_stack(
         await send_stack(context, operation, name, render())
         return None
     if found.failed and operation.run_tag not in found.tags:
-        await change_stack(context, operation, found, render())
+        try:
+            await change_stack(context, operation, found, render())
+        except (TemporaryError, PermanentError):
+            if not await has_changed(context, operation, found):
+                raise
         return None
     return found
 
 
 async def send_stack(context: StepContext, operation: OperationView, name: str, template: Template) -> None:
     """Ask Heat for a stack; where it has one of that name already, that is the one."""
-    await context.cloud(operation).create_stack(
+    made = await context.cloud(operation).create_stack(
         name, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
     )
+    context.stacks.add(operation.project_id, made)
     await crashpoints.reached("stack.created")
 
 
@@ -59,6 +66,23 @@ async def change_stack(context: StepContext, operation: OperationView, stack: St
     # What the list says of it is not so any more.
     context.stacks.expire(operation.project_id)
     await crashpoints.reached("stack.driven_again")
+
+
+async def remove_stack(context: StepContext, operation: OperationView, stack: Stack) -> None:
+    """Ask Heat to delete a stack."""
+    await context.cloud(operation).delete_stack(stack.id)
+    context.stacks.expire(operation.project_id)
+    await crashpoints.reached("stack.delete_sent")
+
+
+async def has_changed(context: StepContext, operation: OperationView, listed: Stack) -> bool:
+    """Whether a stack is gone, or in another state than the list has it: what Heat refused is then no failure.
+
+    The list is expired, so that the next look is at the present state.
+    """
+    context.stacks.expire(operation.project_id)
+    found = await context.cloud(operation).find_stack(listed.id)
+    return found is None or found.status != listed.status
 
 
 def _tags(operation: OperationView) -> list[str]:

@@ -53,10 +53,11 @@ class OldRows:
         """A node that works, unless `columns` say otherwise; its uuid."""
         uuid = new_id()
         values: dict[str, Any] = {
-            "state": "joined", "server_id": f"server {index}", "announced_at": datetime.now().astimezone(),
+            "name": f"c-{group}-{index}", "state": "joined", "server_id": f"server {index}",
+            "announced_at": datetime.now().astimezone(),
         }  # fmt: skip
         await self.insert(
-            "nodes", uuid=uuid, cluster_id=cluster, nodegroup_id=f"{cluster}-{group}", name=f"c-{group}-{index}",
+            "nodes", uuid=uuid, cluster_id=cluster, nodegroup_id=f"{cluster}-{group}",
             role=group.removesuffix("s"), index=index, shard=0, **(values | columns),
         )  # fmt: skip
         return uuid

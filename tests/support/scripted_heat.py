@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.cloud.types import Stack, StackResource
-from shared.domain.errors import NotFound
+from shared.domain.errors import NotFound, PermanentError, TemporaryError
 from shared.stacks.shard_template import node_index
 
 Template = dict[str, Any]
@@ -44,6 +44,7 @@ class ScriptedHeat:
         self.held: dict[str, HeldStack] = {}
         self.calls: list[tuple[str, str]] = []
         self.snapshot: list[Stack] | None = None  # what the list says as long as it is old
+        self.refuses: str | None = None  # what is said to every update
 
     def for_project(self, _project: str) -> ScriptedHeat:
         return self
@@ -107,7 +108,12 @@ class ScriptedHeat:
     ) -> None:
         stack = self._by_id(stack_id)
         self.calls.append(("update", stack.name))
-        assert not stack.status.startswith("DELETE"), "Heat refuses that"
+        if self.refuses is not None:
+            raise PermanentError(self.refuses)
+        if stack.status.startswith("DELETE"):
+            raise PermanentError(f"Updating a stack when it is in {stack.status} state is not supported (HTTP 400)")
+        if stack.status.endswith("IN_PROGRESS"):
+            raise TemporaryError(f"Stack {stack.name} already has an action in progress (HTTP 409)")
         stack.template, stack.tags, stack.status = copy.deepcopy(template), tags, "UPDATE_IN_PROGRESS"
 
     async def delete_stack(self, stack_id: str) -> None:

@@ -11,7 +11,7 @@ from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.reader import Row
 from services.api.templates.queries import one_template
-from services.api.wire.errors import bad_request, not_found
+from services.api.wire.errors import bad_request, not_found, wrong_status
 from shared.domain.states import OperationKind
 from shared.operations.locks import lock_cluster
 
@@ -32,7 +32,7 @@ async def rotate_ca(deps: Deps, context: RequestContext, ident: str) -> str:
     if template["tls_disabled"]:
         raise bad_request("Rotating the CA certificate on a non-TLS cluster is not supported")
     if found["status"] not in _ACCEPTED:
-        raise bad_request(f'Updating a cluster when status is "{found["status"]}" is not supported.')
+        raise wrong_status(found["status"])
     return await _start(deps, context, found, OperationKind.ROTATE_CA)
 
 

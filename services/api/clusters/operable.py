@@ -15,7 +15,7 @@ from services.api.clusters.deadlines import deadline
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.reader import Row
-from services.api.wire.errors import bad_request
+from services.api.wire.errors import bad_request, wrong_status
 from shared.db.models import Cluster
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
@@ -80,5 +80,5 @@ async def start(
             timeout=deadline(deps.settings, cluster, kind),
             nodegroup_ids=nodegroup_ids,
         )
-    except Conflict as error:
-        raise bad_request(str(error)) from None
+    except Conflict:
+        raise wrong_status(cluster.status) from None

@@ -15,7 +15,7 @@ from services.api.deps import Deps
 from services.api.nodegroups.queries import default_nodegroups, one_nodegroup
 from services.api.reader import Row
 from services.api.templates.queries import one_template
-from services.api.wire.errors import ApiError, bad_request, conflict, not_found
+from services.api.wire.errors import ApiError, bad_request, conflict, not_found, wrong_status
 from services.api.wire.fields import Field, integer, string
 from shared.db.models import Cluster
 from shared.domain.states import OperationKind
@@ -40,7 +40,7 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
     template = await one_template(deps.reader, context.scope_project, body["cluster_template"])
     concerned = await _nodegroups(deps, context, found, template, body.get("nodegroup"))
     if found["status"] not in _ACCEPTED:
-        raise _wrong_status(found["status"])
+        raise wrong_status(found["status"], doing="Upgrading")
     engine = require_operation(found, OperationKind.UPGRADE)
     taken_by = find_driver(template["coe"], template["cluster_distro"] or "", template["server_type"])
     if taken_by is None or taken_by.name != found["driver"]:
@@ -86,11 +86,7 @@ async def _nodegroups(deps: Deps, context: RequestContext, found: Row, template:
 def _check_again(cluster: Cluster) -> None:
     """Repeat the checks of values that may have changed since they were read."""
     if cluster.status not in _ACCEPTED:
-        raise _wrong_status(cluster.status)
-
-
-def _wrong_status(status: str) -> ApiError:
-    return bad_request(f'Upgrading a cluster when status is "{status}" is not supported.')
+        raise wrong_status(cluster.status, doing="Upgrading")
 
 
 def _not_valid(reason: str) -> ApiError:

@@ -7,29 +7,29 @@ status of the cluster and the nodegroup changes in the transaction that accepts 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import NodegroupSpec
 from services.api.clusters.growth import check_growth
-from services.api.clusters.operable import require_operation, start
+from services.api.clusters.operable import require_operation
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.nodegroups.fields import check_nodegroup, refuse_masters
 from services.api.nodegroups.patch import changed_nodegroup
 from services.api.nodegroups.queries import one_nodegroup
+from services.api.nodegroups.start import locked_cluster, present_nodegroup, start_on_nodegroup
 from services.api.reader import Row
 from services.api.templates.queries import one_template
-from services.api.wire.errors import ApiError, bad_request, conflict, not_found
+from services.api.wire.errors import ApiError, bad_request, conflict
 from services.api.wire.patch import Change
-from shared.db.models import Cluster, Nodegroup
+from shared.db.models import Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.cluster_state import load_cluster
-from shared.operations.locks import lock_cluster
 from shared.operations.params import (
     NodegroupCreateParams,
     NodegroupDeleteParams,
@@ -37,6 +37,7 @@ from shared.operations.params import (
     NodegroupUpdateParams,
 )
 
+_BEING_DELETED = "DELETE_IN_PROGRESS"
 _DEFAULTS: dict[str, Any] = {
     "node_count": 1,
     "min_node_count": 0,
@@ -69,7 +70,7 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
     grown = await check_growth(deps, context, state, wanted)
     values |= {name: getattr(grown, name) for name in ("image_id", "operating_system", "hardware")}
     async with deps.db.transaction() as session:
-        cluster = await _locked(session, found)
+        cluster = await locked_cluster(session, found)
         taken = select(Nodegroup.uuid).where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.name == values["name"])
         if await session.scalar(taken):
             raise _exists(values["name"], found)
@@ -83,15 +84,8 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
         )
         session.add(row)
         await session.flush()
-        await start(
-            session,
-            deps,
-            context,
-            cluster,
-            OperationKind.NODEGROUP_CREATE,
-            params=NodegroupCreateParams(nodegroup=row.name, node_count=row.node_count),
-            nodegroup_ids=[row.uuid],
-        )
+        params = NodegroupCreateParams(nodegroup=row.name, node_count=row.node_count)
+        await start_on_nodegroup(session, deps, context, cluster, OperationKind.NODEGROUP_CREATE, row, params)
     return await one_nodegroup(deps.reader, found["uuid"], row.uuid)
 
 
@@ -105,24 +99,17 @@ async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
     if not changes:
         return group
     require_operation(found, OperationKind.NODEGROUP_UPDATE)
-    before = NodegroupLabels(node_labels=group["node_labels"], node_taints=group["node_taints"])
     async with deps.db.transaction() as session:
-        cluster = await _locked(session, found)
-        row = await session.scalar(select(Nodegroup).where(Nodegroup.uuid == group["uuid"]))
-        if row is None:
-            raise not_found("Nodegroup", group["name"])
+        cluster = await locked_cluster(session, found)
+        row = await present_nodegroup(session, group)
+        if row.status == _BEING_DELETED:
+            raise conflict(f"Nodegroup {row.name} is being deleted.")
+        before = NodegroupLabels(node_labels=row.node_labels, node_taints=tuple(row.node_taints))
         for name, value in new.items():
             setattr(row, name, value)
         await session.flush()
-        await start(
-            session,
-            deps,
-            context,
-            cluster,
-            OperationKind.NODEGROUP_UPDATE,
-            params=NodegroupUpdateParams(nodegroup=row.name, before=before),
-            nodegroup_ids=[row.uuid],
-        )
+        params = NodegroupUpdateParams(nodegroup=row.name, before=before)
+        await start_on_nodegroup(session, deps, context, cluster, OperationKind.NODEGROUP_UPDATE, row, params)
     return await one_nodegroup(deps.reader, found["uuid"], group["uuid"])
 
 
@@ -130,21 +117,17 @@ async def delete_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
     """Queue the deletion of a nodegroup and its nodes.
 
     Raises:
-        ApiError: 400 for a default nodegroup, or while another operation is live.
+        ApiError: 400 for a default nodegroup; 409 while an operation is live for which it cannot wait.
     """
     if group["is_default"]:
         raise bad_request("Deleting a default nodegroup is not supported.")
     require_operation(found, OperationKind.NODEGROUP_DELETE)
     async with deps.db.transaction() as session:
-        await start(
-            session,
-            deps,
-            context,
-            await _locked(session, found),
-            OperationKind.NODEGROUP_DELETE,
-            params=NodegroupDeleteParams(nodegroup=group["name"]),
-            nodegroup_ids=[group["uuid"]],
-        )
+        cluster = await locked_cluster(session, found)
+        row = await present_nodegroup(session, group)
+        if row.status != _BEING_DELETED:
+            params = NodegroupDeleteParams(nodegroup=row.name)
+            await start_on_nodegroup(session, deps, context, cluster, OperationKind.NODEGROUP_DELETE, row, params)
 
 
 _OF_SPEC = (
@@ -169,19 +152,11 @@ async def _inherited(deps: Deps, found: Row, given: Mapping[str, Any]) -> dict[s
 
 
 async def _is_taken(deps: Deps, found: Row, name: str) -> bool:
-    try:
+    with suppress(ApiError):
         await one_nodegroup(deps.reader, found["uuid"], name)
-    except ApiError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _exists(name: str, found: Row) -> ApiError:
     return conflict(f"A node group with name {name} already exists in the cluster {found['name']}.")
-
-
-async def _locked(session: AsyncSession, found: Row) -> Cluster:
-    cluster = await lock_cluster(session, found["uuid"])
-    if cluster is None:
-        raise not_found("Cluster", found["uuid"])
-    return cluster

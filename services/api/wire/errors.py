@@ -6,10 +6,12 @@ compare these messages, so each is defined once, here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 _ECHO = 1000
+_SENTENCE_END = re.compile(r"\.(?=\s|$)")
 
 
 class ApiError(Exception):
@@ -17,7 +19,7 @@ class ApiError(Exception):
 
     Args:
         status: HTTP status.
-        detail: the message; its text up to the first full stop is also the title.
+        detail: the message; its first sentence is also the title.
         headers: additional response headers.
     """
 
@@ -26,6 +28,11 @@ class ApiError(Exception):
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
+
+    @property
+    def title(self) -> str:
+        """The first sentence of the message, without its full stop."""
+        return _SENTENCE_END.split(self.detail, maxsplit=1)[0]
 
 
 def bad_request(detail: str) -> ApiError:
@@ -56,6 +63,11 @@ def ambiguous_name(plural: str, singular: str) -> ApiError:
 
 def conflict(detail: str) -> ApiError:
     return ApiError(409, detail)
+
+
+def wrong_status(status: str | None, *, doing: str = "Updating") -> ApiError:
+    """A change that the cluster's status does not allow, mostly because an operation is live."""
+    return bad_request(f'{doing} a cluster when status is "{status}" is not supported.')
 
 
 def policy_denied(action: str) -> ApiError:

@@ -39,7 +39,7 @@ def error_response(scope: Scope, error: ApiError, *, routing: bool = False) -> R
             the caller requested JSON explicitly, and no version headers.
     """
     accept = accept_of(scope)
-    code, title, detail = "client" if error.status < 500 else "server", error.detail.split(".", 1)[0], error.detail
+    code, title, detail = "client" if error.status < 500 else "server", error.title, error.detail
     if routing:
         scope[UNVERSIONED] = True
         code, title = "", HTTPStatus(error.status).phrase

@@ -13,5 +13,6 @@ async def ensure_shards(context: StepContext, operation: OperationView) -> Done 
     """The shards that were selected have the nodes that stay, and no others."""
     chosen = set(operation.output(SELECT_NODES).shards)
     state = await context.cluster(operation)
-    touched = [shard for shard in shards_of(state) if (shard.group.uuid, shard.number) in chosen]
+    shards = shards_of(state, await context.stacks.by_name(operation.project_id))
+    touched = [shard for shard in shards if (shard.group.uuid, shard.number) in chosen]
     return await drive_shards(context, operation, state, touched) or Done(NodeStacks(stacks=len(touched)))

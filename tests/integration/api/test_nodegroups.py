@@ -64,8 +64,6 @@ async def test_a_nodegroup_takes_after_its_cluster(api: MemoryApi) -> None:
     }
     operation = await api.operation(cluster)
     assert (operation["kind"], operation["params"]) == ("nodegroup_create", {"nodegroup": "more", "node_count": 2})
-    again = await make(api, name="third")
-    assert (again.status_code, detail(again)) == (400, "Cluster c1 already has an operation in progress.")
     assert [group["name"] for group in (await api.client.get(f"{URL}?role=gpu")).json()["nodegroups"]] == ["more"]
 
 
@@ -216,3 +214,39 @@ async def test_a_failed_operation_does_not_block_the_next(api: MemoryApi) -> Non
     assert (await api.client.post("/v1/clusters/c1/actions/resize", json=body)).status_code == 202
     await api.end_operation(cluster, "UPDATE_FAILED")
     assert (await api.client.delete(f"{URL}/more")).status_code == 204
+
+
+async def test_a_second_request_waits_for_the_first_as_declarative_clients_expect(api: MemoryApi) -> None:
+    cluster = await api.built()
+    assert (await make(api, name="one")).status_code == 202
+    assert (await make(api, name="two")).status_code == 202
+    changed = await api.client.patch(f"{URL}/default-worker", json=[change("replace", "/max_node_count", 9)])
+    assert changed.status_code == 202, changed.text
+    assert (await api.client.delete(f"{URL}/one")).status_code == 204
+    assert (await api.client.delete(f"{URL}/one")).status_code == 204, "asked again, it changes nothing"
+    refused = await api.client.patch(f"{URL}/one", json=[change("replace", "/max_node_count", 9)])
+    assert (refused.status_code, detail(refused)) == (409, "Nodegroup one is being deleted.")
+    assert await api.statuses(cluster) == {
+        "cluster": "UPDATE_IN_PROGRESS",
+        "default-master": "CREATE_COMPLETE",
+        "default-worker": "UPDATE_IN_PROGRESS",
+        "one": "DELETE_IN_PROGRESS",
+        "two": "CREATE_IN_PROGRESS",
+    }
+    two = (await api.client.get(f"{URL}/two")).json()
+    assert two["status_reason"] == "waiting for the end of the nodegroup_create"
+    operations = (await api.client.get("/v1/clusters/c1/operations")).json()["operations"]
+    assert [operation["kind"] for operation in operations] == ["nodegroup_create", "create"]
+
+
+async def test_behind_an_operation_that_it_cannot_wait_for_it_is_a_conflict(api: MemoryApi) -> None:
+    """Clients repeat a request after a 409, and give up after a 400."""
+    await api.built()
+    assert (await api.client.patch("/v1/credentials/c1")).status_code == 202
+    words = 'Updating a cluster when status is "UPDATE_IN_PROGRESS" is not supported.'
+    body = [change("replace", "/max_node_count", 9)]
+    for answer in (
+        await make(api, name="one"),
+        await api.client.patch(f"{URL}/default-worker", json=body),
+    ):
+        assert (answer.status_code, detail(answer)) == (409, words)

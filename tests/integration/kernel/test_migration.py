@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from jeroboam.driver import SecretKind
 from sandbox.postgres import EmbeddedPostgres
@@ -122,6 +123,23 @@ async def test_what_can_go_on_is_renamed_and_history_is_not(before: Before, stat
     assert names == (
         ["resolve_target", "upgrade_control_nodes", "upgrade_other_nodes"] if renamed else [*OLD["upgrade"]]
     )
+
+
+async def test_nodes_that_share_a_name_keep_it_and_no_other_may_take_one(before: Before) -> None:
+    cluster = await before.rows.cluster()
+    await before.rows.node(cluster, "masters", 0)
+    for index in (0, 1):
+        await before.rows.node(cluster, "workers", index, name="c-pool-0")
+    await migrate(before.url)
+    database = Database(before.url, application_name="test")
+    with pytest.raises(IntegrityError, match="uq_nodes_name_in_cluster"):
+        async with database.transaction() as session:
+            names = list(await session.execute(text("SELECT name, shares_name FROM nodes ORDER BY name")))
+            assert [tuple(row) for row in names] == [
+                ("c-masters-0", False), ("c-pool-0", True), ("c-pool-0", True),
+            ]  # fmt: skip
+            await session.execute(text("UPDATE nodes SET shares_name = false"))
+    await database.close()
 
 
 async def test_a_resize_that_was_draining_goes_on_to_its_end(before: Before) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from shared.db.engine import Database
 from shared.db.models import Cluster, Nodegroup, Operation
@@ -305,3 +306,41 @@ async def test_a_node_number_is_never_given_twice(database: Database) -> None:
         async with database.transaction() as session:
             await session.execute(text("DELETE FROM nodes"))
     assert numbers == [0, 1, 2, 3, 4, 5]
+
+
+async def test_nodegroups_of_like_names_have_nodes_of_unlike_names(database: Database) -> None:
+    groups = ["gpu-pool", "GPU_pool", "worker-pool-europe-west-1", "worker-pool-europe-west-2"]
+    cluster = await made(database, groups=groups)
+    async with database.transaction() as session:
+        row = await lock_cluster(session, cluster)
+        assert row is not None
+        nodes = []
+        for group in list(await session.scalars(select(Nodegroup).where(Nodegroup.name.in_(groups)))):
+            nodes += [node.name for node in await add_nodes(session, row, group, 2, 50)]
+    assert len(set(nodes)) == 8
+
+
+async def test_a_new_node_does_not_take_the_name_of_one_made_before_names_were_unique(database: Database) -> None:
+    cluster = await made(database, groups=["gpu-pool", "GPU_pool"])
+    async with database.transaction() as session:
+        row = await lock_cluster(session, cluster)
+        plain, changed = await session.scalars(select(Nodegroup).where(~Nodegroup.is_default).order_by(Nodegroup.id))
+        assert row is not None
+        (old,) = await add_nodes(session, row, changed, 1, 50)
+        await session.flush()
+        old.name = f"c-{cluster[-8:]}-gpu-pool-0"
+        await session.flush()
+        (new,) = await add_nodes(session, row, plain, 1, 50)
+        await session.flush()
+        assert new.name != old.name
+
+
+async def test_the_database_refuses_a_second_node_of_a_name(database: Database) -> None:
+    cluster = await made(database, groups=["a"])
+    with pytest.raises(IntegrityError, match="uq_nodes_name_in_cluster"):
+        async with database.transaction() as session:
+            row = await lock_cluster(session, cluster)
+            group = (await session.scalars(select(Nodegroup).where(Nodegroup.name == "a"))).one()
+            assert row is not None
+            for node in await add_nodes(session, row, group, 2, 50):
+                node.name = "same"

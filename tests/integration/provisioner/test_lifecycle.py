@@ -200,6 +200,11 @@ async def test_a_deadline_ends_a_create_with_what_it_waited_for(client: Client, 
     await connection.close()
     assert await client.settled(cluster, 120) == "CREATE_FAILED"
     view = await shown(client, cluster)
-    assert view["status_reason"] == "deadline passed; await_nodes was waiting: 2 of 3 nodes have joined"
+    late = f"late-{cluster.replace('-', '')[-8:]}-default-worker-1"
+    assert view["status_reason"] == (
+        f"deadline passed; await_nodes was waiting: 2 of 3 nodes have joined; missing: {late}"
+    )
+    groups = (await client.get(f"/v1/clusters/{cluster}/nodegroups"))["nodegroups"]
+    assert [group["status"] for group in groups] == ["CREATE_COMPLETE", "CREATE_FAILED"]
     await cloud.faults(None)
     await vanishes(client, sandbox, cluster)

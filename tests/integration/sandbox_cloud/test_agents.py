@@ -97,9 +97,10 @@ async def cloud_with_agents(data_dir: Path | None = None) -> AsyncIterator[TestC
         yield cloud
 
 
-def server(cloud: TestCloud, api: Api, name: str) -> str:
-    """Boot a node; its id in the API is its name."""
-    environment = f"JEROBOAM_URL={api.url}\nJEROBOAM_NODE_ID={name}\nJEROBOAM_TOKEN=once-{name}\n"
+def server(cloud: TestCloud, api: Api, name: str, node: str | None = None) -> str:
+    """Boot a node; its id in the API is its name, unless given."""
+    node = node or name
+    environment = f"JEROBOAM_URL={api.url}\nJEROBOAM_NODE_ID={node}\nJEROBOAM_TOKEN=once-{node}\n"
     files = [{"path": "/etc/jeroboam/agent.env", "permissions": "0600", "content": environment}]
     user_data = "#cloud-config\n" + json.dumps({"write_files": files})
     fields = {"name": name, "flavorRef": "2", "networks": "none"}
@@ -122,6 +123,19 @@ async def test_a_node_announces_itself_joins_and_stays_in_touch(api: Api) -> Non
     assert [report["kind"] for report in reports[:2]] == ["announced", "joined"]
     assert reports[1]["data"] == {"version": "v1.34.1"}
     assert next(r for r in reports if r["kind"] == "heartbeat")["data"] == {"healthy": True}
+
+
+async def test_a_name_joins_once_while_its_machine_exists(api: Api) -> None:
+    async with cloud_with_agents() as cloud:
+        first = server(cloud, api, "node-1")
+        await until(lambda: "joined" in api.kinds("node-1"))
+        server(cloud, api, "node-1", node="other")
+        await until(lambda: "failed" in api.kinds("other"))
+        assert "already exists in the cluster" in api.reports["other"][1]["reason"]
+        cloud.cloud.servers.delete(first)
+        await until(lambda: "heartbeat" in api.kinds("other"))
+        api.commands["other"] = [{"id": "c1", "name": "bootstrap", "args": {}}]
+        await until(lambda: "joined" in api.kinds("other"))
 
 
 async def test_a_node_waits_for_its_turn(api: Api) -> None:

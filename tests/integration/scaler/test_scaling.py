@@ -156,6 +156,17 @@ async def test_a_resize_during_a_resize_is_followed(made: Any, scale: Scaling) -
     assert (await view.client.operations(view.cluster))[0]["uuid"] == operations[-1]
 
 
+async def test_none_and_back_thirty_times_in_a_row(made: Any, scale: Scaling) -> None:
+    """Each wish comes at another moment of what the one before began, and meets stacks on their way out."""
+    view = await made("wavering", 1)
+    for number in range(30):
+        await scale.resize(view.cluster, 0)
+        await asyncio.sleep(number % 10 * 0.12)
+        await scale.resize(view.cluster, 1 + number % 2)
+        assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
+    await view.is_whole(*await view.nodes())
+
+
 async def test_a_resize_asked_during_a_create_follows_it(client: Client, clouds: OpenStackCloudFactory) -> None:
     view = View(client, clouds, await client.create("hasty", node_count=1))
     asked = await client.call("POST", f"/v1/clusters/{view.cluster}/actions/resize", json={"node_count": 3})
@@ -326,6 +337,31 @@ async def test_a_nodegroup_comes_changes_and_goes(made: Any, scale: Scaling) -> 
     types = [event["type"] for event in await view.client.events(view.cluster)]
     for verb in ("create", "update", "delete"):
         assert f"io.jeroboam.nodegroup.{verb}.completed.v1" in types
+
+
+async def test_two_nodegroups_at_the_same_time(made: Any) -> None:
+    """As a declarative client does it: both created, one changed and one resized, both deleted, without a wait."""
+    view = await made("declared", 1)
+    groups = f"/v1/clusters/{view.cluster}/nodegroups"
+    names = ("gpu-pool", "GPU_pool")
+
+    async def both(method: str, **body: Any) -> None:
+        answers = await asyncio.gather(*(
+            view.client.call(method, groups if method == "POST" else f"{groups}/{name}",
+                             **({"json": {"name": name, **body}} if method == "POST" else {}))
+            for name in names
+        ))  # fmt: skip
+        assert all(answer.status_code in (202, 204) for answer in answers), [answer.text for answer in answers]
+        assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
+
+    await both("POST", node_count=2)
+    for name in names:
+        assert (await view.group(name))["status"] == "CREATE_COMPLETE"
+        await view.is_whole(0, 1, group=name)
+    await both("DELETE")
+    await view.is_whole(0)
+    for name in names:
+        assert (await view.client.call("GET", f"{groups}/{name}")).status_code == 404
 
 
 async def test_a_delete_overtakes_a_resize(client: Client, scale: Scaling, clouds: OpenStackCloudFactory) -> None:

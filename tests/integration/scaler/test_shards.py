@@ -111,6 +111,33 @@ async def test_an_old_list_ends_nothing_too_early(shards: Shards) -> None:
     assert await shards.drive() == Done(NodeStacks(stacks=1))
 
 
+@pytest.mark.parametrize("now", ["gone", "DELETE_IN_PROGRESS", "UPDATE_IN_PROGRESS"])
+async def test_what_heat_refuses_because_the_list_was_old_is_looked_at_again(shards: Shards, now: str) -> None:
+    await shards.stage.chosen(6)
+    shards.heat.grow_old()
+    name = shards.name(2)
+    if now == "gone":
+        del shards.heat.held[name]
+    else:
+        shards.held(2).status = now
+    assert isinstance(await shards.drive(), Wait)
+    shards.heat.snapshot = None
+    shards.heat.took()
+    if now != "gone":
+        assert await shards.took() == []
+        shards.heat.ends(name, "COMPLETE")
+    assert await shards.took() == [("update" if now == "UPDATE_IN_PROGRESS" else "create", 2)]
+    shards.heat.ends(name, "COMPLETE")
+    assert isinstance(await shards.drive(), Done)
+
+
+async def test_a_refusal_that_the_list_does_not_explain_is_one(shards: Shards) -> None:
+    await shards.stage.chosen(6)
+    shards.heat.refuses = "Property error: no such flavor"
+    with pytest.raises(PermanentError, match="no such flavor"):
+        await shards.drive()
+
+
 async def test_what_an_earlier_wish_began_is_let_finish_and_then_changed(shards: Shards) -> None:
     await shards.stage.chosen(6)
     assert await shards.took() == [("update", 2)]
@@ -194,6 +221,19 @@ async def test_a_failure_waits_for_the_others_and_is_mended_by_the_next_run(shar
     assert (await shards.stage.nodes())["worker-7"].state == "creating"
     shards.heat.ends(shards.name(3), "COMPLETE")
     assert isinstance(await shards.drive(), Done)
+
+
+async def test_a_stack_that_fails_without_a_failed_node_fails_the_nodes_without_a_server(shards: Shards) -> None:
+    await shards.stage.chosen(6)
+    assert await shards.took() == [("update", 2)]
+    resources = shards.held(2).template["resources"]
+    shards.held(2).template["resources"] = {"node-4": resources["node-4"]}
+    shards.heat.ends(shards.name(2), "FAILED", "Property error: no such flavor")
+    with pytest.raises(PermanentError, match="no such flavor"):
+        await shards.drive()
+    nodes = await shards.stage.nodes()
+    assert (nodes["worker-5"].state, nodes["worker-5"].reason) == ("failed", "Property error: no such flavor")
+    assert nodes["worker-4"].state == "joined"
 
 
 async def test_a_nodegroup_names_its_first_stack_or_none(shards: Shards) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.bus.topic import matches
+from shared.cloud.names import base_stack, shard_stack
 from shared.domain.errors import TemporaryError
 from shared.domain.retry import RetryLater, RetryPolicy, decide
 from shared.events.reader import Cursor
@@ -57,11 +59,70 @@ def test_a_temporary_error_waits_within_bounds(
         assert decision.delay >= asked
 
 
-@given(st.text(max_size=300), st.uuids(), st.text(max_size=300), st.integers(0, 5000))
-def test_a_node_name_is_a_host_name(cluster: str, uuid: object, nodegroup: str, index: int) -> None:
-    name = node_name(cluster, str(uuid), nodegroup, index)
+# Names that come close to each other: cut, changed, and made to look like what a name is turned into.
+likely = st.sampled_from(
+    ["gpu-pool", "GPU_pool", "worker-pool-europe-west-1", "worker-pool-europe-west-2", "a", "a-1", "a--1", "ü", "", "-"]
+) | st.from_regex(r"[a-z]{0,3}-?[0-9a-f]{8}", fullmatch=True)
+names = st.text(max_size=300) | likely
+
+
+@given(names, st.uuids(), names, st.uuids(), st.integers(0, 2**31 - 1))
+def test_a_node_name_is_a_host_name(cluster: str, uuid: UUID, nodegroup: str, group_id: UUID, index: int) -> None:
+    name = node_name(cluster, str(uuid), nodegroup, str(group_id), index)
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)
     assert name.endswith(f"-{index}")
+
+
+@given(
+    cluster=names,
+    uuid=st.uuids(),
+    groups=st.lists(names, min_size=2, max_size=2, unique=True),
+    ids=st.lists(st.uuids(), min_size=2, max_size=2, unique=True),
+    indexes=st.tuples(st.integers(0, 20), st.integers(0, 20)),
+)
+def test_nodes_of_two_nodegroups_never_share_a_name(
+    cluster: str, uuid: UUID, groups: list[str], ids: list[UUID], indexes: tuple[int, int]
+) -> None:
+    first, second = (
+        node_name(cluster, str(uuid), group, str(group_id), index)
+        for group, group_id, index in zip(groups, ids, indexes, strict=True)
+    )
+    assert first != second
+
+
+@given(st.uuids(), st.uuids(), st.integers(0, 20))
+def test_a_nodegroup_named_like_another_ones_nodes_gets_other_names(one: UUID, other: UUID, index: int) -> None:
+    derived = node_name("c", str(one), "GPU_pool", str(one), index)
+    part = derived.removeprefix(f"c-{str(one)[-8:]}-").removesuffix(f"-{index}")
+    if one != other:
+        assert node_name("c", str(one), part, str(other), index) != derived
+
+
+def test_plain_names_are_kept() -> None:
+    assert node_name("c1", "0" * 36, "default-worker", "1" * 36, 7) == "c1-00000000-default-worker-7"
+
+
+@given(
+    uuid=st.uuids(),
+    groups=st.lists(
+        names | st.sampled_from(["a b", "a-b", "A-b", "n" * 242, "n" * 243]), min_size=2, max_size=2, unique=True
+    ),
+    shards=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 20)),
+)
+def test_stack_names_are_valid_and_differ(uuid: UUID, groups: list[str], shards: tuple[int, int]) -> None:
+    first, second = (shard_stack(str(uuid), group, shard) for group, shard in zip(groups, shards, strict=True))
+    for name in (first, second):
+        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,254}", name)
+        assert name != base_stack(str(uuid))
+    assert first.lower() != second.lower(), "Heat on MySQL does not tell the case"
+    assert shard_stack(str(uuid), groups[0], shards[0] - 1) != first
+
+
+@given(st.from_regex(r"[a-z0-9_.-]{1,197}", fullmatch=True), names, st.integers(0, 5000))
+def test_a_stack_name_that_was_valid_or_is_there_is_kept(valid: str, group: str, shard: int) -> None:
+    assert shard_stack("1" * 36, valid, shard) == f"jeroboam-{'1' * 36}-{valid}-{shard}"
+    there = f"jeroboam-{'1' * 36}-{group}-{shard}"
+    assert shard_stack("1" * 36, group, shard, listed=[there]) == there
 
 
 @given(st.lists(st.uuids(), unique=True, max_size=50), st.text(min_size=1), st.text(min_size=1))

@@ -173,3 +173,18 @@ def test_what_the_database_says(sqlstate: str, status: int) -> None:
 )
 def test_names_and_uuids(text: str, uuid: str | None) -> None:
     assert as_uuid(text) == uuid
+
+
+@pytest.mark.parametrize(
+    ("detail", "title"),
+    [
+        ("label kube_tag: from v1.34.1 to v1.36.0 skips a version. Upgrade to v1.35 first.",
+         "label kube_tag: from v1.34.1 to v1.36.0 skips a version"),
+        ("Cluster c.1 could not be found.", "Cluster c.1 could not be found"),
+        ("One.\nTwo.", "One"),
+        ("10.0.0.0/8 is in use", "10.0.0.0/8 is in use"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_title_is_the_first_sentence(detail: str, title: str) -> None:
+    assert ApiError(400, detail).title == title
