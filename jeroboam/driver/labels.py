@@ -7,7 +7,7 @@ users of Magnum expect. Every problem names its label. An engine's own model of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,8 @@ class InfrastructureLabels(BaseModel):
     """What a cluster's labels say about its network and machines. Sizes in GiB."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # Labels that a nodegroup may have otherwise than its cluster; all others are the whole cluster's.
+    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS
 
     fixed_subnet_cidr: Cidr = "10.0.0.0/20"
     octavia_provider: str | None = None
@@ -63,6 +65,19 @@ class InfrastructureLabels(BaseModel):
         except ValidationError as error:
             return [f"label {'.'.join(map(str, line['loc']))}: {_text(line['msg'])}" for line in error.errors()]
         return []
+
+    @classmethod
+    def contradictions(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
+        """Labels of a nodegroup that differ from the cluster's, and may not; both can be read without problems."""
+        whole, own = cls.read(cluster), cls.read(cluster, nodegroup)
+        return [
+            f"label {name}: {getattr(own, name)} differs from the cluster's {getattr(whole, name)}, which applies to "
+            "all of its nodegroups; leave it out"
+            for name, field in cls.model_fields.items()
+            if name != "api_floating_ip"
+            and (field.alias or name) not in cls.of_machines
+            and getattr(own, name) != getattr(whole, name)
+        ]
 
     @classmethod
     def names(cls) -> frozenset[str]:

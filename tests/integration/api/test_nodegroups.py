@@ -132,6 +132,8 @@ TAINT = {"key": "a", "effect": "NoSchedule"}
         ({"foo": 1}, 400, "Unknown attribute for argument nodegroup: foo"),
         ({"stack_id": "x"}, 400, "Invalid input for field/attribute stack_id. Value: 'x'. Cannot set read only field."),
         ({"labels": {"boot_volume_size": "big"}}, 400, "label boot_volume_size: "),
+        ({"labels": {"dns_cluster_domain": "b.local"}}, 400, "label dns_cluster_domain: b.local differs from the clus"),
+        ({"labels": {"kube_tag": "v1.99.0"}}, 400, "label kube_tag: nodes of v1.99.0 cannot join API servers of v1.3"),
     ],
     ids=str,
 )

@@ -144,3 +144,52 @@ def environment(case: Case) -> str:
     assert isinstance(found, Bootstrap)
     (text,) = [file["content"] for file in found.files if file["path"].endswith("/node.env")]
     return text
+
+
+def with_workers(case: Case, **labels: str) -> Case:
+    return replace(case, workers=replace(case.workers, labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("pods_network_cidr", "10.96.0.0/12"),
+        ("flannel_network_cidr", "10.96.0.0/12"),
+        ("calico_ipv4pool", "10.96.0.0/12"),
+        ("calico_ipv4pool", "pods"),
+        ("service_cluster_ip_range", "10.253.0.0/16"),
+        ("dns_cluster_domain", "other.local"),
+        ("network_driver", "calico"),
+        ("kube_proxy_mode", "ipvs"),
+        ("kubeapi_options", "--v=9"),
+        ("fixed_subnet_cidr", "10.1.0.0/24"),
+        ("octavia_lb_healthcheck", "false"),
+        ("kube_tag", "v1.34.3"),
+        ("kube_tag", "v1.35.0"),
+    ],
+)
+def test_a_nodegroup_does_not_contradict_its_cluster(label: str, value: str) -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.34.2", cni_manifest_url="https://a.example.org/c.yaml")
+    found = problems(with_workers(case, **{label: value}))
+    assert len(found) == 1, found
+    assert found[0].startswith((f"label {label}: ", "label pods_network_cidr: "))
+
+
+def test_a_name_of_the_pod_network_that_another_goes_before_counts() -> None:
+    case = make_case(driver).with_labels(pods_network_cidr="10.100.0.0/16")
+    (problem,) = problems(with_workers(case, calico_ipv4pool="10.101.0.0/16"))
+    assert problem.startswith("label calico_ipv4pool: 10.101.0.0/16 differs from the cluster's pod network 10.100.0.0")
+
+
+def test_a_kubelet_is_not_too_old_for_the_api_servers() -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.35.0")
+    assert problems(with_workers(case, kube_tag="v1.32.9")) == []
+    (problem,) = problems(with_workers(case, kube_tag="v1.31.9"))
+    assert problem.startswith("label kube_tag: nodes of v1.31.9 cannot join API servers of v1.35.0; they may be at mos")
+
+
+def test_labels_of_machines_may_differ_in_a_nodegroup() -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.34.2", pods_network_cidr="10.100.0.0/16", boot_volume_size="10")
+    same = {"pods_network_cidr": "10.100.0.0/16", "calico_ipv4pool": "10.100.0.0/16", "cinder_csi_enabled": "yes"}
+    own = {"boot_volume_size": "20", "availability_zone": "b", "kubelet_options": "--v=2", "kube_tag": "v1.34.1"}
+    assert problems(with_workers(case, **same, **own, unknown="x")) == []
