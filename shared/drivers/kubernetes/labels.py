@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
-from jeroboam.driver.label_types import Address, Cidr, Prefix, Tag, Url, cidr
+from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
-from shared.drivers.kubernetes.label_types import Options, ServiceRange, Version
+from shared.drivers.kubernetes.label_types import KubeletOptions, Options, ServiceRange, Version
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
@@ -38,11 +38,11 @@ class Labels(InfrastructureLabels):
     flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
     flannel_tag: Tag = "v0.26.1"
     flannel_cni_tag: Tag = "v1.5.1-flannel2"
-    flannel_network_subnetlen: int = Field(default=24, ge=20, le=28)
+    flannel_network_subnetlen: Number = Field(default=24, ge=20, le=28)
     pods_network_cidr: Cidr = "10.100.0.0/14"
     service_cluster_ip_range: ServiceRange = "10.254.0.0/16"
     dns_service_ip: Address | None = None
-    dns_cluster_domain: str = Field(default="cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    dns_cluster_domain: Domain = "cluster.local"
     container_infra_prefix: Prefix = ""
     cloud_provider_enabled: bool = True
     cloud_provider_tag: Tag | None = None
@@ -54,7 +54,7 @@ class Labels(InfrastructureLabels):
     csi_node_driver_registrar_tag: Tag = "v2.12.0"
     csi_liveness_probe_tag: Tag = "v2.14.0"
     kube_proxy_mode: Literal["iptables", "nftables", "ipvs"] = "iptables"
-    kubelet_options: Options = ""
+    kubelet_options: KubeletOptions = ""
     kubeapi_options: Options = ""
     kubecontroller_options: Options = ""
     kubescheduler_options: Options = ""

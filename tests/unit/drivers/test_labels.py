@@ -8,6 +8,7 @@ import pytest
 
 from jeroboam.driver import Bootstrap
 from jeroboam.testing.cases import Case, make_case
+from shared.drivers.kubernetes.label_types import parse_options
 from shared.drivers.kubernetes.labels import read_labels
 from tests.support.kubernetes import driver, engine, problems
 
@@ -70,12 +71,59 @@ def test_truth_is_written_in_many_ways(text: str) -> None:
         ("dns_service_ip", "10.254.0.53", "must be 10.254.0.10, the tenth"),
         ("cloud_provider_enabled", "perhaps", "valid boolean"),
         ("boot_volume_size", "-1", "greater than or equal to 0"),
-        ("boot_volume_size", "ten", "valid integer"),
+        ("boot_volume_size", "ten", "whole number such as 20"),
         ("master_lb_allowed_cidrs", "10.0.0.0/8,nonsense", "networks separated by commas"),
         ("container_infra_prefix", "registry example", "registry prefix"),
         ("kubernetes_apt_mirror", "mirror.example.org", "must be a URL"),
         ("cni_manifest_url", "https://a.example.org/'; rm -rf /", "must be a URL"),
         ("kubelet_options", "-v 2", "must be options such as --v=2"),
+        ("kubelet_options", "--v 2 3", "must be options such as --v=2 or --v 2, not '3'"),
+        ("kubelet_options", "--v=2 3", "not '3'"),
+        ("kubelet_options", "--profiling -v 3", "not '-v'"),
+        ("kubelet_options", "--root-dir='/a b'", "the value of --root-dir must be without white space, quotes"),
+        ("kubelet_options", "--root-dir='\"'", "the value of --root-dir must be without white space, quotes"),
+        *(("boot_volume_size", value, "whole number such as 20") for value in ("00", "1_0", "+5", "5.0", "0.0", "05")),
+        ("flannel_network_subnetlen", "2_4", "whole number such as 20"),
+        *(
+            ("container_infra_prefix", value, "in lower case, no scheme")
+            for value in (
+                *(
+                    "https://registry.example.org/a/",
+                    "Registry.example.org/a/",
+                    "registry.example.org/Mirror",
+                    "a//b",
+                    "/",
+                ),
+                *("registry.example.org:99999/a", "registry.example.org:/a", "../a", "a/../b", "a b", "a" * 200),
+            )
+        ),
+        *(
+            ("dns_cluster_domain", value, "must be a DNS name in lower case such as cluster.local")
+            for value in (
+                "a..b",
+                ".a",
+                "a.",
+                "-a.b",
+                "a-.b",
+                "Cluster.local",
+                "a_b",
+                "x" * 64,
+                "a." * 126 + "ab",
+                "a\nb",
+            )
+        ),
+        ("octavia_provider", "amphora\nx", "the name of one of Octavia's providers"),
+        ("octavia_provider", "two words", "the name of one of Octavia's providers"),
+        ("availability_zone", "nova:host-1", "without hosts"),
+        ("availability_zone", "a\nb", "printable characters"),
+        ("boot_volume_type", "x" * 256, "at most 255 printable characters"),
+        ("docker_volume_type", "a\tb", "at most 255 printable characters"),
+        ("master_lb_allowed_cidrs", "2001:db8::/64", "must be IPv4 networks separated by commas"),
+        ("master_lb_allowed_cidrs", ",", "must name at least one IPv4 network"),
+        ("master_lb_allowed_cidrs", "10.0.0.1/8", "has host bits set"),
+        ("post_install_manifest_url", "https://a.example.org:99999/x", "must be a URL"),
+        ("post_install_manifest_url", "https://[::1/x", "must be a URL"),
+        ("post_install_manifest_url", "https://a.example.org/`id`", "must be a URL"),
         ("kubeapi_options", "--a='", "must be options such as --v=2"),
         ("flannel_backend", "udp", "'vxlan' or 'host-gw'"),
         ("octavia_lb_algorithm", "RANDOM", "'ROUND_ROBIN'"),
@@ -193,3 +241,53 @@ def test_labels_of_machines_may_differ_in_a_nodegroup() -> None:
     same = {"pods_network_cidr": "10.100.0.0/16", "calico_ipv4pool": "10.100.0.0/16", "cinder_csi_enabled": "yes"}
     own = {"boot_volume_size": "20", "availability_zone": "b", "kubelet_options": "--v=2", "kube_tag": "v1.34.1"}
     assert problems(with_workers(case, **same, **own, unknown="x")) == []
+
+
+def test_options_may_have_their_values_after_a_space() -> None:
+    text = "--max-pods 50 --v=2 --profiling --oom-score-adj -999 --feature-gates A=true,B=false"
+    case = make_case(driver).with_labels(kubelet_options=text)
+    assert problems(case) == []
+    assert parse_options(text) == [
+        ("max-pods", "50"),
+        ("v", "2"),
+        ("profiling", "true"),
+        ("oom-score-adj", "-999"),
+        ("feature-gates", "A=true,B=false"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["registry.example.org/mirror", "10.0.0.1:5000/", "localhost:5000/a/b__c-d", "mirror"]
+)
+def test_registry_prefixes(prefix: str) -> None:
+    case = make_case(driver).with_labels(container_infra_prefix=prefix)
+    assert problems(case) == []
+    assert read_labels(case.cluster).container_infra_prefix == f"{prefix.rstrip('/')}/"
+
+
+@pytest.mark.parametrize(
+    ("provider", "algorithm", "used"),
+    [
+        ("", "", "ROUND_ROBIN"),
+        ("amphora", "SOURCE_IP", "SOURCE_IP"),
+        ("ovn", "", "SOURCE_IP_PORT"),
+        ("ovn", "SOURCE_IP_PORT", "SOURCE_IP_PORT"),
+        ("ovn", "ROUND_ROBIN", None),
+        ("ovn", "SOURCE_IP", None),
+        ("amphora", "SOURCE_IP_PORT", None),
+        ("", "SOURCE_IP_PORT", None),
+    ],
+)
+def test_the_algorithm_is_one_the_provider_has(provider: str, algorithm: str, used: str | None) -> None:
+    case = make_case(driver, "octavia").with_labels(octavia_provider=provider, octavia_lb_algorithm=algorithm)
+    found = problems(case)
+    if used is None:
+        (problem,) = found
+        assert problem.startswith(f"label octavia_lb_algorithm: {algorithm} is not what octavia_provider")
+        return
+    assert found == []
+    assert case.base()["resources"]["api_pool"]["properties"]["lb_algorithm"] == used
+    found_files = engine.bootstrap(case.context(case.nodes[0]))
+    assert isinstance(found_files, Bootstrap)
+    (cloud,) = [each["content"] for each in found_files.files if "lb-method" in each["content"]]
+    assert f'lb-method = "{used}"' in cloud
