@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from sandbox.openstack.neutron import checks
 from sandbox.openstack.neutron.networks import Networks
 from sandbox.openstack.neutron.security import SecurityGroups
 from sandbox.openstack.neutron.state import NeutronState, missing
@@ -56,6 +57,7 @@ class Ports:
     def create(self, project_id: str, fields: dict[str, Any]) -> Row:
         """A new port with addresses of its network; 409 over quota or when no address is left."""
         network = self.networks.network(str(fields.get("network_id")))
+        checks.address_pairs(fields.get("allowed_address_pairs") or [])
         self.state.reserve(project_id, "port")
         guarded = fields.get("port_security_enabled", True)
         groups = fields.get("security_groups")
@@ -82,6 +84,7 @@ class Ports:
     def update(self, row: Row, changes: dict[str, Any]) -> Row:
         """Change a port; new fixed IPs replace the old ones."""
         changes = dict(changes)
+        checks.address_pairs(changes.get("allowed_address_pairs") or [])
         if (wanted := changes.pop("fixed_ips", None)) is not None and wanted != row["fixed_ips"]:
             self._free(row)
             changes["fixed_ips"] = self._addresses(self.networks.network(row["network_id"]), wanted)
