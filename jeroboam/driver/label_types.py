@@ -13,13 +13,23 @@ from pydantic import AfterValidator, BeforeValidator
 
 from jeroboam.driver import texts
 
+# Addresses that no port of a network can have: this host, loopback, link-local (metadata service), multicast, reserved.
+_SPECIAL = [
+    ipaddress.IPv4Network(network)
+    for network in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
+]
+
 
 def cidr(value: str) -> str:
     """An IPv4 network in canonical form. Raises ValueError."""
     try:
-        return str(ipaddress.IPv4Network(value))
+        network = ipaddress.IPv4Network(value)
     except ValueError as error:
         raise ValueError(f"must be an IPv4 network such as 10.100.0.0/16: {error}") from None
+    for special in _SPECIAL:
+        if network.overlaps(special):
+            raise ValueError(f"must be a network of addresses for machines, such as 10.100.0.0/16: {special} is not")
+    return str(network)
 
 
 def _cidrs(value: str) -> str:

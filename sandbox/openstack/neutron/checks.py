@@ -46,6 +46,9 @@ def subnet_cidr(fields: dict[str, Any]) -> Network:
     longest = 30 if cidr.version == 4 else 126
     if fields.get("enable_dhcp", True) and cidr.prefixlen > longest:
         raise contradiction("Subnet has a prefix length that is incompatible with DHCP service enabled")
+    for kind, wrong in (("multicast", cidr.is_multicast), ("loopback", cidr.is_loopback)):
+        if wrong and fields.get("enable_dhcp", True):
+            raise contradiction(f"{kind} IP subnet is not supported if enable_dhcp is True")
     if fields.get("gateway_ip"):
         _same_version(_address(fields["gateway_ip"], "gateway_ip"), version, "gateway_ip", fields["gateway_ip"])
     _nameservers(fields.get("dns_nameservers") or [], version)

@@ -65,13 +65,10 @@ class Ports:
             groups = [self.groups.default(project_id)["id"]] if guarded else []
         for group in groups:
             self.groups.group(group)
-        row = self.state.row(project_id, fields, PORT, status="DOWN", security_groups=list(groups))
-        row["mac_address"] = row["mac_address"] or "fa:16:3e:" + ":".join(
-            f"{random.randrange(256):02x}" for _ in range(3)
-        )
+        row = self.state.row(project_id, fields, PORT, security_groups=list(groups))
+        row["mac_address"] = row["mac_address"] or f"fa:16:3e:{random.randbytes(3).hex(':')}"
         row["fixed_ips"] = self._addresses(network, fields.get("fixed_ips"))
-        if row["device_id"]:
-            row["status"] = "ACTIVE"
+        row["status"] = "ACTIVE" if row["device_id"] else "DOWN"
         return self.state.ports.add(row)
 
     def port(self, row_id: str) -> Row:

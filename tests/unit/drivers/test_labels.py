@@ -67,6 +67,10 @@ def test_truth_is_written_in_many_ways(text: str) -> None:
         ("pods_network_cidr", "10.200.0.0/24", "no /24 for each of 3 nodes"),
         ("pods_network_cidr", "32.0.0.0/5", "too large to be cut into /24"),
         ("fixed_subnet_cidr", "10.0.0.0/29", "too few addresses for 3 nodes"),
+        ("pods_network_cidr", "0.0.0.0/0", "must be a network of addresses for machines"),
+        ("fixed_subnet_cidr", "224.0.0.0/20", "224.0.0.0/4 is not"),
+        ("fixed_subnet_cidr", "127.0.0.0/20", "127.0.0.0/8 is not"),
+        ("service_cluster_ip_range", "169.254.0.0/16", "169.254.0.0/16 is not"),
         ("service_cluster_ip_range", "10.0.0.0/8", "must be between a /12 and a /28"),
         ("dns_service_ip", "10.254.0.53", "must be 10.254.0.10, the tenth"),
         ("cloud_provider_enabled", "perhaps", "valid boolean"),
@@ -291,3 +295,9 @@ def test_the_algorithm_is_one_the_provider_has(provider: str, algorithm: str, us
     assert isinstance(found_files, Bootstrap)
     (cloud,) = [each["content"] for each in found_files.files if "lb-method" in each["content"]]
     assert f'lb-method = "{used}"' in cloud
+
+
+def test_the_api_takes_no_port_of_another_part() -> None:
+    (problem,) = problems(make_case(driver).with_cluster(apiserver_port=10250))
+    assert problem.startswith("apiserver_port: 10250 is used by other parts of Kubernetes on masters (2379, 2380, ")
+    assert problems(make_case(driver).with_cluster(apiserver_port=16443)) == []

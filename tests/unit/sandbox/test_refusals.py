@@ -21,6 +21,8 @@ TCP = {"protocol": "tcp", "port_range_min": 80, "port_range_max": 90}
         ({"cidr": "10.0.0.0"}, "HTTPBadRequest", "Invalid input for cidr. Reason: '10.0.0.0' isn't a recognized IP"),
         ({"cidr": "2001:db8::/64", "ip_version": 4}, "InvalidInput", "cidr '2001:db8::/64' does not match the ip_vers"),
         ({"cidr": "10.0.0.0/31"}, "InvalidInput", "Subnet has a prefix length that is incompatible with DHCP service"),
+        ({"cidr": "224.1.0.0/24"}, "InvalidInput", "multicast IP subnet is not supported if enable_dhcp is True"),
+        ({"cidr": "127.1.0.0/24"}, "InvalidInput", "loopback IP subnet is not supported if enable_dhcp is True"),
         ({"gateway_ip": "fe80::1"}, "InvalidInput", "gateway_ip 'fe80::1' does not match the ip_version '4'"),
         ({"dns_nameservers": ["::1"]}, "InvalidInput", "dns_nameserver '::1' does not match the ip_version '4'"),
         ({"dns_nameservers": ["x"]}, "HTTPBadRequest", "dns_nameservers. Reason: 'x' is not a valid nameserver."),
