@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -142,6 +143,17 @@ async def test_refused(api: MemoryApi, body: dict[str, Any], status: int, text: 
     answer = await make(api, **body)
     assert (answer.status_code, detail(answer)[: len(text)]) == (status, text)
     assert set(await api.statuses(cluster)) == {"cluster", "default-master", "default-worker"}
+
+
+async def test_what_an_earlier_version_accepted_is_not_accepted_again(api: MemoryApi) -> None:
+    await api.built()
+    labels = {"dns_cluster_domain": "b.local"}
+    await api.sql(f"UPDATE nodegroups SET labels = '{json.dumps(labels)}' WHERE name = 'default-worker'")
+    again = await make(api, labels=labels)
+    assert again.status_code == 400
+    assert detail(again).startswith("label dns_cluster_domain: b.local differs")
+    other = await make(api)
+    assert other.status_code == 202, "the problem of the other nodegroup does not concern it"
 
 
 async def test_allowed_labels_of_kubernetes(api: MemoryApi) -> None:
