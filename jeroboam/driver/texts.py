@@ -33,7 +33,7 @@ def url(value: str) -> str:
     """The URL of a file or a directory, without a slash at its end."""
     wrong = "must be a URL such as https://mirror.example.org/path"
     _http(value, wrong)
-    if "'" in value:  # a path may have it, but no file name of a mirror does
+    if "'" in value:  # ends a quoted text where the URL is written into a command
         raise ValueError(wrong)
     return value.rstrip("/")
 
@@ -98,7 +98,10 @@ def _http(value: str, wrong: str) -> SplitResult:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ValueError(wrong) from None
-    if parts.scheme not in ("http", "https") or port == 0 or not _URL.fullmatch(value) or not _is_host(host):
+    # Resolvers accept host names with '_', though RFC 1123 does not.
+    if parts.scheme not in ("http", "https") or port == 0 or not _URL.fullmatch(value):
+        raise ValueError(wrong)
+    if not _is_host(host.replace("_", "x")):
         raise ValueError(wrong)
     return parts
 

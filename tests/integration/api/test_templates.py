@@ -77,7 +77,7 @@ WRONG = {
     ],
 }
 RIGHT = {
-    "http_proxy": "http://user:p%22@proxy.example.org:3128",
+    "http_proxy": "http://user:p%22@proxy_1.example.org:3128",
     "https_proxy": "https://[2001:db8::1]:3128/",
     "no_proxy": "localhost, .example.org,*.a.org,10.0.0.0/8,[::1]:80,",
     "insecure_registry": "http://registry.example.org:5000/",
