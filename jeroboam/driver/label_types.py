@@ -8,26 +8,38 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
+
+from jeroboam.driver import texts
+
+# Addresses that no port of a network can have: this host, loopback, link-local (metadata service), multicast, reserved.
+_SPECIAL = [
+    ipaddress.IPv4Network(network)
+    for network in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4")
+]
 
 
 def cidr(value: str) -> str:
     """An IPv4 network in canonical form. Raises ValueError."""
     try:
-        return str(ipaddress.IPv4Network(value))
+        network = ipaddress.IPv4Network(value)
     except ValueError as error:
         raise ValueError(f"must be an IPv4 network such as 10.100.0.0/16: {error}") from None
+    for special in _SPECIAL:
+        if network.overlaps(special):
+            raise ValueError(f"must be a network of addresses for machines, such as 10.100.0.0/16: {special} is not")
+    return str(network)
 
 
 def _cidrs(value: str) -> str:
-    for cidr in filter(None, (part.strip() for part in value.split(","))):
-        try:
-            ipaddress.ip_network(cidr)
-        except ValueError as error:
-            raise ValueError(f"must be networks separated by commas: {error}") from None
-    return value
+    try:
+        networks = [str(ipaddress.IPv4Network(part)) for part in (part.strip() for part in value.split(",")) if part]
+    except ValueError as error:
+        raise ValueError(f"must be IPv4 networks separated by commas, such as 203.0.113.0/24: {error}") from None
+    if not networks:
+        raise ValueError("must name at least one IPv4 network, such as 0.0.0.0/0")
+    return ",".join(dict.fromkeys(networks))
 
 
 def _address(value: str) -> str:
@@ -37,17 +49,23 @@ def _address(value: str) -> str:
         raise ValueError("must be an IPv4 address") from None
 
 
-def _prefix(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9.:_/-]*", value):
-        raise ValueError("must be a registry prefix such as registry.example.org/mirror/")
-    return value if not value or value.endswith("/") else f"{value}/"
+def _number(value: object) -> object:
+    """Decimal digits only: Python also reads `1_0`, `+1` and `1.0`."""
+    if isinstance(value, str) and not re.fullmatch(r"-?(0|[1-9][0-9]{0,8})", value):
+        raise ValueError("must be a whole number such as 20")
+    return value
 
 
-def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s'\"\\]", value):
-        raise ValueError("must be a URL such as https://mirror.example.org/path")
-    return value.rstrip("/")
+def _zones(value: str) -> str:
+    if ":" in value or any(len(part.strip()) > 255 for part in value.split(",")):
+        raise ValueError("must be names of availability zones separated by commas, without hosts")
+    return texts.printable(value, 4096)
+
+
+def _provider(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
+        raise ValueError("must be the name of one of Octavia's providers, such as amphora or ovn")
+    return value
 
 
 def _tag(value: str) -> str:
@@ -59,7 +77,13 @@ def _tag(value: str) -> str:
 Cidr = Annotated[str, AfterValidator(cidr)]
 Cidrs = Annotated[str, AfterValidator(_cidrs)]
 Address = Annotated[str, AfterValidator(_address)]
-Prefix = Annotated[str, AfterValidator(_prefix)]
-Url = Annotated[str, AfterValidator(_url)]
+Prefix = Annotated[str, AfterValidator(texts.image_prefix)]
+Url = Annotated[str, AfterValidator(texts.url)]
+Domain = Annotated[str, AfterValidator(texts.domain)]
+Name = Annotated[str, AfterValidator(texts.printable)]
+Number = Annotated[int, BeforeValidator(_number)]
+Zones = Annotated[str, AfterValidator(_zones)]
+Provider = Annotated[str, AfterValidator(_provider)]
+Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]
 Tag = Annotated[str, AfterValidator(_tag)]
 AffinityPolicy = Literal["affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"]

@@ -7,33 +7,38 @@ Magnum. Every problem names its label. An engine's model of labels inherits from
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jeroboam.driver.label_types import AffinityPolicy, Cidr, Cidrs
+from jeroboam.driver.label_types import AffinityPolicy, Algorithm, Cidr, Cidrs, Name, Number, Provider, Zones
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 
 # Labels that are read only when a machine is created.
 MACHINE_LABELS = frozenset({"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type"})
+
+OVN = "ovn"
+SOURCE_IP_PORT = "SOURCE_IP_PORT"
 
 
 class InfrastructureLabels(BaseModel):
     """The labels of a cluster for its network and machines. Sizes in GiB."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # Labels that a nodegroup may have otherwise than its cluster; all others are the whole cluster's.
+    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS
 
     fixed_subnet_cidr: Cidr = "10.0.0.0/20"
-    octavia_provider: str | None = None
-    octavia_lb_algorithm: Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP"] = "ROUND_ROBIN"
+    octavia_provider: Provider | None = None
+    octavia_lb_algorithm: Algorithm | None = None
     octavia_lb_healthcheck: bool = True
     master_lb_floating_ip_enabled: bool | None = None
     master_lb_allowed_cidrs: Cidrs = "0.0.0.0/0"
-    availability_zones: str = Field(default="", alias="availability_zone")
+    availability_zones: Zones = Field(default="", alias="availability_zone")
     nodes_affinity_policy: AffinityPolicy = "soft-anti-affinity"
-    boot_volume_size: int = Field(default=0, ge=0)
-    boot_volume_type: str | None = None
-    docker_volume_type: str | None = None
+    boot_volume_size: Number = Field(default=0, ge=0)
+    boot_volume_type: Name | None = None
+    docker_volume_type: Name | None = None
     api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
 
     @classmethod
@@ -59,15 +64,38 @@ class InfrastructureLabels(BaseModel):
     def problems(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> list[str]:
         """Problems with the labels, as sentences that name the label."""
         try:
-            cls.read(cluster, nodegroup)
+            parsed = cls.read(cluster, nodegroup)
         except ValidationError as error:
             return [f"label {'.'.join(map(str, line['loc']))}: {_text(line['msg'])}" for line in error.errors()]
+        if (parsed.load_balancer_algorithm == SOURCE_IP_PORT) is not (parsed.octavia_provider == OVN):
+            return [
+                f"label octavia_lb_algorithm: {parsed.load_balancer_algorithm} is not what octavia_provider "
+                f"{parsed.octavia_provider or '(unset)'} has; {SOURCE_IP_PORT} is the algorithm of {OVN}, its only one"
+            ]
         return []
+
+    @classmethod
+    def contradictions(cls, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
+        """Labels of a nodegroup that differ from the cluster's, and may not; both can be read without problems."""
+        whole, own = cls.read(cluster), cls.read(cluster, nodegroup)
+        return [
+            f"label {name}: {getattr(own, name)} differs from the cluster's {getattr(whole, name)}, which applies to "
+            "all of its nodegroups; leave it out"
+            for name, field in cls.model_fields.items()
+            if name != "api_floating_ip"
+            and (field.alias or name) not in cls.of_machines
+            and getattr(own, name) != getattr(whole, name)
+        ]
 
     @classmethod
     def names(cls) -> frozenset[str]:
         """The names of all labels that the model reads."""
         return frozenset({field.alias or name for name, field in cls.model_fields.items()})
+
+    @property
+    def load_balancer_algorithm(self) -> str:
+        """The algorithm of load balancers: the given one, or the provider's usual one."""
+        return self.octavia_lb_algorithm or (SOURCE_IP_PORT if self.octavia_provider == OVN else "ROUND_ROBIN")
 
     @property
     def api_allowed_cidrs(self) -> list[str]:
@@ -97,7 +125,7 @@ class InfrastructureLabels(BaseModel):
 def boots_from_volume(*labels: Mapping[str, str]) -> bool:
     """Whether nodes with these labels, the most specific first, boot from a volume."""
     text = next((each["boot_volume_size"] for each in labels if "boot_volume_size" in each), "").strip()
-    return bool(text) and text.strip("0") != ""
+    return bool(text.strip("0"))
 
 
 def node_network(cluster: ClusterSpec, labels: InfrastructureLabels) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sandbox.openstack import octavia_checks
 from sandbox.openstack.clock import Clock, iso
 from sandbox.openstack.config import Latencies
 from sandbox.openstack.neutron.api import Neutron
@@ -54,6 +55,7 @@ class Octavia:
     def create(self, kind: str, project_id: str, fields: dict[str, Any], parent: str | None = None) -> Row:
         """A new load balancer, or a child of `parent`."""
         above = self._above(parent)
+        self._check(kind, above, fields)
         row: Row = {
             "id": new_id(),
             "name": "",
@@ -87,6 +89,15 @@ class Octavia:
                 operating_status="OFFLINE",
             )
         return self.rows[kind].add(row)
+
+    def _check(self, kind: str, above: str | None, fields: dict[str, Any]) -> None:
+        if kind == "loadbalancers":
+            octavia_checks.balancer(fields)
+        elif kind in ("listeners", "pools"):
+            balancer = self.rows["loadbalancers"].get(above)
+            if balancer is None:
+                raise ApiError(400, "Validation failure: Must provide at least one of the load balancer or listener.")
+            (octavia_checks.listener if kind == "listeners" else octavia_checks.pool)(balancer, fields)
 
     async def become_active(self, row_id: str) -> None:
         """Wait until the load balancer becomes ACTIVE."""

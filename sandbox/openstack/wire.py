@@ -151,7 +151,7 @@ class Route:
 
     def __post_init__(self) -> None:
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.template)
-        object.__setattr__(self, "pattern", re.compile(f"^{expression}/?$"))
+        object.__setattr__(self, "pattern", re.compile(rf"{expression}/?\Z"))
 
 
 def truth(value: Any) -> bool:

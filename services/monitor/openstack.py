@@ -19,7 +19,7 @@ from shared.events.log import emit
 from shared.operations.locks import lock_cluster
 
 _STACK = re.compile(r"^jeroboam-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
-_ENDS = re.compile(r"^orchestration\.stack\.\w+\.(end|error)$")
+_ENDS = re.compile(r"^orchestration\.stack\.\w+\.(end|error)\Z")
 
 
 class OpenStackEvents:

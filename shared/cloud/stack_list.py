@@ -1,8 +1,8 @@
 """One list call for all stacks of a project, shared by all operations that wait for stacks.
 
-Rule: callers share a result while the call is in progress and for `fresh_seconds` after it. When a stack is known to have
-changed, a result that was requested before is not used any more. A result may still be outdated, because other processes
-change stacks too: what Heat refuses because of that is looked up again.
+Rule: callers share a result while the call is in progress and for `fresh_seconds` after it. When a stack is known to
+have changed, a result that was requested before is not used any more. A result may still be outdated, because other
+processes change stacks too: what Heat refuses because of that is looked up again.
 """
 
 from __future__ import annotations

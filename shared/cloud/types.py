@@ -95,6 +95,10 @@ class Subnet:
     network_id: str
     cidr: str
 
+    @property
+    def is_ipv4(self) -> bool:
+        return ":" not in self.cidr
+
 
 @dataclass(frozen=True, slots=True)
 class Keypair:

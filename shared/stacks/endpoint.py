@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jeroboam.driver import EVERYWHERE, ClusterSpec, EndpointMode, Infrastructure, InfrastructureLabels
+from jeroboam.driver import EVERYWHERE, ClusterSpec, EndpointMode, Infrastructure, InfrastructureLabels, node_network
+from jeroboam.driver.labels import OVN
 from shared.stacks.hot import Resources, get_attr, get_resource, resource
 
 
@@ -31,7 +32,7 @@ def render(
     name = f"jeroboam-{cluster.uuid}-api"
     outputs: dict[str, Any] = {}
     if cluster.endpoint_mode is EndpointMode.LOAD_BALANCER:
-        private, port = _load_balancer(labels, wanted, name, subnet, resources)
+        private, port = _load_balancer(cluster, labels, wanted, name, subnet, resources)
         outputs |= {f"api_pool{end}": get_resource(f"api_pool{end}") for end, _ in suffixes(wanted.endpoint_ports)}
     else:
         of_machine = cluster.endpoint_mode is EndpointMode.PORT
@@ -66,15 +67,30 @@ def _routed(resources: Resources) -> list[str] | None:
     return ["router_interface"] if "router_interface" in resources else None
 
 
+def _allowed(cluster: ClusterSpec, labels: InfrastructureLabels, wanted: Infrastructure) -> list[str] | None:
+    """Who may connect to the listeners: the given networks, the nodes, and what runs on them. None: everyone.
+
+    OVN's load balancers have no such list, and keep the client's address: the masters' security group does it there.
+    """
+    given = labels.api_allowed_cidrs
+    if not given or EVERYWHERE in given or labels.octavia_provider == OVN:
+        return None
+    return list(dict.fromkeys([*given, node_network(cluster, labels), *wanted.address_pairs]))
+
+
 def _load_balancer(
-    labels: InfrastructureLabels, wanted: Infrastructure, name: str, subnet: Any, resources: Resources
+    cluster: ClusterSpec,
+    labels: InfrastructureLabels,
+    wanted: Infrastructure,
+    name: str,
+    subnet: Any,
+    resources: Resources,
 ) -> tuple[Any, Any]:
     resources["api_lb"] = resource(
         "OS::Octavia::LoadBalancer",
         {"name": name, "vip_subnet": subnet, "provider": labels.octavia_provider},
         depends_on=_routed(resources),
     )
-    allowed = labels.api_allowed_cidrs
     for end, port in suffixes(wanted.endpoint_ports):
         resources[f"api_listener{end}"] = resource(
             "OS::Octavia::Listener",
@@ -83,7 +99,7 @@ def _load_balancer(
                 "loadbalancer": get_resource("api_lb"),
                 "protocol": "TCP",
                 "protocol_port": port,
-                "allowed_cidrs": allowed if allowed != [EVERYWHERE] else None,
+                "allowed_cidrs": _allowed(cluster, labels, wanted),
             },
         )
         resources[f"api_pool{end}"] = resource(
@@ -92,7 +108,7 @@ def _load_balancer(
                 "name": f"{name}{end}",
                 "listener": get_resource(f"api_listener{end}"),
                 "protocol": "TCP",
-                "lb_algorithm": labels.octavia_lb_algorithm,
+                "lb_algorithm": labels.load_balancer_algorithm,
             },
         )
         if labels.octavia_lb_healthcheck:

@@ -16,6 +16,9 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     wrong = [text for group in (None, *nodegroups) for text in InfrastructureLabels.problems(cluster, group)]
     if InfrastructureLabels.problems(cluster):
         return wrong
+    for group in nodegroups:
+        if not InfrastructureLabels.problems(cluster, group):
+            wrong += InfrastructureLabels.contradictions(cluster, group)
     labels = InfrastructureLabels.read(cluster)
     nodes = sum(group.node_count for group in nodegroups)
     inside = ipaddress.IPv4Network(node_network(cluster, labels))

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.stacks.hot import Template
 
-_OF_NODE = re.compile(r"-(\d+)$")
+_OF_NODE = re.compile(r"-([0-9]+)\Z")
 EMPTY: Template = {"resources": {}, "outputs": {}}
 
 

@@ -232,7 +232,7 @@ class Engine:
 
     def _failed(self, stack: Row, row: Row, action: str, error: ApiError | ResourceFailed) -> None:
         if isinstance(error, ApiError):
-            service = "neutron" if row["type"].startswith("OS::Neutron") else "other"
+            service = row["type"].split("::")[1].lower()
             error = failure_of(error, service, f"req-{new_id()}")
         reason = f"{error.kind}: resources.{row['name']}: {error}"
         self.stacks.mark(row, action, "FAILED", reason)

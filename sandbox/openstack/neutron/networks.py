@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
+from sandbox.openstack.neutron import checks
 from sandbox.openstack.neutron.state import NeutronState, missing
 from sandbox.openstack.store import Row
 from sandbox.openstack.wire import ApiError
@@ -86,17 +87,10 @@ class Networks:
     def create_subnet(self, project_id: str, fields: dict[str, Any]) -> Row:
         """A new subnet; 400 for a bad or overlapping CIDR."""
         network = self.network(str(fields.get("network_id")))
+        cidr = checks.subnet_cidr(fields)
         self.state.reserve(project_id, "subnet")
-        try:
-            cidr = ipaddress.ip_network(str(fields.get("cidr")), strict=False)
-        except ValueError as error:
-            raise ApiError(
-                400,
-                f"Invalid input for cidr. Reason: '{fields.get('cidr')}' is not a valid IP subnet.",
-                "HTTPBadRequest",
-            ) from error
         for other in self.state.subnets.where("network_id", network["id"]):
-            if cidr.overlaps(ipaddress.ip_network(other["cidr"])):
+            if other["ip_version"] == cidr.version and cidr.overlaps(ipaddress.ip_network(other["cidr"])):
                 raise ApiError(
                     400,
                     f"Invalid input for operation: Requested subnet with cidr: {cidr} for network: {network['id']} "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from sandbox.openstack.neutron import checks
 from sandbox.openstack.neutron.networks import Networks
 from sandbox.openstack.neutron.security import SecurityGroups
 from sandbox.openstack.neutron.state import NeutronState, missing
@@ -56,6 +57,7 @@ class Ports:
     def create(self, project_id: str, fields: dict[str, Any]) -> Row:
         """A new port with addresses of its network; 409 if the quota is exceeded or no address is free."""
         network = self.networks.network(str(fields.get("network_id")))
+        checks.address_pairs(fields.get("allowed_address_pairs") or [])
         self.state.reserve(project_id, "port")
         guarded = fields.get("port_security_enabled", True)
         groups = fields.get("security_groups")
@@ -63,13 +65,10 @@ class Ports:
             groups = [self.groups.default(project_id)["id"]] if guarded else []
         for group in groups:
             self.groups.group(group)
-        row = self.state.row(project_id, fields, PORT, status="DOWN", security_groups=list(groups))
-        row["mac_address"] = row["mac_address"] or "fa:16:3e:" + ":".join(
-            f"{random.randrange(256):02x}" for _ in range(3)
-        )
+        row = self.state.row(project_id, fields, PORT, security_groups=list(groups))
+        row["mac_address"] = row["mac_address"] or f"fa:16:3e:{random.randbytes(3).hex(':')}"
         row["fixed_ips"] = self._addresses(network, fields.get("fixed_ips"))
-        if row["device_id"]:
-            row["status"] = "ACTIVE"
+        row["status"] = "ACTIVE" if row["device_id"] else "DOWN"
         return self.state.ports.add(row)
 
     def port(self, row_id: str) -> Row:
@@ -82,6 +81,7 @@ class Ports:
     def update(self, row: Row, changes: dict[str, Any]) -> Row:
         """Change a port; new fixed IPs replace the old ones."""
         changes = dict(changes)
+        checks.address_pairs(changes.get("allowed_address_pairs") or [])
         if (wanted := changes.pop("fixed_ips", None)) is not None and wanted != row["fixed_ips"]:
             self._free(row)
             changes["fixed_ips"] = self._addresses(self.networks.network(row["network_id"]), wanted)

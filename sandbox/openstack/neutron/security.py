@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.openstack.neutron import checks
 from sandbox.openstack.neutron.state import NeutronState, missing
 from sandbox.openstack.store import Row, public
 from sandbox.openstack.wire import ApiError
@@ -92,8 +93,11 @@ class SecurityGroups:
         self.group(str(fields.get("security_group_id")))
         if fields.get("direction") not in {"ingress", "egress"}:
             raise ApiError(
-                400, "Invalid input for direction. Reason: 'None' is not in ['ingress', 'egress'].", "HTTPBadRequest"
+                400,
+                f"Invalid input for direction. Reason: '{fields.get('direction')}' is not in ['ingress', 'egress'].",
+                "HTTPBadRequest",
             )
+        fields = checks.rule(fields)
         self.state.reserve(project_id, "security_group_rule")
         return self._add(project_id, fields)
 

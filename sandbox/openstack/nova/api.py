@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from sandbox.openstack.nova import checks
 from sandbox.openstack.nova.servers import Servers
 from sandbox.openstack.store import Row
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, Version, page, truth
@@ -127,6 +128,8 @@ class Nova:
         """Rename a server."""
         row = self._row(call)
         name = call.dictionary("server").get("name")
+        if name is not None:
+            checks.name(name)
         return Reply(200, {"server": self._shown(call, self.servers.rows.update(row, name=name or row["name"]))})
 
     def delete(self, call: Call) -> Reply:
@@ -139,14 +142,9 @@ class Nova:
         """Add or change metadata items."""
         call.need_member()
         row = self._row(call)
-        return Reply(
-            200,
-            {
-                "metadata": self.servers.rows.update(row, metadata={**row["metadata"], **call.dictionary("metadata")})[
-                    "metadata"
-                ]
-            },
-        )
+        items = {**row["metadata"], **call.dictionary("metadata")}
+        checks.metadata(items, limit=self.servers.quotas.limits(row["project_id"])["metadata_items"])
+        return Reply(200, {"metadata": self.servers.rows.update(row, metadata=items)["metadata"]})
 
     def interfaces(self, call: Call) -> Reply:
         """The ports of a server."""
@@ -186,8 +184,7 @@ class Nova:
 
     def zones(self, call: Call) -> Reply:
         """Three availability zones."""
-        names = ("nova", "az1", "az2")
-        zones = [{"zoneName": name, "zoneState": {"available": True}, "hosts": None} for name in names]
+        zones = [{"zoneName": name, "zoneState": {"available": True}, "hosts": None} for name in checks.ZONES]
         return Reply(200, {"availabilityZoneInfo": zones})
 
     def _row(self, call: Call) -> Row:

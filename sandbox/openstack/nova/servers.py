@@ -18,6 +18,7 @@ from sandbox.openstack.faults import Faults
 from sandbox.openstack.glance import Images
 from sandbox.openstack.hypervisor import Hypervisor, Machine
 from sandbox.openstack.neutron.api import Neutron
+from sandbox.openstack.nova import checks
 from sandbox.openstack.nova.flavors import Flavors, fits_a_host
 from sandbox.openstack.nova.keypairs import Keypairs, ServerGroups
 from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
@@ -65,6 +66,7 @@ class Servers:
             fields: the `server` object of Nova's API.
             hints: the scheduler hints.
         """
+        checks.server(fields, limit=self.quotas.limits(project_id)["metadata_items"])
         flavor = self.flavors.find(str(fields.get("flavorRef")))
         if flavor is None:
             raise ApiError(400, f"Flavor {fields.get('flavorRef')} could not be found.")

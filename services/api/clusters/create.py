@@ -21,6 +21,7 @@ from services.api.preflight.fetch import fetch
 from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.reader import Row
+from services.api.templates.fields import check_stored
 from services.api.templates.queries import one_template
 from services.api.wire.errors import ApiError, bad_request, not_found
 from services.api.wire.fields import parse_body
@@ -63,6 +64,7 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     if given.get("node_count") == 0 and context.version < ZERO_NODES:
         raise bad_request("Resizing a nodegroup to zero is not supported in the provided microversion.")
     template = await _template(deps, context, given["cluster_template_id"])
+    check_stored(template)
     values = complete(given, template)
     values["name"] = values["name"] or random_name("cluster")
     _check_shape(deps, values, template)

@@ -59,12 +59,18 @@ async def check_growth(
         boots = boots_from_volume(grown.labels, cluster.spec.labels)
         problems += flavor_problems([grown.flavor_id], found, boots)
         problems += image_problems(grown.image_id, found)
-    if not grown.hardware:
+    is_new = not grown.hardware
+    if is_new:
         grown, unfit = _on_its_axes(cluster, grown, found)
         problems += unfit
     if grown.hardware:
-        known = checks.problems(cluster.engine, cluster.spec, before)
+        # Existing nodegroups may have been accepted by an earlier version; that does not permit another one like them.
+        known = checks.problems(cluster.engine, cluster.spec, [] if is_new else before)
         now = checks.problems(cluster.engine, cluster.spec, _with(before, grown))
+        if is_new:
+            others = checks.problems(cluster.engine, cluster.spec, before)
+            own = checks.problems(cluster.engine, cluster.spec, [grown])
+            now = [text for text in now if text in own or text not in others]
         problems = [*(Problem(400, text) for text in now if text not in known), *problems]
     if found is not None:
         added = grown.node_count - old.node_count

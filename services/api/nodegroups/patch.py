@@ -21,6 +21,7 @@ _REMOVED: dict[str, Any] = {"min_node_count": 0, "max_node_count": None, "node_l
 RULES = Rules(
     internal=frozenset(NODEGROUP_FULL) - _PARSERS.keys(),
     literals=frozenset({"node_labels", "node_taints"}),
+    structured=frozenset({"node_labels", "node_taints"}),
 )
 
 

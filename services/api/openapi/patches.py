@@ -1,7 +1,7 @@
 """JSON Schemas of PATCH bodies: Magnum's list of operations, or openstacksdk's plain object.
 
 Rule: an object has exactly the attributes that can be changed, with their schemas of POST, and null if an attribute can
-be removed; the list of operations has one schema for all resources.
+be removed; the operations of a nodegroup also take objects and lists.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def _operation(ops: Iterable[str], required: Iterable[str], value: list[str]) ->
     }
 
 
-def _patch(attributes: dict[str, Any]) -> Schema:
+def _patch(attributes: dict[str, Any], written: list[str] = _WRITTEN) -> Schema:
     operations = [
-        _operation([op for op in OPERATIONS if op != "remove"], ("op", "path", "value"), _WRITTEN),
-        _operation(("remove",), ("op", "path"), [*_WRITTEN, "null"]),
+        _operation([op for op in OPERATIONS if op != "remove"], ("op", "path", "value"), written),
+        _operation(("remove",), ("op", "path"), [*written, "null"]),
         {"const": ID_MOVED},
     ]
     merged = {
@@ -62,5 +62,6 @@ CLUSTER_PATCH = _patch(
 )
 NODEGROUP_PATCH = _patch(
     _named(NODEGROUP_FIELDS, "min_node_count", "max_node_count", "node_labels", "node_taints"),
+    [*_WRITTEN, "object", "array"],
 )
 FEDERATION_PATCH = _patch(_named(FEDERATION_FIELDS, "member_ids", "properties"))

@@ -73,13 +73,19 @@ async def _external_networks(cloud: Cloud, wanted: Wanted) -> list[Network]:
 
 
 async def _fixed_network(cloud: Cloud, wanted: Wanted) -> tuple[Network | None, Subnet | None]:
-    """The requested network and subnet; if only one is named, the other is derived from it."""
+    """The requested network and subnet; if only one is named, the other is derived from it.
+
+    Of a network with several subnets, the first one with IPv4 is taken.
+    """
     subnet = await cloud.find_subnet(wanted.fixed_subnet) if wanted.fixed_subnet else None
     if wanted.fixed_network is None:
         return (await cloud.find_network(subnet.network_id) if subnet else None), subnet
     network = await cloud.find_network(wanted.fixed_network)
-    if wanted.fixed_subnet is None and network is not None and network.subnet_ids:
-        subnet = await cloud.find_subnet(network.subnet_ids[0])
+    if wanted.fixed_subnet is None and network is not None:
+        for subnet_id in network.subnet_ids:
+            if (subnet := await cloud.find_subnet(subnet_id)) is not None and subnet.is_ipv4:
+                return network, subnet
+        return network, None
     return network, subnet
 
 

@@ -6,12 +6,15 @@ that Magnum also detects have its messages; quota checks are Jeroboam's. `fetch`
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.api.wire.errors import ApiError
 from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subnet
+
+_SSH_KEY = re.compile(r"[a-z][a-z0-9@.-]* [A-Za-z0-9+/=]+( .*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +101,28 @@ def _network_problems(wanted: Wanted, found: Found) -> list[Problem]:
         problems.append(Problem(400, f"Unable to find fixed network {wanted.fixed_network}."))
     if wanted.fixed_subnet is not None and found.fixed_subnet is None:
         problems.append(Problem(400, f"Unable to find fixed subnet {wanted.fixed_subnet}."))
+    elif found.fixed_subnet is not None and not found.fixed_subnet.is_ipv4:
+        problems.append(Problem(400, ipv6_subnet(str(wanted.fixed_subnet))))
     both = found.fixed_network is not None and found.fixed_subnet is not None
     if both and found.fixed_subnet.network_id != found.fixed_network.id:  # type: ignore[union-attr]
         text = f"Fixed subnet {wanted.fixed_subnet} does not belong to fixed network {wanted.fixed_network}."
         problems.append(Problem(400, text))
     elif found.fixed_network is not None and found.fixed_subnet is None and wanted.fixed_subnet is None:
-        problems.append(Problem(400, f"Fixed network {wanted.fixed_network} has no subnet."))
+        kind = "IPv4 subnet" if found.fixed_network.subnet_ids else "subnet"
+        problems.append(Problem(400, f"Fixed network {wanted.fixed_network} has no {kind}."))
     return problems
+
+
+def ipv6_subnet(name: str) -> str:
+    return f"Fixed subnet {name} is an IPv6 subnet, an IPv4 subnet is needed."
 
 
 def _keypair_problems(wanted: Wanted, found: Found) -> list[Problem]:
     if wanted.keypair is not None and found.keypair is None:
         return [Problem(404, f"Unable to find keypair {wanted.keypair}.")]
+    # Nova also has key pairs of the type x509, whose public half is a certificate.
+    if found.keypair is not None and not _SSH_KEY.fullmatch(found.keypair.public_key.strip()):
+        return [Problem(400, f"Keypair {wanted.keypair} is not an SSH key of one line, such as 'ssh-ed25519 AAAA...'.")]
     return []
 
 

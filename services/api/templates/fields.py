@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
-from jeroboam.driver import Engine
+from jeroboam.driver import Engine, texts
 from services.api.wire.errors import bad_request, invalid_field
-from services.api.wire.fields import Field, anything, boolean, integer, labels, one_of, string
+from services.api.wire.fields import Field, anything, boolean, checked, integer, labels, one_of, string
 from shared.drivers.registry import find_engine, supported_coes
 
 _TEXT = {"type": ["string", "null"], "maxLength": 255}
 _SWITCH = {"type": ["boolean", "null"]}
 _SIZE = {"type": ["integer", "null"], "minimum": 1}
+
+_MOST_SERVERS = 5  # Neutron's default of max_dns_nameservers
 
 _READ_ONLY = ("links", "project_id", "user_id", "created_at", "updated_at")
 
@@ -27,11 +30,15 @@ def _coe(name: str, value: Any) -> str:
 def _addresses(name: str, value: Any) -> str:
     servers: str = string(shortest=0)(name, value)
     try:
-        for server in servers.split(","):
-            ip_address(server.strip())
+        found = [ip_address(server.strip()) for server in servers.split(",")]
     except ValueError:
         text = f"Expected a single dns address or comma separated dns list, but received {servers[:200]}."
         raise bad_request(text) from None
+    # Neutron's rules for the name servers of a subnet.
+    if any(server.version != 4 for server in found):
+        raise invalid_field(name, servers, "The nodes' subnet is IPv4: value should be IPv4 addresses")
+    if len(set(found)) < len(found) or len(found) > _MOST_SERVERS:
+        raise invalid_field(name, servers, f"Value should be at most {_MOST_SERVERS} addresses, each once")
     return servers
 
 
@@ -52,16 +59,16 @@ FIELDS = [
     Field("docker_volume_size", integer(lowest=1), _SIZE),
     Field("docker_storage_driver", string(), _TEXT),
     Field("cluster_distro", string(), _TEXT),
-    Field("http_proxy", string(), _TEXT),
-    Field("https_proxy", string(), _TEXT),
-    Field("no_proxy", string(), _TEXT),
+    Field("http_proxy", checked(texts.proxy, string()), _TEXT),
+    Field("https_proxy", checked(texts.proxy, string()), _TEXT),
+    Field("no_proxy", checked(texts.no_proxy, string()), _TEXT),
     Field("volume_driver", string(), _TEXT),
     Field("registry_enabled", boolean, _SWITCH),
     Field("labels", labels, {"type": ["object", "null"]}),
     Field("tls_disabled", boolean, _SWITCH),
     Field("public", boolean, _SWITCH),
     Field("server_type", one_of("vm", "bm"), {"enum": ["vm", "bm", None]}),
-    Field("insecure_registry", string(), _TEXT),
+    Field("insecure_registry", checked(texts.registry, string()), _TEXT),
     Field("master_lb_enabled", boolean, _SWITCH),
     Field("floating_ip_enabled", boolean, _SWITCH),
     Field("hidden", boolean, _SWITCH),
@@ -82,6 +89,20 @@ DEFAULTS: dict[str, Any] = {
 }
 # Columns of a template without a default; absent ones are null.
 COLUMNS = tuple(field.name for field in FIELDS if not field.read_only)
+
+_USED_BY_CLUSTERS = ("dns_nameserver", "http_proxy", "https_proxy", "no_proxy", "insecure_registry")
+
+
+def check_stored(template: Mapping[str, Any]) -> None:
+    """Check the texts of a stored template that clusters use; an earlier version may have accepted them.
+
+    Raises:
+        ApiError: 400, naming the attribute.
+    """
+    parsers = {field.name: field.parse for field in FIELDS}
+    for name in _USED_BY_CLUSTERS:
+        if template[name]:
+            parsers[name](name, template[name])
 
 
 def check_values(values: dict[str, Any]) -> None:

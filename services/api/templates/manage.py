@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.api.clusters.create import require_driver
 from services.api.context import RequestContext
 from services.api.deps import Deps
-from services.api.preflight.judge import Problem, refusal
+from services.api.preflight.judge import Problem, ipv6_subnet, refusal
 from services.api.reader import Row
 from services.api.templates.fields import COLUMNS, DEFAULTS, FIELDS, check_values
 from services.api.templates.patch import changed_template, may_change_referenced
@@ -26,7 +26,7 @@ from services.api.wire.idempotency import Key, remember
 from services.api.wire.names import random_name
 from services.api.wire.patch import Change
 from shared.cloud.contract import Cloud
-from shared.cloud.types import Image
+from shared.cloud.types import Image, Subnet
 from shared.db.models import Cluster, ClusterTemplate
 from shared.domain.ids import new_id
 
@@ -93,9 +93,12 @@ async def update_template(
     if "image_id" in changed:
         image = await _image(cloud, new["image_id"])
         changed["cluster_distro"] = image.os_distro
-    if changed.keys() & {"image_id", "coe", "server_type", "cluster_distro"}:
+    if changed.keys() & {"image_id", "coe", "server_type", "cluster_distro", "driver"}:
         distro = changed.get("cluster_distro", new["cluster_distro"]) or ""
-        changed["driver"] = require_driver(new["coe"], distro, new["server_type"]).name
+        driver = require_driver(new["coe"], distro, new["server_type"]).name
+        if changed.get("driver") not in (None, driver):
+            raise bad_request(f"Cluster driver ({changed['driver']}) not supported.")
+        changed["driver"] = driver
     await _check_resources(cloud, {name: changed.get(name) for name in _RESOURCES})
     async with deps.db.transaction() as session:
         row = await _locked(session, found["uuid"])
@@ -163,6 +166,8 @@ async def _check_resources(cloud: Cloud, values: dict[str, Any]) -> None:
         for kind, name, answer in zip(kinds, names, answers, strict=True)
         if name and answer is None
     ]
+    if isinstance(answers[-1], Subnet) and not answers[-1].is_ipv4:
+        missing.append(Problem(400, ipv6_subnet(subnet)))
     if missing:
         raise refusal(list(dict.fromkeys(missing)))
 

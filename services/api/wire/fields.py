@@ -99,8 +99,22 @@ def string(*, shortest: int = 1, longest: int = 255, pattern: str | None = None)
             raise invalid_field(name, text, f"Value should have a minimum character requirement of {shortest}")
         if len(text) > longest:
             raise invalid_field(name, text, f"Value should have a maximum character requirement of {longest}")
-        if compiled is not None and not compiled.match(text):
+        if compiled is not None and not compiled.fullmatch(text):
             raise invalid_field(name, text, f"Value should match the pattern {pattern}")
+        return text
+
+    return parse
+
+
+def checked(check: Callable[[str], object], parser: Parser) -> Parser:
+    """What `parser` reads, if `check` accepts it; the ValueError it raises says what would be right."""
+
+    def parse(name: str, value: Any) -> Any:
+        text = parser(name, value)
+        try:
+            check(text)
+        except ValueError as error:
+            raise invalid_field(name, text, f"Value {error}") from None
         return text
 
     return parse

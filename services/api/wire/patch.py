@@ -1,8 +1,8 @@
 """JSON Patch as Magnum accepts it, and plain objects as sent by openstacksdk.
 
 Rule: patches of all resources are parsed and applied here. A resource defines its `Rules` and handles the changed
-attributes. Dictionaries and lists are sent as strings that contain a Python or JSON literal, because Magnum's schema
-allows only strings and integers.
+attributes. Clients of Magnum send dictionaries and lists as strings that contain a Python or JSON literal, because its
+schema allows only strings and integers; objects and lists of JSON are accepted beside them for `Rules.structured`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ class Rules:
         internal: attributes that cannot be set, in addition to those common to all resources.
         mandatory: attributes that cannot be removed.
         literals: attributes that are dictionaries or lists.
+        structured: those of them whose value may also be a JSON object or list.
     """
 
     internal: frozenset[str] = frozenset()
     mandatory: frozenset[str] = frozenset()
     literals: frozenset[str] = frozenset()
+    structured: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def read_patch(body: Any, rules: Rules) -> list[Change]:
         if not changes:
             raise _no_list(body)
     elif isinstance(body, list):
-        changes = [_change(item) for item in _known_by_id(body)]
+        changes = [_change(item, rules) for item in _known_by_id(body)]
     else:
         raise _no_list(body)
     for change in changes:
@@ -177,7 +179,7 @@ def _merged(name: str, value: Any) -> Change:
     return Change("remove" if value is None else "replace", name, None, value)
 
 
-def _change(item: Any) -> Change:
+def _change(item: Any, rules: Rules) -> Change:
     if not isinstance(item, dict):
         raise invalid_field("patch", item, "Each operation must be an object with op, path and value")
     for name in item:
@@ -193,10 +195,10 @@ def _change(item: Any) -> Change:
         raise invalid_field("path", path, r"Value should match the pattern ^(/[\w-]+)+$")
     if op not in OPERATIONS:
         raise invalid_field("op", op, f"Value should be one of: {', '.join(OPERATIONS)}")
-    if isinstance(value, dict | list | float):
+    attribute, _, key = path[1:].partition("/")
+    if isinstance(value, dict | list | float) and (isinstance(value, float) or attribute not in rules.structured):
         wrong = f"Wrong type. Expected '(<class 'str'>, <class 'int'>)', got '{type(value)}'"
         raise invalid_field("value", value, wrong)
-    attribute, _, key = path[1:].partition("/")
     return Change(str(op), attribute, key or None, value)
 
 

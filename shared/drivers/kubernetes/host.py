@@ -1,6 +1,8 @@
 """Files of a node's operating system: kernel, containerd, proxies, the shared address, and the scripts' settings.
 
-Rule: differences between nodes are data in files, never generated shell code; all nodes have the same scripts.
+Rule: differences between nodes are data in files, never generated shell code; all nodes have the same scripts. Requests
+check texts before they are stored; a row of an earlier version may contain others, so each is also encoded or left out
+where a file is written.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ import shlex
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
+from urllib.parse import quote
 
-from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network
+from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network, texts
 from shared.drivers.kubernetes import kubeadm
 from shared.drivers.kubernetes.labels import Labels, api_port
 
@@ -106,8 +109,8 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
     cluster = context.cluster
     if cluster.http_proxy or cluster.https_proxy:
         values |= {
-            "http_proxy": cluster.http_proxy or "",
-            "https_proxy": cluster.https_proxy or "",
+            "http_proxy": _encoded(cluster.http_proxy),
+            "https_proxy": _encoded(cluster.https_proxy),
             "no_proxy": _no_proxy(context, labels),
         }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
@@ -121,7 +124,7 @@ def _operators_cni(context: BootstrapContext, labels: Labels) -> str:
 def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
     """The addresses that bypass the proxy: the cluster, and those given by the user."""
     cluster, outputs = context.cluster, context.base_outputs
-    given = [part.strip() for part in (cluster.no_proxy or "").split(",")]
+    given = [part for each in (cluster.no_proxy or "").split(",") if texts.is_direct(part := each.strip())]
     own = [
         "127.0.0.1",
         "localhost",
@@ -139,7 +142,7 @@ def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
 def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
     """Proxy settings of containerd and apt. Kubernetes components need none: they connect only within the cluster."""
     cluster = context.cluster
-    proxies = {"http": cluster.http_proxy, "https": cluster.https_proxy}
+    proxies = {"http": _encoded(cluster.http_proxy), "https": _encoded(cluster.https_proxy)}
     used = {scheme: url for scheme, url in proxies.items() if url}
     if not used:
         return []
@@ -153,6 +156,11 @@ def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
     ]
 
 
+def _encoded(url: str | None) -> str:
+    """A URL without characters that mean something in the files it is written to."""
+    return quote(url or "", safe=texts.URL_PUNCTUATION)
+
+
 def _unit(value: str) -> str:
     """Escape a value for double quotes in a systemd unit."""
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
@@ -161,7 +169,10 @@ def _unit(value: str) -> str:
 def _insecure_registry(registry: str | None) -> list[File]:
     if not registry:
         return []
-    host = registry.removeprefix("http://").removeprefix("https://").strip("/")
+    try:
+        host = texts.registry(registry)
+    except ValueError:
+        return []
     hosts = (
         f'server = "http://{host}"\n\n[host."http://{host}"]\n'
         '  capabilities = ["pull", "resolve"]\n  skip_verify = true\n'

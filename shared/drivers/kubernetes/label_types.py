@@ -34,8 +34,16 @@ def _options(value: str) -> str:
     return value
 
 
+def _kubelet_options(value: str) -> str:
+    # kubeadm writes them into a file of systemd's, whose quoting it does not know.
+    for name, given in parse_options(value):
+        if re.search(r"[\s'\"\\\\$`]", given):
+            raise ValueError(f"the value of --{name} must be without white space, quotes, '$' and backslashes")
+    return value
+
+
 def parse_options(text: str) -> list[tuple[str, str]]:
-    """Parse command line options such as `--v=2 --profiling` into (name, value) pairs, in order.
+    """Parse command line options such as `--v=2 --profiling --max-pods 50` into (name, value) pairs, in order.
 
     Raises:
         ValueError: the text does not consist of options.
@@ -44,15 +52,19 @@ def parse_options(text: str) -> list[tuple[str, str]]:
         words = shlex.split(text)
     except ValueError as error:
         raise ValueError(f"must be options such as --v=2: {error}") from None
-    pairs = []
+    pairs: list[tuple[str, str | None]] = []
     for word in words:
         match = re.fullmatch(r"--([a-z0-9][a-z0-9.-]*)(?:=(.*))?", word, re.DOTALL)
-        if match is None:
-            raise ValueError(f"must be options such as --v=2, not {word[:40]!r}")
-        pairs.append((match[1], "true" if match[2] is None else match[2]))
-    return pairs
+        if match is not None:
+            pairs.append((match[1], match[2]))
+        elif pairs and pairs[-1][1] is None and not re.match(r"-\D|-\Z", word):
+            pairs[-1] = (pairs[-1][0], word)
+        else:
+            raise ValueError(f"must be options such as --v=2 or --v 2, not {word[:40]!r}")
+    return [(name, "true" if value is None else value) for name, value in pairs]
 
 
 Version = Annotated[str, AfterValidator(_version)]
 ServiceRange = Annotated[str, AfterValidator(_service_range)]
 Options = Annotated[str, AfterValidator(_options)]
+KubeletOptions = Annotated[str, AfterValidator(_kubelet_options)]

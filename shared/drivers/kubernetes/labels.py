@@ -7,22 +7,28 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
-from jeroboam.driver.label_types import Address, Cidr, Prefix, Tag, Url
-from shared.drivers.kubernetes.label_types import Options, ServiceRange, Version
+from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
+from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.kubernetes.label_types import KubeletOptions, Options, ServiceRange, Version
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
+KUBELET_SKEW = 3  # minor versions a kubelet may be behind the API servers: Kubernetes' version skew policy
 # Magnum's label for the pod network of each CNI.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 
 
 class Labels(InfrastructureLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
+
+    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
+        *("kube_tag", "kubernetes_apt_mirror", "kubelet_options", "container_infra_prefix")
+    }
 
     kube_tag: Version = DEFAULT_VERSION
     kubernetes_apt_mirror: Url | None = None
@@ -32,11 +38,11 @@ class Labels(InfrastructureLabels):
     flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
     flannel_tag: Tag = "v0.26.1"
     flannel_cni_tag: Tag = "v1.5.1-flannel2"
-    flannel_network_subnetlen: int = Field(default=24, ge=20, le=28)
+    flannel_network_subnetlen: Number = Field(default=24, ge=20, le=28)
     pods_network_cidr: Cidr = "10.100.0.0/14"
     service_cluster_ip_range: ServiceRange = "10.254.0.0/16"
     dns_service_ip: Address | None = None
-    dns_cluster_domain: str = Field(default="cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    dns_cluster_domain: Domain = "cluster.local"
     container_infra_prefix: Prefix = ""
     cloud_provider_enabled: bool = True
     cloud_provider_tag: Tag | None = None
@@ -48,7 +54,7 @@ class Labels(InfrastructureLabels):
     csi_node_driver_registrar_tag: Tag = "v2.12.0"
     csi_liveness_probe_tag: Tag = "v2.14.0"
     kube_proxy_mode: Literal["iptables", "nftables", "ipvs"] = "iptables"
-    kubelet_options: Options = ""
+    kubelet_options: KubeletOptions = ""
     kubeapi_options: Options = ""
     kubecontroller_options: Options = ""
     kubescheduler_options: Options = ""
@@ -57,6 +63,10 @@ class Labels(InfrastructureLabels):
     def minor(self) -> str:
         """The version without its patch level, e.g. `v1.34`, which selects add-ons and package directories."""
         return self.kube_tag.rpartition(".")[0]
+
+    @property
+    def minor_number(self) -> int:
+        return version_numbers(self.kube_tag)[1]
 
     @property
     def dns_address(self) -> str:
@@ -97,4 +107,37 @@ def label_problems(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None)
         problems.append(
             f"label dns_service_ip: must be {labels.dns_address}, the tenth address of service_cluster_ip_range"
         )
-    return problems
+    return problems if nodegroup is None else [*problems, *_contradictions(cluster, nodegroup, labels)]
+
+
+def _contradictions(cluster: ClusterSpec, nodegroup: NodegroupSpec, own: Labels) -> list[str]:
+    if Labels.problems(cluster):
+        return []
+    whole = read_labels(cluster)
+    found = Labels.contradictions(cluster, nodegroup)
+    # Each name of the pod network counts, also one that another name goes before.
+    named = {name: str(nodegroup.labels[name]).strip() for name in POD_NETWORK_LABELS if name in nodegroup.labels}
+    found += [
+        f"label {name}: {value} differs from the cluster's pod network {whole.pods_network_cidr}; leave it out"
+        for name, value in named.items()
+        if value and own.pods_network_cidr == whole.pods_network_cidr != _network(value)
+    ]
+    ahead = version_numbers(own.kube_tag) > version_numbers(whole.kube_tag)
+    if ahead or own.minor_number + KUBELET_SKEW < whole.minor_number:
+        found.append(
+            f"label kube_tag: nodes of {own.kube_tag} cannot join API servers of {whole.kube_tag}; they may be at most "
+            f"{KUBELET_SKEW} minor versions older, and not newer"
+        )
+    return found
+
+
+def _network(text: str) -> str | None:
+    try:
+        return cidr(text)
+    except ValueError:
+        return None
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version such as `v1.34.2`."""
+    return tuple(int(part) for part in version.removeprefix("v").split("."))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jeroboam.driver import Drain, Impossible, NodeAction, NodegroupSpec, NodeSpec, Removal, joined_masters, masters
+from shared.drivers.kubernetes.node_labels import is_key, is_taint, is_value
 
 # The result of a command has at most 40 lines, and the API server can handle twenty concurrent drains.
 BATCH = 20
@@ -51,13 +52,16 @@ def relabelling(
     old_labels: Mapping[str, str],
     old_taints: Sequence[Mapping[str, str]],
 ) -> list[NodeAction]:
-    """Change the labels and taints of a nodegroup's nodes from the old ones to the current ones."""
+    """Change the labels and taints of a nodegroup's nodes from the old ones to the current ones.
+
+    What Kubernetes does not accept is left out: rows stored by an earlier version may contain it, nodes cannot have it.
+    """
     helpers = joined_masters(nodes)
     names = [node.name for node in nodes if node.nodegroup_id == nodegroup.uuid and node.has_joined]
-    labels = [f"{name}={value}" for name, value in nodegroup.node_labels.items()]
-    labels += [f"{name}-" for name in old_labels if name not in nodegroup.node_labels]
-    taints = {_key(taint): _taint(taint) for taint in nodegroup.node_taints}
-    untaint = [f"{key}-" for taint in old_taints if (key := _key(taint)) not in taints]
+    labels = [f"{name}={value}" for name, value in nodegroup.node_labels.items() if is_key(name) and is_value(value)]
+    labels += [f"{name}-" for name in old_labels if name not in nodegroup.node_labels and is_key(name)]
+    taints = {_key(taint): _taint(taint) for taint in nodegroup.node_taints if is_taint(taint)}
+    untaint = [f"{key}-" for taint in old_taints if is_taint(taint) and (key := _key(taint)) not in taints]
     if not helpers or not names or not (labels or taints or untaint):
         return []
     arguments = {

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from jeroboam.driver import ClusterSpec, NodegroupSpec, node_network
-from shared.drivers.kubernetes.labels import label_problems, read_labels
+from shared.drivers.kubernetes.labels import DEFAULT_API_PORT, api_port, label_problems, read_labels
+
+# etcd, kubelet, kube-proxy, controller manager, scheduler: kubeadm refuses to start where one is taken.
+PORTS_OF_MASTERS = frozenset({2379, 2380, 2381, 10248, 10249, 10250, 10256, 10257, 10259})
 
 
 def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
@@ -18,6 +21,11 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
         labels = read_labels(cluster)
     except ValidationError:
         return list(dict.fromkeys(found))
+    if (port := api_port(cluster)) in PORTS_OF_MASTERS:
+        found.append(
+            f"apiserver_port: {port} is used by other parts of Kubernetes on masters ("
+            f"{', '.join(map(str, sorted(PORTS_OF_MASTERS)))}); use another port, such as {DEFAULT_API_PORT}"
+        )
     nodes = sum(group.node_count for group in nodegroups)
     pods = ipaddress.IPv4Network(labels.pods_network_cidr)
     inside = ipaddress.IPv4Network(node_network(cluster, labels))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, joined_masters
-from shared.drivers.kubernetes.labels import DEFAULT_VERSION, label_problems, read_labels
+from shared.drivers.kubernetes.labels import DEFAULT_VERSION, label_problems, read_labels, version_numbers
 
 DRAIN_SECONDS = 600
 
@@ -27,7 +27,7 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
     if wrong:
         return wrong
     old, new = read_labels(cluster).kube_tag, read_labels(target).kube_tag
-    before, after = _numbers(old), _numbers(new)
+    before, after = version_numbers(old), version_numbers(new)
     if after < before:
         return [f"label kube_tag: {new} is older than the cluster's {old}, and Kubernetes does not support downgrades"]
     if after[0] != before[0] or after[1] > before[1] + 1:
@@ -54,7 +54,3 @@ def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
     joined = [each.uuid for each in joined_masters(nodes)]
     others = [uuid for uuid in joined if uuid != node.uuid]
     return (others or joined or [node.uuid])[0]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.removeprefix("v").split("."))

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import httpx
+import pytest
 
 from sandbox.openstack.testing import TestCloud
 from services.api.deps import Deps
@@ -205,3 +206,60 @@ async def test_a_token_that_dies_on_the_way_is_401(
         assert refused.status_code == 401, refused.text
         assert refused.json()["error"]["title"] == "Unauthorized"
         assert refused.headers["www-authenticate"].startswith("Keystone uri=")
+
+
+async def test_a_dual_stack_network_gives_its_ipv4_subnet(
+    user: httpx.AsyncClient, openstack: TestCloud, template: dict[str, Any]
+) -> None:
+    networks, project = openstack.cloud.neutron.networks, openstack.project_ids["demo"]
+
+    def make(name: str, *cidrs: str) -> list[str]:
+        network = networks.create_network(project, {"name": name})["id"]
+        return [networks.create_subnet(project, {"network_id": network, "cidr": cidr})["id"] for cidr in cidrs]
+
+    ipv6, ipv4 = make("dual", "2001:db8::/64", "10.20.0.0/24")
+    make("six", "2001:db8:1::/64")
+    make("bare")
+    ask = {"cluster_template_id": "k8s"}
+    for given, text in (
+        ({"fixed_network": "six"}, "Fixed network six has no IPv4 subnet."),
+        ({"fixed_network": "bare"}, "Fixed network bare has no subnet."),
+        ({"fixed_subnet": ipv6}, f"Fixed subnet {ipv6} is an IPv6 subnet, an IPv4 subnet is needed."),
+        ({"fixed_network": "dual", "fixed_subnet": ipv6}, f"Fixed subnet {ipv6} is an IPv6 subnet, an IPv4 subnet is"),
+    ):
+        refused = await user.post("/v1/clusters", json=ask | given)
+        assert (refused.status_code, detail(refused)[: len(text)]) == (400, text)
+    patch = [{"op": "replace", "path": "/fixed_subnet", "value": ipv6}]
+    assert "is an IPv6 subnet" in detail(await user.patch("/v1/clustertemplates/k8s", json=patch))
+
+    accepted = await user.post("/v1/clusters", json=ask | {"fixed_network": "dual"})
+    assert accepted.status_code == 202, accepted.text
+    preview = await user.post("/v1/clusters", json=ask | {"fixed_subnet": ipv4})
+    assert preview.status_code == 202, preview.text
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (
+            {"octavia_provider": "ovn", "octavia_lb_algorithm": "ROUND_ROBIN"},
+            "label octavia_lb_algorithm: ROUND_ROBIN is",
+        ),
+        (
+            {"master_lb_allowed_cidrs": "2001:db8::/64"},
+            "label master_lb_allowed_cidrs: must be IPv4 networks separated",
+        ),
+        (
+            {"container_infra_prefix": "https://a.org/"},
+            "label container_infra_prefix: must be a registry prefix such as",
+        ),
+        ({"dns_cluster_domain": "a..b"}, "label dns_cluster_domain: must be a DNS name in lower case such as"),
+        ({"boot_volume_size": "00"}, "label boot_volume_size: must be a whole number such as 20"),
+    ],
+)
+async def test_labels_that_a_service_would_refuse(
+    user: httpx.AsyncClient, template: dict[str, Any], labels: dict[str, str], said: str
+) -> None:
+    body = {"cluster_template_id": "k8s", "labels": labels, "merge_labels": True}
+    refused = await user.post("/v1/clusters", json=body)
+    assert (refused.status_code, detail(refused)[: len(said)]) == (400, said)

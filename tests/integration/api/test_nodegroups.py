@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -109,11 +110,29 @@ TAINT = {"key": "a", "effect": "NoSchedule"}
             "node_taints for more is invalid (node_taints[0] contains unrecognised field(s) foo; allowed fields are "
             "key, value, effect).",
         ),
+        (
+            {"node_labels": {"tier": "data science"}},
+            409,
+            "node_labels for more is invalid (the value 'data science' of",
+        ),
+        ({"node_labels": {"a --all": "b"}}, 409, "node_labels for more is invalid (key 'a --all' must be at most 63"),
+        (
+            {"node_taints": [TAINT | {"value": "a b"}]},
+            409,
+            "node_taints for more is invalid (node_taints[0].value 'a b'",
+        ),
+        (
+            {"node_taints": [TAINT, TAINT]},
+            409,
+            "node_taints for more is invalid (node_taints[1] has the key and the ef",
+        ),
         ({"flavor_id": "huge"}, 400, "Unable to find flavor huge."),
         ({"image_id": "none"}, 400, "Image none could not be found."),
         ({"foo": 1}, 400, "Unknown attribute for argument nodegroup: foo"),
         ({"stack_id": "x"}, 400, "Invalid input for field/attribute stack_id. Value: 'x'. Cannot set read only field."),
         ({"labels": {"boot_volume_size": "big"}}, 400, "label boot_volume_size: "),
+        ({"labels": {"dns_cluster_domain": "b.local"}}, 400, "label dns_cluster_domain: b.local differs from the clus"),
+        ({"labels": {"kube_tag": "v1.99.0"}}, 400, "label kube_tag: nodes of v1.99.0 cannot join API servers of v1.3"),
     ],
     ids=str,
 )
@@ -122,6 +141,17 @@ async def test_refused(api: MemoryApi, body: dict[str, Any], status: int, text: 
     answer = await make(api, **body)
     assert (answer.status_code, detail(answer)[: len(text)]) == (status, text)
     assert set(await api.statuses(cluster)) == {"cluster", "default-master", "default-worker"}
+
+
+async def test_what_an_earlier_version_accepted_is_not_accepted_again(api: MemoryApi) -> None:
+    await api.built()
+    labels = {"dns_cluster_domain": "b.local"}
+    await api.sql(f"UPDATE nodegroups SET labels = '{json.dumps(labels)}' WHERE name = 'default-worker'")
+    again = await make(api, labels=labels)
+    assert again.status_code == 400
+    assert detail(again).startswith("label dns_cluster_domain: b.local differs")
+    other = await make(api)
+    assert other.status_code == 202, "the problem of the other nodegroup does not concern it"
 
 
 async def test_allowed_labels_of_kubernetes(api: MemoryApi) -> None:
@@ -167,6 +197,14 @@ async def test_a_change_is_an_operation_that_knows_what_was_before(api: MemoryAp
     assert params == {"nodegroup": "default-worker", "before": {"node_labels": {"a": "b"}, "node_taints": [TAINT]}}
 
 
+async def test_labels_and_taints_are_taken_as_json_too(api: MemoryApi) -> None:
+    await api.built()
+    changes = [change("replace", "/node_labels", {"a": "b"}), change("add", "/node_taints/-", TAINT)]
+    answer = await api.client.patch(f"{URL}/default-worker", json=changes)
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["node_labels"], answer.json()["node_taints"]) == ({"a": "b"}, [TAINT])
+
+
 @pytest.mark.parametrize(
     ("given", "status", "text"),
     [
@@ -177,6 +215,9 @@ async def test_a_change_is_an_operation_that_knows_what_was_before(api: MemoryAp
             "max_node_count for default-worker is invalid (node_count (2) s",
         ),
         (change("replace", "/min_node_count", "x"), 400, "Invalid input for field/attribute min_node_count."),
+        (change("replace", "/node_labels", {"a": 1}), 400, "Invalid input for field/attribute node_labels."),
+        (change("replace", "/node_labels", {"a": "b c"}), 409, "node_labels for default-worker is invalid (the value"),
+        (change("replace", "/min_node_count", [1]), 400, "Invalid input for field/attribute value."),
         (change("replace", "/node_labels", "[1]"), 400, "Invalid input for field/attribute node_labels."),
         (change("replace", "/node_taints", "[{'key': 'a'}]"), 409, "node_taints for default-worker is invalid ("),
         (change("add", "/foo", "x"), 400, "Adding a new attribute /foo to the root of the resource is not allowed."),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from services.api.preflight.fetch import fetch
 from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
 from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subnet
+from tests.support.memory_cloud import MemoryCloud
 
 SMALL = Flavor("f1", "small", vcpus=2, ram=2048, disk=20)
 BIG = Flavor("f2", "big", vcpus=8, ram=16384, disk=0)
@@ -83,8 +85,39 @@ def test_the_external_network_is_chosen_only_when_there_is_one() -> None:
 def test_subnets_belong_to_their_network() -> None:
     other = replace(FOUND, fixed_subnet=Subnet("s9", "sub", "n9", "10.9.0.0/24"))
     assert texts(WANTED, other) == ["Fixed subnet sub does not belong to fixed network net."]
-    empty = replace(FOUND, fixed_subnet=None)
+    empty = replace(FOUND, fixed_network=Network("n1", "net", external=False), fixed_subnet=None)
     assert texts(replace(WANTED, fixed_subnet=None), empty) == ["Fixed network net has no subnet."]
+
+
+def test_an_ipv4_subnet_is_needed() -> None:
+    ipv6 = replace(FOUND, fixed_subnet=Subnet("s6", "sub", "n1", "2001:db8::/64"))
+    assert texts(WANTED, ipv6) == ["Fixed subnet sub is an IPv6 subnet, an IPv4 subnet is needed."]
+    network = Network("n1", "net", external=False, subnet_ids=("s6",))
+    only = replace(FOUND, fixed_network=network, fixed_subnet=None)
+    assert texts(replace(WANTED, fixed_subnet=None), only) == ["Fixed network net has no IPv4 subnet."]
+
+
+class DualStack(MemoryCloud):
+    async def find_network(self, name: str, *, external: bool | None = None) -> Network | None:
+        return Network("n1", name, bool(external), ("s6", "s4", "s5"))
+
+    async def find_subnet(self, name: str) -> Subnet | None:
+        return Subnet(name, name, "n1", "2001:db8::/64" if name == "s6" else f"10.0.{name[1]}.0/24")
+
+
+async def test_of_a_dual_stack_network_the_first_ipv4_subnet_is_taken() -> None:
+    found = await fetch(DualStack(), replace(WANTED, fixed_subnet=None))  # type: ignore[arg-type]
+    assert found.fixed_subnet == Subnet("s4", "s4", "n1", "10.0.4.0/24")
+    given = await fetch(DualStack(), replace(WANTED, fixed_subnet="s6"))  # type: ignore[arg-type]
+    assert "Fixed subnet s6 is an IPv6" in " ".join(texts(replace(WANTED, fixed_subnet="s6"), given))
+
+
+def test_a_certificate_is_no_ssh_key() -> None:
+    for key in ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "ssh-rsa A\nssh-rsa B", ""):
+        (problem,) = judge(WANTED, replace(FOUND, keypair=Keypair("key", key)))
+        assert problem == Problem(400, "Keypair key is not an SSH key of one line, such as 'ssh-ed25519 AAAA...'.")
+    sk = Keypair("key", "sk-ssh-ed25519@openssh.com AAAA+/= me at home\n")
+    assert judge(WANTED, replace(FOUND, keypair=sk)) == []
 
 
 def test_demand_counts_the_whole_cluster() -> None:

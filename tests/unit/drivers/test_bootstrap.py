@@ -91,7 +91,7 @@ def test_the_environment_survives_a_shell(mode: str, tmp_path: Path) -> None:
     command = '. "$0"; printf "%s\\n" "$http_proxy" "$NODE_NAME" "$no_proxy"'
     said = subprocess.run(["sh", "-c", command, str(path)], capture_output=True, text=True, timeout=20, check=True)
     proxy, name, direct = said.stdout.splitlines()
-    assert (proxy, name) == (case.cluster.http_proxy, "k8s-master-0")
+    assert (proxy, name) == ("http://user:p'a$s%22s%40@proxy.example.org:3128", "k8s-master-0")
     assert {".example.org", "10.0.0.4", "10.100.0.0/14", "10.254.0.0/16", ".svc", "127.0.0.1"} <= set(direct.split(","))
 
 
@@ -104,6 +104,21 @@ def test_proxies_reach_what_fetches_and_nothing_else() -> None:
     apt = found["/etc/apt/apt.conf.d/95jeroboam-proxy"]
     assert apt == 'Acquire::https::Proxy "http://p%40:x@proxy.example.org:3128";\n'
     assert not [path for path in files(make_case(driver), 0) if "proxy" in path and "pki" not in path]
+
+
+def test_texts_of_an_earlier_version_add_nothing_to_the_files() -> None:
+    case = make_case(driver).with_cluster(
+        http_proxy='http://p:1";\nAPT::Update::Pre-Invoke {"id";};\n#',
+        no_proxy='a.org,b.org"\nExecStartPre=/bin/id,.c.org',
+        insecure_registry="../../../etc/cron.d/x",
+    )
+    found = files(case, 0)
+    apt = found["/etc/apt/apt.conf.d/95jeroboam-proxy"]
+    assert apt == 'Acquire::http::Proxy "http://p:1%22;%0AAPT::Update::Pre-Invoke%20%7B%22id%22;%7D;%0A#";\n'
+    unit = found["/etc/systemd/system/containerd.service.d/proxy.conf"]
+    assert len(unit.splitlines()) == 3
+    assert "NO_PROXY=a.org,.c.org,127.0.0.1" in unit
+    assert not [path for path in found if "certs.d" in path]
 
 
 def test_an_insecure_registry_is_spoken_to_in_the_clear() -> None:

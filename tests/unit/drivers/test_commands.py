@@ -110,13 +110,19 @@ def test_labels_and_taints_are_brought_to_what_the_nodegroup_has(machine: NodeMa
     )
     assert done.returncode == 0, done.stderr
     assert machine.called("kubectl label") + machine.called("kubectl taint") == [
-        "kubectl label node w-1 --overwrite tier=gold old-",
-        "kubectl label node w-2 --overwrite tier=gold old-",
-        "kubectl taint node w-1 slow:NoExecute-",
-        "kubectl taint node w-1 --overwrite gpu=yes:NoSchedule",
-        "kubectl taint node w-2 slow:NoExecute-",
-        "kubectl taint node w-2 --overwrite gpu=yes:NoSchedule",
+        "kubectl label --overwrite -- node w-1 tier=gold old-",
+        "kubectl label --overwrite -- node w-2 tier=gold old-",
+        "kubectl taint -- node w-1 slow:NoExecute-",
+        "kubectl taint --overwrite -- node w-1 gpu=yes:NoSchedule",
+        "kubectl taint -- node w-2 slow:NoExecute-",
+        "kubectl taint --overwrite -- node w-2 gpu=yes:NoSchedule",
     ]
+
+
+def test_words_of_labels_never_become_options_of_kubectl(machine: NodeMachine) -> None:
+    join(machine, MASTER)
+    assert machine.command("label-nodes", nodes="w-1", labels="a=b --all *").returncode == 0
+    assert machine.called("kubectl label") == ["kubectl label --overwrite -- node w-1 a=b --all *"]
 
 
 def test_what_says_something_about_other_nodes_is_on_masters_only(machine: NodeMachine) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from jeroboam.driver import Bootstrap
 from jeroboam.testing.cases import Case, make_case
+from shared.drivers.kubernetes.label_types import parse_options
 from shared.drivers.kubernetes.labels import read_labels
 from tests.support.kubernetes import driver, engine, problems
 
@@ -66,16 +67,67 @@ def test_truth_is_written_in_many_ways(text: str) -> None:
         ("pods_network_cidr", "10.200.0.0/24", "no /24 for each of 3 nodes"),
         ("pods_network_cidr", "32.0.0.0/5", "too large for /24 subnets"),
         ("fixed_subnet_cidr", "10.0.0.0/29", "too few addresses for 3 nodes"),
+        ("pods_network_cidr", "0.0.0.0/0", "must be a network of addresses for machines"),
+        ("fixed_subnet_cidr", "224.0.0.0/20", "224.0.0.0/4 is not"),
+        ("fixed_subnet_cidr", "127.0.0.0/20", "127.0.0.0/8 is not"),
+        ("service_cluster_ip_range", "169.254.0.0/16", "169.254.0.0/16 is not"),
         ("service_cluster_ip_range", "10.0.0.0/8", "must be between a /12 and a /28"),
         ("dns_service_ip", "10.254.0.53", "must be 10.254.0.10, the tenth"),
         ("cloud_provider_enabled", "perhaps", "valid boolean"),
         ("boot_volume_size", "-1", "greater than or equal to 0"),
-        ("boot_volume_size", "ten", "valid integer"),
+        ("boot_volume_size", "ten", "whole number such as 20"),
         ("master_lb_allowed_cidrs", "10.0.0.0/8,nonsense", "networks separated by commas"),
         ("container_infra_prefix", "registry example", "registry prefix"),
         ("kubernetes_apt_mirror", "mirror.example.org", "must be a URL"),
         ("cni_manifest_url", "https://a.example.org/'; rm -rf /", "must be a URL"),
         ("kubelet_options", "-v 2", "must be options such as --v=2"),
+        ("kubelet_options", "--v 2 3", "must be options such as --v=2 or --v 2, not '3'"),
+        ("kubelet_options", "--v=2 3", "not '3'"),
+        ("kubelet_options", "--profiling -v 3", "not '-v'"),
+        ("kubelet_options", "--root-dir='/a b'", "the value of --root-dir must be without white space, quotes"),
+        ("kubelet_options", "--root-dir='\"'", "the value of --root-dir must be without white space, quotes"),
+        *(("boot_volume_size", value, "whole number such as 20") for value in ("00", "1_0", "+5", "5.0", "0.0", "05")),
+        ("flannel_network_subnetlen", "2_4", "whole number such as 20"),
+        *(
+            ("container_infra_prefix", value, "in lower case, no scheme")
+            for value in (
+                *(
+                    "https://registry.example.org/a/",
+                    "Registry.example.org/a/",
+                    "registry.example.org/Mirror",
+                    "a//b",
+                    "/",
+                ),
+                *("registry.example.org:99999/a", "registry.example.org:/a", "../a", "a/../b", "a b", "a" * 200),
+            )
+        ),
+        *(
+            ("dns_cluster_domain", value, "must be a DNS name in lower case such as cluster.local")
+            for value in (
+                "a..b",
+                ".a",
+                "a.",
+                "-a.b",
+                "a-.b",
+                "Cluster.local",
+                "a_b",
+                "x" * 64,
+                "a." * 126 + "ab",
+                "a\nb",
+            )
+        ),
+        ("octavia_provider", "amphora\nx", "the name of one of Octavia's providers"),
+        ("octavia_provider", "two words", "the name of one of Octavia's providers"),
+        ("availability_zone", "nova:host-1", "without hosts"),
+        ("availability_zone", "a\nb", "printable characters"),
+        ("boot_volume_type", "x" * 256, "at most 255 printable characters"),
+        ("docker_volume_type", "a\tb", "at most 255 printable characters"),
+        ("master_lb_allowed_cidrs", "2001:db8::/64", "must be IPv4 networks separated by commas"),
+        ("master_lb_allowed_cidrs", ",", "must name at least one IPv4 network"),
+        ("master_lb_allowed_cidrs", "10.0.0.1/8", "has host bits set"),
+        ("post_install_manifest_url", "https://a.example.org:99999/x", "must be a URL"),
+        ("post_install_manifest_url", "https://[::1/x", "must be a URL"),
+        ("post_install_manifest_url", "https://a.example.org/`id`", "must be a URL"),
         ("kubeapi_options", "--a='", "must be options such as --v=2"),
         ("flannel_backend", "udp", "'vxlan' or 'host-gw'"),
         ("octavia_lb_algorithm", "RANDOM", "'ROUND_ROBIN'"),
@@ -144,3 +196,108 @@ def environment(case: Case) -> str:
     assert isinstance(found, Bootstrap)
     (text,) = [file["content"] for file in found.files if file["path"].endswith("/node.env")]
     return text
+
+
+def with_workers(case: Case, **labels: str) -> Case:
+    return replace(case, workers=replace(case.workers, labels=labels))
+
+
+@pytest.mark.parametrize(
+    ("label", "value"),
+    [
+        ("pods_network_cidr", "10.96.0.0/12"),
+        ("flannel_network_cidr", "10.96.0.0/12"),
+        ("calico_ipv4pool", "10.96.0.0/12"),
+        ("calico_ipv4pool", "pods"),
+        ("service_cluster_ip_range", "10.253.0.0/16"),
+        ("dns_cluster_domain", "other.local"),
+        ("network_driver", "calico"),
+        ("kube_proxy_mode", "ipvs"),
+        ("kubeapi_options", "--v=9"),
+        ("fixed_subnet_cidr", "10.1.0.0/24"),
+        ("octavia_lb_healthcheck", "false"),
+        ("kube_tag", "v1.34.3"),
+        ("kube_tag", "v1.35.0"),
+    ],
+)
+def test_a_nodegroup_does_not_contradict_its_cluster(label: str, value: str) -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.34.2", cni_manifest_url="https://a.example.org/c.yaml")
+    found = problems(with_workers(case, **{label: value}))
+    assert len(found) == 1, found
+    assert found[0].startswith((f"label {label}: ", "label pods_network_cidr: "))
+
+
+def test_a_name_of_the_pod_network_that_another_goes_before_counts() -> None:
+    case = make_case(driver).with_labels(pods_network_cidr="10.100.0.0/16")
+    (problem,) = problems(with_workers(case, calico_ipv4pool="10.101.0.0/16"))
+    assert problem.startswith("label calico_ipv4pool: 10.101.0.0/16 differs from the cluster's pod network 10.100.0.0")
+
+
+def test_a_kubelet_is_not_too_old_for_the_api_servers() -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.35.0")
+    assert problems(with_workers(case, kube_tag="v1.32.9")) == []
+    (problem,) = problems(with_workers(case, kube_tag="v1.31.9"))
+    assert problem.startswith("label kube_tag: nodes of v1.31.9 cannot join API servers of v1.35.0; they may be at mos")
+
+
+def test_labels_of_machines_may_differ_in_a_nodegroup() -> None:
+    case = make_case(driver).with_labels(kube_tag="v1.34.2", pods_network_cidr="10.100.0.0/16", boot_volume_size="10")
+    same = {"pods_network_cidr": "10.100.0.0/16", "calico_ipv4pool": "10.100.0.0/16", "cinder_csi_enabled": "yes"}
+    own = {"boot_volume_size": "20", "availability_zone": "b", "kubelet_options": "--v=2", "kube_tag": "v1.34.1"}
+    assert problems(with_workers(case, **same, **own, unknown="x")) == []
+
+
+def test_options_may_have_their_values_after_a_space() -> None:
+    text = "--max-pods 50 --v=2 --profiling --oom-score-adj -999 --feature-gates A=true,B=false"
+    case = make_case(driver).with_labels(kubelet_options=text)
+    assert problems(case) == []
+    assert parse_options(text) == [
+        ("max-pods", "50"),
+        ("v", "2"),
+        ("profiling", "true"),
+        ("oom-score-adj", "-999"),
+        ("feature-gates", "A=true,B=false"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["registry.example.org/mirror", "10.0.0.1:5000/", "localhost:5000/a/b__c-d", "mirror"]
+)
+def test_registry_prefixes(prefix: str) -> None:
+    case = make_case(driver).with_labels(container_infra_prefix=prefix)
+    assert problems(case) == []
+    assert read_labels(case.cluster).container_infra_prefix == f"{prefix.rstrip('/')}/"
+
+
+@pytest.mark.parametrize(
+    ("provider", "algorithm", "used"),
+    [
+        ("", "", "ROUND_ROBIN"),
+        ("amphora", "SOURCE_IP", "SOURCE_IP"),
+        ("ovn", "", "SOURCE_IP_PORT"),
+        ("ovn", "SOURCE_IP_PORT", "SOURCE_IP_PORT"),
+        ("ovn", "ROUND_ROBIN", None),
+        ("ovn", "SOURCE_IP", None),
+        ("amphora", "SOURCE_IP_PORT", None),
+        ("", "SOURCE_IP_PORT", None),
+    ],
+)
+def test_the_algorithm_is_one_the_provider_has(provider: str, algorithm: str, used: str | None) -> None:
+    case = make_case(driver, "octavia").with_labels(octavia_provider=provider, octavia_lb_algorithm=algorithm)
+    found = problems(case)
+    if used is None:
+        (problem,) = found
+        assert problem.startswith(f"label octavia_lb_algorithm: {algorithm} is not what octavia_provider")
+        return
+    assert found == []
+    assert case.base()["resources"]["api_pool"]["properties"]["lb_algorithm"] == used
+    found_files = engine.bootstrap(case.context(case.nodes[0]))
+    assert isinstance(found_files, Bootstrap)
+    (cloud,) = [each["content"] for each in found_files.files if "lb-method" in each["content"]]
+    assert f'lb-method = "{used}"' in cloud
+
+
+def test_the_api_takes_no_port_of_another_part() -> None:
+    (problem,) = problems(make_case(driver).with_cluster(apiserver_port=10250))
+    assert problem.startswith("apiserver_port: 10250 is used by other parts of Kubernetes on masters (2379, 2380, ")
+    assert problems(make_case(driver).with_cluster(apiserver_port=16443)) == []

@@ -68,3 +68,12 @@ def test_without_a_change_or_without_anybody_nothing_is_said() -> None:
     labelled = replace(GROUP, node_labels={"a": "b"})
     assert members.relabelling(labelled, [master(0)], {}, []) == []
     assert members.relabelling(labelled, [worker(0)], {}, []) == []
+
+
+def test_labels_of_an_earlier_version_that_kubernetes_never_took_are_left_out() -> None:
+    group = replace(
+        GROUP, node_labels={"tier": "gold", "a --all": "b"}, node_taints=[{"key": "gpu", "effect": "NoSchedule"}]
+    )
+    old = [{"key": "a b", "effect": "NoExecute"}, {"key": "c", "value": "x y", "effect": "NoExecute"}]
+    (action,) = members.relabelling(group, [master(0), worker(0)], {"b --all": "x", "old": "x"}, old)
+    assert action.args == {"nodes": "worker-0", "labels": "tier=gold old-", "taints": "gpu:NoSchedule", "untaint": ""}

@@ -83,7 +83,17 @@ def test_the_single_masters_port_outlives_it() -> None:
 def test_only_who_may_reaches_the_api() -> None:
     case = make_case(driver, "octavia").with_labels(master_lb_allowed_cidrs="198.51.100.0/24,203.0.113.0/24")
     listener = base(case)["api_listener"]["properties"]
-    assert listener["allowed_cidrs"] == ["198.51.100.0/24", "203.0.113.0/24"]
+    # The nodes, and pods whose addresses are not translated, reach the API through the same load balancer.
+    assert listener["allowed_cidrs"] == ["198.51.100.0/24", "203.0.113.0/24", "10.0.0.0/20", "10.100.0.0/14"]
+    twice = case.with_labels(master_lb_allowed_cidrs="203.0.113.0/24,203.0.113.0/24, 10.0.0.0/20")
+    properties = base(twice)["api_listener"]["properties"]
+    assert properties["allowed_cidrs"] == ["203.0.113.0/24", "10.0.0.0/20", "10.100.0.0/14"]
+    everyone = case.with_labels(master_lb_allowed_cidrs="203.0.113.0/24,0.0.0.0/0")
+    assert "allowed_cidrs" not in base(everyone)["api_listener"]["properties"]
+    ovn = case.with_labels(master_lb_allowed_cidrs="203.0.113.0/24", octavia_provider="ovn")
+    assert "allowed_cidrs" not in base(ovn)["api_listener"]["properties"], "OVN refuses it; the security group stays"
+    rules = base(ovn)["master_security_group"]["properties"]["rules"]
+    assert [rule["remote_ip_prefix"] for rule in rules if rule.get("port_range_min") == 6443] == ["203.0.113.0/24"]
     rules = base(case)["master_security_group"]["properties"]["rules"]
     assert {rule["remote_ip_prefix"] for rule in rules if rule.get("port_range_min") == 6443} == {
         "198.51.100.0/24",

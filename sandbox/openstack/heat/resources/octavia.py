@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.openstack.heat.resources.resource import Context, Properties, ResourceType, named, renamed
 from sandbox.openstack.neutron.state import missing
+from sandbox.openstack.octavia_checks import ALGORITHMS, DEFAULT_PROVIDER
 from sandbox.openstack.store import public
 
 
@@ -25,7 +26,7 @@ class LoadBalancer(ResourceType):
     def create(self, context: Context, properties: Properties) -> str:
         """A load balancer that is being created."""
         fields = renamed(
-            {"name": context.default_name, "provider": "amphora", **properties},
+            {"name": context.default_name, "provider": DEFAULT_PROVIDER, **properties},
             vip_subnet="vip_subnet_id",
             flavor="flavor_id",
         )
@@ -100,6 +101,12 @@ class Pool(_Child):
          "tags"}
     )  # fmt: skip
     rebuilt_by = frozenset({"loadbalancer", "listener", "protocol"})
+
+    def check(self, context: Context, properties: Properties) -> None:
+        """Heat knows the algorithms."""
+        given = properties.get("lb_algorithm")
+        if isinstance(given, str) and given not in ALGORITHMS:
+            raise ValueError("lb_algorithm", f'"{given}" is not an allowed value [{", ".join(ALGORITHMS)}]')
 
 
 class PoolMember(_Child):

@@ -100,13 +100,15 @@ def failure_of(error: ApiError, service: str, request_id: str) -> ResourceFailed
 
     Args:
         error: the error of the service.
-        service: `neutron`, `nova` or another.
+        service: `neutron`, `octavia` or another.
         request_id: the request ID in Heat's message.
     """
     kind = STATUS_EXCEPTIONS.get(error.status, "InternalServerError")
     if service == "neutron":
         kind = NEUTRON_EXCEPTIONS.get(error.kind, kind if error.status != 404 else f"{error.kind}Client")
         return ResourceFailed(kind, f"{error.message}\nNeutron server returns request_ids: ['{request_id}']")
+    if service == "octavia":
+        kind = "OctaviaClientException"  # its client has one exception for all statuses
     return ResourceFailed(kind, f"{error.message} (HTTP {error.status}) (Request-ID: {request_id})")
 
 

@@ -67,6 +67,7 @@ def cloud_conf(context: BootstrapContext, labels: Labels) -> str:
         "subnet-id": outputs.get("subnet_id"),
         "floating-network-id": cluster.external_network_id,
         "lb-provider": labels.octavia_provider,
+        "lb-method": labels.load_balancer_algorithm,
         "create-monitor": "true" if labels.octavia_lb_healthcheck else None,
     }
     # Availability zones of Cinder and Nova often have different names.
