@@ -1,4 +1,4 @@
-"""`python -m services.scaler`: more and fewer nodes, nodegroups made, changed and deleted."""
+"""`python -m services.scaler`: adds and removes nodes; creates, changes and deletes nodegroups."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Which nodes of a nodegroup go when it gets smaller. Pure.
+"""Selects the nodes to remove when a nodegroup shrinks. Pure.
 
-Rule: what was asked for goes in any case. Of the others those go first that the cluster misses least: the ones that
-failed or were never made, then those that have not joined yet, then the newest. Masters hold the cluster's data, so
-none goes unless it was asked for.
+Rule: nodes named in the request are always removed. The others follow in this order: nodes that failed or were never
+created, nodes that have not joined yet, then the newest. Masters hold the cluster's data, so a master is only removed
+if the request names it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ _MISSED_MOST = 2
 
 
 def leaving(nodes: Sequence[NodeSpec], count: int, asked: Collection[str]) -> list[NodeSpec]:
-    """The nodes that go, in the order in which they were chosen.
+    """The nodes to remove, in the order of selection.
 
     Args:
-        nodes: those of one nodegroup; nodes that are being removed already do not count.
-        count: how many there shall be.
-        asked: uuids of nodes to remove whatever the count is.
+        nodes: those of one nodegroup; nodes that are already being removed are ignored.
+        count: the number of nodes that remain.
+        asked: uuids of nodes to remove regardless of the count.
     """
     present = [node for node in nodes if node.state != NodeState.REMOVING]
     chosen = sorted((node for node in present if node.uuid in asked), key=lambda node: node.index)

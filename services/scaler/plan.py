@@ -1,8 +1,8 @@
-"""The plans of the scaler: how a cluster gets more or fewer nodes. Read this first.
+"""The plans of the scaler: the steps that add and remove nodes. Read this first.
 
 Each step is one function in `steps/` or `shared/steps/`, can be run again at any time, and is skipped once it is
-recorded as finished. What is wanted is read from the rows (`nodegroups.node_count`), never from the request, so a
-request that joins a live resize only makes it look again.
+recorded as finished. The target is read from the rows (`nodegroups.node_count`), never from the request, so a request
+that joins a live resize only makes its steps run again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.steps.step_plan import StepPlan
 
 
 class _NodesPlan(StepPlan):
-    """The nodes of some nodegroups brought to their count."""
+    """Brings nodegroups to their node counts."""
 
     functions = (
         (keys.SELECT_NODES, choice.ensure_nodes_chosen),
@@ -44,7 +44,7 @@ class _NodesPlan(StepPlan):
 
 
 async def _finish_create(session: AsyncSession, cluster: Cluster) -> None:
-    """A create that failed and went on as this operation ends here: its nodegroups without a missing node are whole."""
+    """Complete a failed create that this operation resumed: nodegroups without a missing node are complete."""
     working = select(Node.uuid).where(
         Node.cluster_id == cluster.uuid, Node.role == MASTER, Node.state == NodeState.JOINED
     )
@@ -81,7 +81,7 @@ class NodegroupDeletePlan(_NodesPlan):
 
 
 class NodegroupUpdatePlan(StepPlan):
-    """Counts' limits hold from the moment they are written; the nodes there are get new labels and taints."""
+    """Applies new labels and taints to existing nodes; limits of counts take effect when they are written."""
 
     kind = OperationKind.NODEGROUP_UPDATE
     functions = ((keys.UPDATE_NODE_LABELS, labels.ensure_nodes_labelled),)

@@ -1,4 +1,4 @@
-"""A cluster as a step sees it: plain values, read in one short transaction."""
+"""A cluster as plain values for a step, read in one short transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was accepted while another operation was live, and begins when that one ends.
+"""Operations that were accepted while another one was live, and start when that one ends.
 
 Rule: it begins in the transaction that ends the other, so nothing is between them. A delete always follows. A resize
 or an operation on a nodegroup follows a good end only: what failed is to be seen and decided on, so all that waited is

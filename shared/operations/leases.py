@@ -1,7 +1,7 @@
-"""Claiming operations, and writing to them only while the claim holds.
+"""Claims operations, and writes to them only while the claim is valid.
 
-Rule: a claim is a fresh token; every later write names it and raises LostLease when it no longer matches. The lease
-is renewed while a step runs, and given up when the operation waits, so waiting holds nothing.
+Rule: a claim is a new token; every later write checks it and raises LostLease if it no longer matches. The lease is
+renewed while a step runs and released when the operation waits, so a waiting operation holds no lease.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.domain.ids import new_id
 from shared.operations.locks import lock_cluster
 from shared.telemetry.metrics import LEASES_LOST
 
-# The two arms match the two partial indexes: what is due, and what a dead process left behind.
+# The two branches match the two partial indexes: operations that are due, and operations whose lease has expired.
 _CLAIM = text("""
 WITH due AS (
     SELECT uuid FROM operations
@@ -60,7 +60,7 @@ SELECT extract(epoch FROM min(moment) - now())::float8 FROM (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on one operation until the lease runs out."""
+    """The right to run one operation until the lease expires."""
 
     operation_id: str
     cluster_id: str
@@ -89,7 +89,7 @@ class Leases:
             return [Claim(row.uuid, row.cluster_id, token) for row in rows]
 
     async def renew(self, claim: Claim) -> bool:
-        """Hold on for another lease. Returns whether somebody asked to cancel. Raises LostLease."""
+        """Extend the lease. Returns whether a cancellation was requested. Raises LostLease."""
         async with self._database.transaction() as session:
             row = (
                 await session.execute(
@@ -102,7 +102,7 @@ class Leases:
         return bool(row.cancel_requested)
 
     async def release(self, claims: Sequence[Claim]) -> None:
-        """Hand operations back at once (shutdown), rather than let their leases run out."""
+        """Release operations immediately (at shutdown), instead of letting their leases expire."""
         if not claims:
             return
         async with self._database.transaction() as session:
@@ -112,14 +112,14 @@ class Leases:
             )
 
     async def seconds_to_next(self) -> float | None:
-        """Seconds until something is due (may be negative); None when nothing is under way."""
+        """Seconds until the next operation is due (may be negative); None if there is none."""
         async with self._database.transaction() as session:
             value: float | None = await session.scalar(_NEXT_DUE, {"kinds": self._kinds})
             return value
 
     @asynccontextmanager
     async def fenced(self, claim: Claim) -> AsyncIterator[tuple[AsyncSession, Operation]]:
-        """A transaction in which cluster and operation are locked and the latter still ours, or LostLease."""
+        """A transaction that locks cluster and operation. Raises LostLease if the claim is no longer valid."""
         async with self._database.transaction() as session:
             await lock_cluster(session, claim.cluster_id)
             operation = (

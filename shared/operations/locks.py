@@ -1,7 +1,7 @@
 """The order of locks: a cluster's row first, then its operation or its nodes.
 
-Rule: code that will write both, or emit an event about a cluster (its counter is in the row), takes the cluster first.
-Two requests, a runner and a thousand agents then wait for each other and never deadlock.
+Rule: code that writes both, or emits an event about a cluster (its counter is in the row), locks the cluster first, so
+that requests, runners and agents wait for each other and never deadlock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.db.models import Cluster
 async def lock_cluster(session: AsyncSession, cluster_id: str) -> Cluster | None:
     """The cluster as it is now, locked until the transaction ends; None when it is gone.
 
-    The lock leaves the key alone, so rows that refer to the cluster can be inserted meanwhile.
+    The lock does not cover the key, so rows that refer to the cluster can be inserted in the meantime.
     """
     found = await session.execute(
         select(Cluster)

@@ -1,4 +1,4 @@
-"""Telling a node's agent to do something: a row, and a notification that shortens the agent's long poll."""
+"""Commands for nodes' agents: a row each, and a notification that ends the agent's long poll early."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The one-time token in a node's user data.
 
-Rule: a token follows from the cluster's own seed and the node's id, so a stack whose creation is retried after a
+Rule: a token is derived from the cluster's own seed and the node's id, so a stack whose creation is retried after a
 crash carries the same token; only its hash is stored with the node.
 """
 

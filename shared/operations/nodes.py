@@ -1,4 +1,4 @@
-"""Adding nodes: rows first, machines after.
+"""Adds nodes: their rows are created before their machines.
 
 Rule: an index is never given twice in a nodegroup, and a shard never holds more than `nodes_per_stack` nodes, so a
 node's place in the cloud follows from its row alone. A node's name is a key: no two nodes of a cluster have the same.

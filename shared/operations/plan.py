@@ -1,8 +1,8 @@
-"""What a plan is made of.
+"""The elements of a plan.
 
-Rule: a step looks before it makes, can be run again after a crash at any point, and returns `Done` or `Wait`. It
-raises TemporaryError or PermanentError; the runner decides what follows. A step never sleeps and never opens a
-transaction across a network call.
+Rule: a step checks what exists before it creates anything, can be run again after a crash at any point, and returns
+`Done` or `Wait`. It raises TemporaryError or PermanentError; the runner decides what follows. A step never sleeps and
+never opens a transaction across a network call.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not yet. Look again after `delay` seconds, or earlier when an event about the cluster comes.
+    """Not finished. Run the step again after `delay` seconds, or earlier when an event about the cluster arrives.
 
     `done` and `total` are the progress to show.
     """
@@ -45,7 +45,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class OperationView:
-    """The operation as a step may see it: values, not a live row.
+    """The operation as a step sees it: values, not a live row.
 
     `params` and `outputs` (by step name) are as stored; steps read them with `read_params` and `output`.
     """
@@ -66,8 +66,8 @@ class OperationView:
 
     @property
     def run_tag(self) -> str:
-        """Names this run (operation, retry and revision) on the stacks it drove, so that a stack that failed in an
-        earlier run is driven again and one that failed in this run is not."""
+        """Identifies this run (operation, retry and revision) on the stacks it updated, so that a stack that failed in
+        an earlier run is updated again and one that failed in this run is not."""
         return f"jeroboam-run-{self.uuid}-{self.retries}-{self.revision}"
 
     def read_params(self, model: type[ParamsOfKind]) -> ParamsOfKind:
@@ -95,7 +95,7 @@ class Step:
 
 
 class Plan(Protocol):
-    """The ordered steps of one operation kind, and what its end means for the cluster."""
+    """The ordered steps of one operation kind, and what is recorded when it ends."""
 
     @property
     def kind(self) -> OperationKind: ...
@@ -104,13 +104,13 @@ class Plan(Protocol):
     def steps(self) -> tuple[Step, ...]: ...
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """In the transaction that ends it well, statuses set: record what only this kind knows."""
+        """Called in the transaction of a successful end, after the statuses are set; records what is the kind's own."""
         ...
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
     ) -> dict[str, str]:
-        """In the transaction that ends it badly, statuses set.
+        """Called in the transaction of a failure, after the statuses are set.
 
         Returns the faults: node or nodegroup name -> its own reason.
         """

@@ -1,7 +1,7 @@
-"""Operations that were accepted while another one of the cluster is live, in the order in which they begin.
+"""Operations that were accepted while another one of the cluster is live, in the order in which they start.
 
-Rule: they are stored with the live operation. When it ends, the first begins and takes the others over, in the same
-transaction: `shared/operations/follow_up.py`.
+Rule: they are stored with the live operation. When it ends, the first one starts in the same transaction, and the others
+move to it (`shared/operations/follow_up.py`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check_can_wait(cluster: Cluster, live: Operation) -> None:
     if any(kind.traits.when_live is WhenLive.CANCELS for kind in kinds):
         raise Conflict(f"Cluster {cluster.name} is being deleted.")
     if live.cancel_requested:
-        raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; ask again when that has ended.")
+        raise Conflict(f"Cluster {cluster.name} is cancelling its {live.kind}; retry when that has ended.")
     if len(kinds) > LONGEST:
         raise Conflict(f"Cluster {cluster.name} has {len(kinds) - 1} operations waiting; ask again later.")
 

@@ -1,4 +1,4 @@
-"""What the runner writes of an operation: always fenced, always with the events that belong to it."""
+"""What the runner records of an operation: always fenced, always with the corresponding events."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def load_view(session: AsyncSession, operation: Operation) -> OperationVie
 
 
 async def record_started(session: AsyncSession, operation: Operation) -> None:
-    """The first claim: once per operation, however often it is taken over."""
+    """Record the first claim: once per operation, however often it is claimed."""
     if operation.started_at is not None:
         return
     cluster = await cluster_of(session, operation)
@@ -75,7 +75,7 @@ async def record_started(session: AsyncSession, operation: Operation) -> None:
 
 
 async def record_step_begun(session: AsyncSession, operation: Operation, name: str, position: int) -> None:
-    """Remember when a step first ran; a later run of the same step changes nothing."""
+    """Record when a step first ran; later runs of the same step change nothing."""
     operation.step = name
     await session.execute(
         insert(OperationStep).values(operation_id=operation.uuid, name=name, position=position).on_conflict_do_nothing()
@@ -101,7 +101,7 @@ async def record_step_done(
 
 
 async def record_wait(session: AsyncSession, operation: Operation, wait: Wait, now: datetime) -> None:
-    """Put the operation down until `wait.delay` has passed or something about the cluster changes."""
+    """Suspend the operation until `wait.delay` has passed or something about the cluster changes."""
     check_operation_move(OperationState(operation.state), OperationState.WAITING)
     changed = operation.step_reason != wait.reason
     operation.step_reason = wait.reason
@@ -117,7 +117,7 @@ async def record_wait(session: AsyncSession, operation: Operation, wait: Wait, n
 
 
 def record_overtaken(operation: Operation) -> None:
-    """A later request changed what the operation is to reach: put it down, due at once, to begin again."""
+    """A later request changed the target of the operation: suspend it, due immediately, so that it starts again."""
     check_operation_move(OperationState(operation.state), OperationState.WAITING)
     operation.state = OperationState.WAITING
     operation.lease_token = operation.lease_until = None
@@ -125,7 +125,7 @@ def record_overtaken(operation: Operation) -> None:
 
 
 async def _progress(session: AsyncSession, operation: Operation, now: datetime) -> None:
-    """Show how far the operation is, at most once a second: in an event, and in the reasons of the statuses."""
+    """Publish progress, at most once a second: in an event, and in the status reasons."""
     if operation.progressed_at is not None and now - operation.progressed_at < PROGRESS_EVERY:
         return
     operation.progressed_at = now
@@ -163,7 +163,7 @@ def _end(operation: Operation, state: OperationState, now: datetime) -> float:
 
 
 async def record_completed(session: AsyncSession, operation: Operation, plan: Plan, now: datetime) -> None:
-    """End well. Statuses are set (or the row removed); the event is of the same transaction."""
+    """Record success. Statuses are set (or the row is deleted) and the event is emitted in the same transaction."""
     cluster = await cluster_of(session, operation)
     seconds = _end(operation, OperationState.SUCCEEDED, now)
     operation.step_reason = None
@@ -197,7 +197,7 @@ async def record_failed(
     *,
     late: bool = False,
 ) -> None:
-    """End badly, with the true reason.
+    """Record a failure with its reason.
 
     Args:
         plan: adds what only the operation's kind knows; None where no service that has it is there.

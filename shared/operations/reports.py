@@ -1,7 +1,7 @@
-"""What a node's agent says, taken into rows and events.
+"""Processes the reports of nodes' agents.
 
-Rule: a report is a fact about now and may come twice or late; it moves a node forward or changes nothing. A
-heartbeat that says nothing new writes only now and then, so that a quiet fleet is quiet in the database too.
+Rule: a report describes the present and may arrive twice or late; it moves a node forward or changes nothing. A
+heartbeat without news is written only every few minutes, so that idle nodes cause few writes.
 """
 
 from __future__ import annotations

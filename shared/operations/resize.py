@@ -1,8 +1,8 @@
-"""Asking for another number of nodes, whatever the cluster is doing.
+"""Accepts a resize, also while another operation of the cluster is live.
 
-Rule: a resize is a wish about rows (`nodegroups.node_count`), so a second one during the first changes the wish and
-the live operation follows: its revision grows, what its steps recorded is forgotten, and it looks again. Behind an
-operation of another kind it waits, and the wish is written when it begins.
+Rule: a resize sets a target in rows (`nodegroups.node_count`). A second resize during the first changes the target and
+the live operation follows: its revision is incremented, the outputs of its steps are discarded, and its steps start
+again. Behind an operation of another kind it is queued, and the target is written when it starts.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def _join(
     request_id: str | None,
     timeout: timedelta | None,
 ) -> None:
-    """Change what a live resize is to reach."""
+    """Change the target of a live resize."""
     concerned = await _write_counts(session, cluster, wish)
     now = await session.scalar(select(func.now()))
     assert now is not None

@@ -1,7 +1,7 @@
-"""Runs operations: claims what is due, walks its plan, writes down how far it came.
+"""Runs operations: claims those that are due, runs the steps of their plans, records their progress.
 
-Rule: everything that must survive a crash is in Postgres before the next step begins. What the runner holds in memory
-is only what it is doing now. A failure is decided by `shared.domain.retry.decide`, never here.
+Rule: everything that must survive a crash is in Postgres before the next step starts; the runner's memory holds only
+its present work. `shared.domain.retry.decide` determines what follows a failure.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Overtaken(Exception):
-    """A later request joined the operation: what this walk saw of it is not what is wanted any more."""
+    """A later request joined the operation, so the target that this run started with is obsolete."""
 
 
 _POLICY = RetryPolicy()
@@ -80,11 +80,11 @@ class Runner:
         self._active: dict[asyncio.Task[None], Claim] = {}
 
     def wake(self) -> None:
-        """Look for due work now. Cheap, and safe to call as often as anybody likes."""
+        """Look for due operations now. The call is cheap."""
         self._woken.set()
 
     async def run(self) -> None:
-        """Work until cancelled. The database being away delays everything and loses nothing."""
+        """Run until cancelled. While the database is unavailable, work is delayed but not lost."""
         while True:
             self._woken.clear()
             pause = self._poll_seconds
@@ -103,7 +103,7 @@ class Runner:
                     await self._woken.wait()
 
     async def drain(self, grace: float) -> None:
-        """After `run` was cancelled: let steps end within `grace` seconds, hand the rest back at once."""
+        """After `run` was cancelled: let steps finish within `grace` seconds, then release the remaining operations."""
         if self._active:
             await asyncio.wait(self._active, timeout=grace)
         claims = [claim for task, claim in self._active.items() if not task.done()]
@@ -124,11 +124,11 @@ class Runner:
         OPERATIONS_ACTIVE.set(len(self._active))
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            # The lease stays and runs out; the next claim resumes at the recorded step.
+            # The lease expires; the next claim resumes at the recorded step.
             log.error("runner.operation_dropped", task=task.get_name(), exc_info=error)
 
     async def execute(self, claim: Claim) -> None:
-        """Walk one claimed operation as far as it goes now."""
+        """Run the steps of one claimed operation until it waits or ends."""
         walk = asyncio.create_task(self._walk(claim))
         keeper = asyncio.create_task(self._keep_lease(claim))
         try:
@@ -157,7 +157,7 @@ class Runner:
 
     @asynccontextmanager
     async def _writing(self, claim: Claim, view: OperationView) -> AsyncIterator[tuple[AsyncSession, Operation]]:
-        """A fenced transaction to write down what was done for `view`; raises _Overtaken when more is wanted by now."""
+        """A fenced transaction that records results for `view`; raises _Overtaken if the target has changed since."""
         async with self._leases.fenced(claim) as (session, operation):
             if operation.revision != view.revision:
                 raise _Overtaken
@@ -189,7 +189,7 @@ class Runner:
             log.info("operation.completed", kind=plan.kind, cluster=view.cluster_id)
 
     async def _run_step(self, claim: Claim, plan: Plan, step: Step, position: int, view: OperationView) -> bool:
-        """One run of one step. Returns whether the walk goes on."""
+        """Run one step once. Returns whether the next step follows."""
         async with self._writing(claim, view) as (session, operation):
             if operation.cancel_requested:
                 await end_cancelled(session, await cluster_of(session, operation), operation)

@@ -1,4 +1,4 @@
-"""From rows to the plain values a driver reads, and back."""
+"""Converts rows to the plain values that a driver reads, and back."""
 
 from __future__ import annotations
 

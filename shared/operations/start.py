@@ -1,7 +1,7 @@
-"""Starting an operation: the row, the statuses and the event of one transaction.
+"""Starts an operation: row, statuses and event in one transaction.
 
-Rule: statuses flip here, before the answer leaves, never later by a service. At most one operation of a cluster is
-live; the database holds that rule, this module turns it into words.
+Rule: statuses change here, before the response is sent, never later in a service. At most one operation of a cluster is
+live; the database enforces it, and this module reports it.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ async def start_operation(
 def new_operation(
     cluster: Cluster, kind: OperationKind, state: OperationState, *, operation_id: str | None = None, **columns: Any
 ) -> Operation:
-    """A fresh row, not yet in a session; `columns` are those that have no beginner's value."""
+    """A new row, not yet in a session; `columns` are those without an initial value."""
     return Operation(
         uuid=operation_id or new_id(),
         cluster_id=cluster.uuid,
@@ -118,7 +118,7 @@ async def set_statuses(
     """Set a cluster's status and its nodegroups' together: clients wait on either.
 
     Args:
-        kind, outcome: what the statuses are to say.
+        kind, outcome: determine the statuses.
         nodegroup_ids: the nodegroups concerned; None for all.
     """
     cluster.status = cluster_status(kind, outcome)
@@ -150,7 +150,7 @@ async def set_status_reasons(session: AsyncSession, operation: Operation) -> Non
 
 
 async def emit_requested(session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-    """Tell the world, and the service that works on it, what was asked for."""
+    """Emit the event that announces a request; it starts the service that runs it."""
     await emit(
         session,
         operation_event(operation.kind, "requested"),

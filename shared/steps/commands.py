@@ -1,8 +1,8 @@
-"""Giving agents commands, waiting for them and taking in how they ended: the one way every step does it.
+"""Sends commands to agents, waits for them and reads their results; all steps use it.
 
-Rule: what was given and how it ended is in `node_commands`, under ids that follow from a scope (as a rule the
-operation's run) and a key, so a crash between any two lines gives nothing twice and forgets nothing. A command that is
-not answered within its limit has failed, whatever its agent does later.
+Rule: commands and their results are in `node_commands`, under ids derived from a scope (usually the operation's run)
+and a key, so a crash at any point neither repeats nor loses a command. A command that is not answered within its limit
+has failed, even if its agent answers later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.db.models import NodeCommand
 from shared.operations.node_commands import last_words, send_command
 from shared.settings import Settings
 
-# An agent's answer makes the operation due; this is for an answer that never comes.
+# An agent's answer makes the operation due; this covers an answer that never arrives.
 LOOK_EVERY = 30.0
 
 
@@ -35,7 +35,7 @@ class CommandState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What has become of one command.
+    """The state of one command.
 
     `reason` says why it failed or timed out, and is empty otherwise; `output` is what it printed; `results` is what its
     hook handed back as data.
@@ -76,7 +76,7 @@ def command_limit(settings: Settings) -> timedelta:
 async def give_commands(
     session: AsyncSession, scope: str, actions: Mapping[str, NodeAction], *, limit: timedelta
 ) -> dict[str, Answer]:
-    """Send what has not been sent, and tell what has become of all.
+    """Send the commands that have not been sent, and return the state of all.
 
     Args:
         session: the caller's transaction, in which the cluster is locked.
@@ -95,7 +95,7 @@ async def give_commands(
 async def find_answers(
     session: AsyncSession, scope: str, keys: Collection[str], *, limit: timedelta
 ) -> dict[str, Answer]:
-    """What has become of the commands that were sent under these keys; arguments as for `give_commands`."""
+    """The state of the commands that were sent under these keys; arguments as for `give_commands`."""
     ids = {_id(scope, key): key for key in keys}
     if not ids:
         return {}

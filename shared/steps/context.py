@@ -1,6 +1,6 @@
 """What the steps of every service are given.
 
-Rule: a step has no state of its own; whatever it needs is in the context, the operation, the rows or the cloud.
+Rule: a step has no state of its own; its inputs are the context, the operation, the rows and the cloud.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The application credential a cluster's add-ons use: what is stored of it, and how Keystone gets one.
+"""The application credential of a cluster's add-ons: what is stored, and how it is created in Keystone.
 
-Rule: a secret is made and stored before Keystone hears of it, so a crash in between is no loss. Stored is JSON:
-`name`, `secret` and `id` of the one in use; `next` (name, secret) while another is being made; `old`, the names of
-those that are to go.
+Rule: a secret is generated and stored before it is sent to Keystone, so a crash in between loses nothing. The stored
+JSON has `name`, `secret` and `id` of the credential in use; `next` (name, secret) while another one is being created;
+`old`, the names of those to be deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Stored = dict[str, Any]
 
 
 async def read_credential(context: StepContext, operation: OperationView) -> Stored:
-    """What is stored; empty where nothing is."""
+    """The stored JSON; empty if there is none."""
     async with context.database.transaction() as session:
         found = await load_cluster_secret(session, context.sealer, operation.cluster_id, CLOUD_CREDENTIAL)
     stored: Stored = json.loads(found.secret) if found else {}
@@ -31,7 +31,7 @@ async def read_credential(context: StepContext, operation: OperationView) -> Sto
 
 
 async def store_credential(context: StepContext, operation: OperationView, stored: Stored) -> None:
-    """Replace what is stored."""
+    """Replace the stored JSON."""
     sealed = seal_secret(context.sealer, operation.cluster_id, CLOUD_CREDENTIAL, json.dumps(stored))
     statement = insert(ClusterSecret).values(cluster_id=operation.cluster_id, kind=CLOUD_CREDENTIAL, secret=sealed)
     async with context.database.transaction() as session:
@@ -43,7 +43,7 @@ async def store_credential(context: StepContext, operation: OperationView, store
 
 
 async def make_credential(context: StepContext, operation: OperationView, name: str) -> None:
-    """The cluster has a credential of that name in use; one it had before is marked to go."""
+    """The cluster uses a credential of that name; a previous one is marked for deletion."""
     state = await context.cluster(operation)
     roles = state.engine.credential_roles(state.spec)
     stored = await read_credential(context, operation)
@@ -66,11 +66,11 @@ def names(stored: Stored) -> list[str]:
 
 
 async def delete_credentials(context: StepContext, operation: OperationView, gone: list[str]) -> None:
-    """Keystone has none of these any more."""
+    """Delete these credentials from Keystone, where they exist."""
     for name in gone:
         await context.cloud(operation).delete_application_credential(name)
 
 
 def first_name(operation: OperationView) -> str:
-    """The name of the credential a cluster is made with."""
+    """The name of the first credential of a cluster."""
     return credential(operation.cluster_id)

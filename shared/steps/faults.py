@@ -1,4 +1,4 @@
-"""What a failed operation tells of its parts.
+"""The reasons that a failed operation records for nodes and nodegroups.
 
 Rule: a reason is kept with the thing that failed: a node keeps its own, its nodegroup shows the first few.
 """

@@ -1,7 +1,7 @@
-"""The nodes of a shard on their way through Heat: rows before, servers and reasons after.
+"""Rows of a shard's nodes before and after Heat builds them.
 
-Rule: a row is ready before its server can call, and takes from Heat only what Heat says was built. A node whose server
-was built is never built again; one that has none is, and its one-time token then opens the door once more.
+Rule: a row is ready before its server can send a request, and records only what Heat reports as built. A node whose
+server was built is never built again; one that has no server is, and its one-time token is valid again.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ async def built(context: StepContext, operation: OperationView) -> frozenset[str
 
 
 async def prepare(context: StepContext, nodes: Sequence[NodeSpec], tokens: Mapping[str, str]) -> None:
-    """Rows first: an agent may call before Heat's answer has reached us."""
+    """Prepare the rows first: an agent may send a request before Heat's response arrives."""
     async with context.database.transaction() as session:
         rows = await session.scalars(
             select(Node)
@@ -120,7 +120,7 @@ async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | N
 async def record_faults(
     context: StepContext, operation: OperationView, stack: Stack, nodes: Sequence[NodeSpec]
 ) -> None:
-    """Of a shard that failed: each node whose resource failed gets Heat's own words, the others their servers.
+    """For a failed shard: record Heat's reason for each node whose resource failed, and the servers of the others.
 
     Where no node's resource failed, the reason is the stack's, for each node that has no server.
     """

@@ -1,8 +1,9 @@
 """The shards: every nodegroup's stacks, in parallel, each with at most `nodes_per_stack` nodes.
 
-Rule: a shard is brought to exactly the nodes that stay; one left without nodes is deleted. Whatever is to be added or
-removed in a shard is one update of its stack. A shard that fails does not stop the others; when all have settled the
-operation fails with every node's own reason. Nothing is rolled back: what was built stays, and a retry mends the rest.
+Rule: a shard is updated to contain exactly the nodes that remain; a shard without nodes is deleted. All additions and
+removals in a shard are one update of its stack. A failed shard does not stop the others; when all have settled, the
+operation fails with each node's reason. Nothing is rolled back: resources already created are kept, and a retry repairs
+the rest.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def shards_of(state: ClusterState, listed: Mapping[str, Stack]) -> list[Shard]:
 
 
 async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Every shard's stack complete, and every node's server and addresses known."""
+    """Every shard's stack is complete, and every node's server and addresses are known."""
     state = await context.cluster(operation)
     shards = shards_of(state, await context.stacks.by_name(operation.project_id))
     return await drive_shards(context, operation, state, shards) or Done(NodeStacks(stacks=len(shards)))

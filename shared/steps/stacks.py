@@ -1,8 +1,8 @@
-"""Driving one Heat stack to where it should be.
+"""Creates or updates one Heat stack.
 
-Rule: look before making, and look again before believing a refusal, because the list may be older than the stack. The
-stack's own tags say which run drove it last, so a stack that failed in an earlier run is driven again (as an update,
-which mends what failed) and one that failed in this run is a failure.
+Rule: check before creating, and check again before treating a refusal as final, because the list may be outdated. The
+stack's tags identify the run that last updated it, so a stack that failed in an earlier run is updated again (which
+repairs what failed), and one that failed in this run is a failure.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ POLL_MAX = 15.0
 async def drive_stack(
     context: StepContext, operation: OperationView, name: str, found: Stack | None, render: Callable[[], Template]
 ) -> Stack | None:
-    """Create the stack or drive it again, if either is called for.
+    """Create the stack, or update it again, if necessary.
 
     Args:
         name: derived from the cluster's id.
@@ -50,7 +50,7 @@ async def drive_stack(
 
 
 async def send_stack(context: StepContext, operation: OperationView, name: str, template: Template) -> None:
-    """Ask Heat for a stack; where it has one of that name already, that is the one."""
+    """Create a stack; an existing one of that name is used."""
     made = await context.cloud(operation).create_stack(
         name, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
     )
@@ -59,11 +59,11 @@ async def send_stack(context: StepContext, operation: OperationView, name: str, 
 
 
 async def change_stack(context: StepContext, operation: OperationView, stack: Stack, template: Template) -> None:
-    """Ask Heat to bring a stack to another template; this run has then driven it."""
+    """Update a stack to another template, tagged with this run."""
     await context.cloud(operation).update_stack(
         stack.id, template, tags=_tags(operation), timeout_minutes=_minutes_left(context, operation)
     )
-    # What the list says of it is not so any more.
+    # The cached list is outdated now.
     context.stacks.expire(operation.project_id)
     await crashpoints.reached("stack.driven_again")
 
@@ -90,13 +90,13 @@ def _tags(operation: OperationView) -> list[str]:
 
 
 def _minutes_left(context: StepContext, operation: OperationView) -> int:
-    """Heat's own limit: what is left of the operation's, so that neither outlives the other for long."""
+    """Heat's own timeout: the rest of the operation's, so that both end at about the same time."""
     if operation.deadline_at is None:
         return context.settings.create_timeout_minutes
     return max(1, math.ceil((operation.deadline_at - datetime.now(UTC)).total_seconds() / 60))
 
 
 def poll_delay(operation: OperationView) -> float:
-    """Seconds until to look again: a tenth of the operation's age, so that long builds are asked about rarely."""
+    """Seconds until the next poll: a tenth of the operation's age, so that long builds are polled rarely."""
     age = (datetime.now(UTC) - operation.created_at).total_seconds()
     return min(POLL_MAX, max(POLL_FIRST, age / 10))

@@ -1,7 +1,7 @@
-"""Which nodes come and which go: rows first, in one transaction.
+"""Selects the nodes to add and to remove, in one transaction.
 
-Rule: the step may be run again at any time, also after the wish has changed, and never takes back what it wrote: a
-node that was marked to go goes, and for what is then lacking other nodes are added.
+Rule: the step may be run again at any time, also after the target has changed, and never reverts what it wrote: a node
+that was marked for removal is removed, and missing nodes are added as new ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shared.steps.join import ask_again
 
 
 async def ensure_nodes_chosen(context: StepContext, operation: OperationView) -> Done | Wait:
-    """New nodes have rows, those to go are marked; the output names the shards to drive and the nodes that go."""
+    """Add rows for new nodes and mark nodes for removal; outputs the shards to update and the nodes to remove."""
     shards: set[tuple[str, int]] = set()
     going: list[str] = []
     async with context.database.transaction() as session:
@@ -33,7 +33,7 @@ async def ensure_nodes_chosen(context: StepContext, operation: OperationView) ->
         if cluster is None:
             raise NotFound(f"cluster {operation.cluster_id} is gone")
         if cluster.stack_id is None or not cluster.base_outputs:
-            raise PermanentError("the cluster's create never came as far as its network: retry the create first")
+            raise PermanentError("the cluster's create failed before its network was created: retry the create first")
         concerned = operation.nodegroup_ids or ()
         groups = await session.scalars(select(Nodegroup).where(Nodegroup.uuid.in_(concerned)).order_by(Nodegroup.id))
         for group in groups:
@@ -48,7 +48,7 @@ async def ensure_nodes_chosen(context: StepContext, operation: OperationView) ->
 async def _settle(
     session: AsyncSession, context: StepContext, operation: OperationView, cluster: Cluster, group: Nodegroup
 ) -> list[Node]:
-    """Bring one nodegroup's rows to its count; all its rows, by index."""
+    """Bring one nodegroup's rows to its count; returns all its rows, by index."""
     rows = list(
         await session.scalars(
             select(Node).where(Node.nodegroup_id == group.uuid).order_by(Node.index).with_for_update()
@@ -63,8 +63,8 @@ async def _settle(
         await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
     staying = [node for node in rows if node.state != NodeState.REMOVING]
     if len(staying) > count:
-        raise PermanentError(f"nodegroup {group.name}: masters are removed one by one and by name")
-    # A node that was built and could not join is asked to try once more; one that was not built has its shard driven.
+        raise PermanentError(f"nodegroup {group.name}: masters are only removed one at a time and by name")
+    # A node that was built but did not join is asked to retry; the stack of one that was not built is updated.
     await ask_again(session, context, operation, staying)
     made = await add_nodes(session, cluster, group, count - len(staying), context.settings.nodes_per_stack)
     await session.flush()

@@ -1,7 +1,8 @@
-"""Emptying the nodes that go, while they still work.
+"""Drains the nodes to be removed.
 
-Rule: bounded, and never in the way: what cannot be emptied within `drain_timeout_seconds`, or because no master is
-left to do it, goes all the same, and its row and its last event say so. What was found is in the node's `reason`.
+Rule: a drain is bounded and never blocks a removal: a node that cannot be drained within `drain_timeout_seconds`, or
+because no master is left to drain it, is removed nevertheless. The outcome is in the node's `reason` and in its last
+event.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 DRAINED = "drained"
-# Beyond the drain itself: until the agent has asked, and until its answer is here.
+# In addition to the drain itself: until the agent has fetched the command, and until its answer has arrived.
 _GRACE = timedelta(seconds=90)
 
 
 async def ensure_nodes_drained(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Every node that goes was emptied, or has the reason why not."""
+    """Every node to be removed has been drained, or has the reason why not."""
     leaving = operation.output(SELECT_NODES).leaving
     seconds = context.settings.drain_timeout_seconds
     limit = timedelta(seconds=seconds) + _GRACE
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         rows = await session.scalars(select(Node).where(Node.uuid.in_(leaving)).order_by(Node.index).with_for_update())
-        # A node whose agent never spoke holds nothing.
+        # A node whose agent has never reported has no workloads.
         nodes = {node.uuid: node for node in rows if node.announced_at is not None}
         open_ones = {uuid for uuid, node in nodes.items() if node.reason is None}
         if open_ones:
@@ -68,14 +69,14 @@ async def _carry_out(
     nodes: Mapping[str, Node],
     limit: timedelta,
 ) -> None:
-    """Give the commands of those not settled yet, or take in what became of them."""
+    """Send the commands for nodes without an outcome, and record the outcomes that have arrived."""
     about: dict[str, list[Node]] = {}
     actions: dict[str, NodeAction] = {}
     for removal in removals:
         if unsettled := [nodes[uuid] for uuid in removal.nodes if nodes[uuid].reason is None]:
             key = " ".join([removal.action.command, *sorted(removal.nodes)])
             about[key], actions[key] = unsettled, removal.action
-    # Within the operation, not its run: a node that was drained before a retry is not drained again.
+    # The scope is the operation, not its run: a node that was drained before a retry is not drained again.
     answers = await give_commands(session, operation.uuid, actions, limit=limit)
     for key, answer in answers.items():
         if answer.is_pending:
@@ -86,9 +87,9 @@ async def _carry_out(
 
 
 def _obstacle(answer: Answer, result: str | None) -> str | None:
-    """Why a node was not drained; None when it was."""
+    """Why a node was not drained; None if it was drained."""
     if answer.state is CommandState.TIMED_OUT:
-        return "no answer came in time"
+        return "the command timed out"
     if not answer.succeeded:
         return last_line(answer.output) or answer.reason
     return None if result is None else result or "no reason was given"

@@ -1,4 +1,4 @@
-"""The end of a node: its row goes when its server has gone, with one event."""
+"""Deletes a node's row after its server is gone, with one event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.steps.context import StepContext
 
 
 async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> Done | Wait:
-    """No row is left of the nodes that were to go."""
+    """Delete the rows of all removed nodes."""
     leaving = operation.output(SELECT_NODES).leaving
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)

@@ -1,4 +1,4 @@
-"""Bringing a nodegroup's new labels and taints to the nodes it has; nodes made later begin with them."""
+"""Applies a nodegroup's new labels and taints to its existing nodes; new nodes get them when they join."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.steps.stacks import poll_delay
 
 
 async def ensure_nodes_labelled(context: StepContext, operation: OperationView) -> Done | Wait:
-    """A master has given every node that has joined what its nodegroup's row says; params hold what was `before`."""
+    """Every joined node has the labels and taints of its nodegroup's row; `before` in params holds the old ones."""
     before = operation.read_params(NodegroupUpdateParams).before
     labels, taints = before.node_labels or {}, list(before.node_taints or ())
     actions: dict[str, NodeAction] = {}
@@ -36,5 +36,5 @@ async def ensure_nodes_labelled(context: StepContext, operation: OperationView) 
                 raise PermanentError(f"nodegroup {groups[key]}: its nodes could not be labelled: {answer.reason}")
     answered = sum(answer.succeeded for answer in answers.values())
     if answered < len(actions):
-        return Wait("a master is labelling the nodes", poll_delay(operation), answered, len(actions))
+        return Wait("the labels of the nodes are being updated", poll_delay(operation), answered, len(actions))
     return Done(UpdatedLabels(commands=len(actions)))

@@ -1,4 +1,4 @@
-"""The stacks of the nodes that come and go: one update for each shard concerned, all at the same time."""
+"""Updates the stacks of added and removed nodes: one update per affected shard, in parallel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.steps.shards import drive_shards, shards_of
 
 
 async def ensure_shards(context: StepContext, operation: OperationView) -> Done | Wait:
-    """The shards that were selected have the nodes that stay, and no others."""
+    """The selected shards contain exactly the nodes that remain."""
     chosen = set(operation.output(SELECT_NODES).shards)
     state = await context.cluster(operation)
     shards = shards_of(state, await context.stacks.by_name(operation.project_id))

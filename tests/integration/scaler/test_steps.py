@@ -63,7 +63,7 @@ async def test_masters_are_not_chosen(stage: Stage) -> None:
         masters = (await session.scalars(select(Nodegroup).where(Nodegroup.role == "master"))).one()
         masters.node_count = 1
     stage.view = replace(stage.view, nodegroup_ids=(masters.uuid,))
-    with pytest.raises(PermanentError, match="masters are removed one by one and by name"):
+    with pytest.raises(PermanentError, match="masters are only removed one at a time and by name"):
         await ensure_nodes_chosen(stage.context, stage.view)
     assert {node.state for node in (await stage.nodes()).values()} == {"joined"}
 
@@ -124,7 +124,7 @@ async def test_a_drain_that_is_never_answered_holds_nobody(stage: Stage) -> None
     async with stage.context.database.transaction() as session:
         await session.execute(update(NodeCommand).values(created_at=func.now() - timedelta(minutes=3)))
     assert await ensure_nodes_drained(stage.context, stage.view) == Done(DrainedNodes(drained=0, not_drained=1))
-    assert (await stage.nodes())["worker-4"].reason == "not drained: no answer came in time"
+    assert (await stage.nodes())["worker-4"].reason == "not drained: the command timed out"
     assert await stage.events("node.drained.v1") == []
 
 
