@@ -1,7 +1,7 @@
 """Operations that were accepted while another one of the cluster is live, in the order in which they start.
 
-Rule: they are stored with the live operation. When it ends, the first one starts in the same transaction, and the others
-move to it (`shared/operations/follow_up.py`).
+Rule: they are stored with the live operation. When it ends, the first one starts in the same transaction, and the
+others move to it (`shared/operations/follow_up.py`).
 """
 
 from __future__ import annotations
