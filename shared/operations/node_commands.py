@@ -20,6 +20,7 @@ RESULT_NAME = re.compile(r"[A-Za-z0-9._/-]{1,200}")
 RESULT_VALUE = re.compile(r"[ -~]{0,1000}")
 
 _LAST_WORDS = 1000  # bytes
+_ERROR = re.compile(r"\[ERROR|\b(?:error|fatal|failed)\b", re.IGNORECASE)
 _LAST_LINE = 200  # characters
 # Escape sequences of terminals: with parameters (colours, cursor), with text (titles), and of two characters.
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -~]?")
@@ -77,8 +78,14 @@ def spoken_results(output: str) -> dict[str, str]:
 
 
 def last_words(output: str | None) -> str:
-    """The end of what a command printed: at most 1000 bytes, on one line, without control sequences."""
-    line = " ".join(_plain(output).split())
+    """Why a command failed, from its output: at most 1000 bytes, on one line, without control sequences.
+
+    Lines that report an error are preferred: tools such as installers end with advice, not with the cause. Without such
+    lines it is the end of the output.
+    """
+    lines = _plain(output).splitlines()
+    errors = [line for line in lines if _ERROR.search(line)]
+    line = " ".join(" ".join(errors or lines).split())
     return line.encode()[-_LAST_WORDS:].decode(errors="ignore")
 
 

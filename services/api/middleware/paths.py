@@ -1,4 +1,4 @@
-"""Normalizes URLs as Magnum does: trailing slashes, and resources without `/v1`.
+"""Normalizes URLs as Magnum does: trailing and repeated slashes, and resources without `/v1`.
 
 Rule: routes are defined once, as `/v1/<resource>` without a trailing slash; only this module handles other forms.
 """
@@ -43,8 +43,7 @@ class Paths:
 
 def canonical(path: str) -> str:
     """The form in which routes are defined."""
-    path = path.rstrip("/") or "/"
-    if not path.startswith("/"):
-        path = f"/{path}"
+    # Magnum ignores empty segments.
+    path = "/" + "/".join(segment for segment in path.split("/") if segment)
     first = path[1:].partition("/")[0]
     return f"/v1{path}" if first in _RESOURCES else path

@@ -57,6 +57,8 @@ def test_versions_refused(header: str, unsupported: bool) -> None:
 @pytest.mark.parametrize(
     ("path", "route"),
     [
+        ("/v1//clusters", "/v1/clusters"),
+        ("//v1/clusters//x/", "/v1/clusters/x"),
         ("/", "/"),
         ("//", "/"),
         ("/v1/", "/v1"),

@@ -77,3 +77,17 @@ def test_no_more_is_read_from_an_output_than_an_agent_may_send() -> None:
 )
 def test_a_result_is_a_short_name_and_one_printable_line(name: str, value: str, fits: bool) -> None:
     assert is_result(name, value) is fits
+
+
+def test_the_cause_is_kept_and_not_the_advice_after_it() -> None:
+    output = (
+        "\x1b[32m[init] Using version\x1b[0m\n"
+        "\x1b[31merror execution phase preflight: [preflight] Some fatal errors occurred:\x1b[0m\n"
+        "\t[ERROR Port-6443]: Port 6443 is in use\n"
+        "[preflight] If you know what you are doing, you can make a check non-fatal\n"
+        + "To see the stack trace of this, execute with --v=5 or higher\n"
+        * 40
+    )
+    kept = last_words(output)
+    assert "[ERROR Port-6443]: Port 6443 is in use" in kept
+    assert "stack trace" not in kept
