@@ -1,8 +1,9 @@
 """One list call for all stacks in flight of a project, however many clusters wait for theirs.
 
-Rule: an answer is shared by everybody who asks while it is under way or younger than `fresh_seconds`. An answer that
-was asked for before a known change serves nobody who asks after it. The answer may still be older than what it
-describes, because other processes change stacks too: what Heat refuses because of that is to be looked at again.
+Rule: an answer is shared by all callers that ask while it is under way or younger than `fresh_seconds`. It is not
+returned to a caller that asks after a known change if it was requested before that change. An answer may still be older
+than the stacks it describes, because other processes change stacks too: what Heat refuses because of that is to be
+looked at again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class StackList:
         self._projects: dict[str, _Project] = {}
 
     def expire(self, project_id: str) -> None:
-        """Something is known to have changed: who asks from now on gets an answer asked for from now on."""
+        """Something is known to have changed: later callers get an answer that is requested later."""
         if (project := self._projects.get(project_id)) is not None:
             project.changed = asyncio.get_running_loop().time()
 
