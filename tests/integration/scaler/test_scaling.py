@@ -158,13 +158,17 @@ async def test_a_resize_during_a_resize_is_followed(made: Any, scale: Scaling) -
 
 async def test_none_and_back_thirty_times_in_a_row(made: Any, scale: Scaling) -> None:
     """Each wish comes at another moment of what the one before began, and meets stacks on their way out."""
-    view = await made("wavering", 1)
-    for number in range(30):
-        await scale.resize(view.cluster, 0)
-        await asyncio.sleep(number % 10 * 0.12)
-        await scale.resize(view.cluster, 1 + number % 2)
-        assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
-    await view.is_whole(*await view.nodes())
+
+    async def waver(view: View, first: int) -> None:
+        for number in range(first, 30, 5):
+            await scale.resize(view.cluster, 0)
+            await asyncio.sleep(number % 10 * 0.12)
+            await scale.resize(view.cluster, 1 + number % 2)
+            assert await view.settled() == "UPDATE_COMPLETE", (await view.shown())["status_reason"]
+        await view.is_whole(*await view.nodes())
+
+    views = [await made(f"wavering-{number}", 1) for number in range(5)]
+    await asyncio.gather(*(waver(view, first) for first, view in enumerate(views)))
 
 
 async def test_a_resize_asked_during_a_create_follows_it(client: Client, clouds: OpenStackCloudFactory) -> None:
