@@ -16,6 +16,7 @@ from shared.domain.kinds import OperationKind
 from shared.domain.states import NodeState, Outcome, nodegroup_status
 
 _NAMED = 5
+_LONGEST_REASON = 1000
 _UNJOINED = Node.state.not_in([NodeState.JOINED, NodeState.REMOVING])
 
 
@@ -45,7 +46,8 @@ async def blame_nodegroups(session: AsyncSession, operation: Operation) -> None:
     if operation.nodegroup_ids is not None:
         concerned = concerned.where(Nodegroup.uuid.in_(operation.nodegroup_ids))
     groups = list(await session.scalars(concerned.execution_options(populate_existing=True)))
-    others = f"not finished, because of {_named([group.name for group in groups if group.uuid in blamed])}"
+    named = _named([group.name for group in groups if group.uuid in blamed])
+    others = f"not finished, because of {named}: {(operation.reason or '')[:_LONGEST_REASON]}"
     for group in groups:
         if group.uuid in blamed:
             continue

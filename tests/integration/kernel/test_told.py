@@ -142,5 +142,8 @@ async def test_a_nodegroup_that_was_not_finished_names_the_one_that_failed(told:
     await told.nodes("worker", "failed", 3)
     await told.walk(PermanentError("stack w: No valid host"))
     shown = await told.shown()
-    assert shown["default-master"] == ("CREATE_FAILED", "not finished, because of nodegroup workers")
+    assert shown["default-master"] == (
+        "CREATE_FAILED",
+        "not finished, because of nodegroup workers: stack w: No valid host",
+    )
     assert shown["workers"] == ("CREATE_FAILED", "stack w: No valid host")
