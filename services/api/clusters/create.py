@@ -6,6 +6,7 @@ cluster's status is CREATE_IN_PROGRESS and the operation is durable.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,14 +81,14 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     problems = judge(wanted, found)
     driver = _driver(template, found)
     spec: ClusterSpec | None = None
-    if not problems:
+    needs: Mapping[str, int] = {}
+    if _is_resolved(wanted, found):
         spec = cluster_spec(new_id(), context.project_id, values, template, found, deps.settings.cni_manifests)
         groups = nodegroup_specs(values, found, driver)
-        problems = [Problem(400, text) for text in checks.problems(driver.engine, spec, groups)]
+        problems += [Problem(400, text) for text in checks.problems(driver.engine, spec, groups)]
         # Quotas cannot be computed from invalid labels.
-        needed = demand(wanted, found, {} if problems else checks.needs(driver.engine, spec, groups))
-    else:
-        needed = demand(wanted, found, {})
+        needs = {} if problems else checks.needs(driver.engine, spec, groups)
+    needed = demand(wanted, found, needs)
     problems += judge_quotas(needed, found.quotas)
     return Prepared(spec, values, template, driver, found, needed, problems)
 
@@ -137,6 +138,14 @@ async def _template(deps: Deps, context: RequestContext, ident: str) -> Row:
 def _no_template(context: RequestContext, error: ApiError) -> ApiError:
     """Before 1.10, a template that does not exist returns 400 instead of 404."""
     return bad_request(error.detail) if context.version < ZERO_NODES else error
+
+
+def _is_resolved(wanted: Wanted, found: Found) -> bool:
+    """Whether labels can be checked: with the network that is meant, not with the one that would be created instead."""
+    network = wanted.fixed_network is None or found.fixed_network is not None
+    subnet = found.fixed_subnet
+    known = wanted.fixed_subnet is None if subnet is None else ":" not in subnet.cidr
+    return found.image is not None and network and known
 
 
 def _check_shape(deps: Deps, values: dict[str, Any], template: Row) -> None:

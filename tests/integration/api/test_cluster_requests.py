@@ -35,6 +35,20 @@ async def test_one_error_lists_everything_that_is_wrong(user: httpx.AsyncClient,
     assert (await user.get("/v1/clusters")).json() == {"clusters": []}
 
 
+async def test_a_missing_resource_and_a_wrong_label_are_named_together(
+    user: httpx.AsyncClient, template: dict[str, Any]
+) -> None:
+    body = {
+        "cluster_template_id": "k8s",
+        "flavor_id": "huge",
+        "labels": {"kube_tag": "latest", "boot_volume_size": "x"},
+    }
+    answer = await user.post("/v1/clusters", json=body)
+    assert answer.status_code == 400
+    for part in ("Unable to find flavor huge.", "label kube_tag: ", "label boot_volume_size: "):
+        assert part in detail(answer)
+
+
 async def test_a_missing_keypair_alone_is_404(user: httpx.AsyncClient, template: dict[str, Any]) -> None:
     answer = await user.post("/v1/clusters", json={"cluster_template_id": "k8s", "keypair": "nobody"})
     assert answer.status_code == 404
