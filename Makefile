@@ -1,7 +1,8 @@
 # Every target first installs what it needs. `make` without a target lists them.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
-WORKERS ?= 2
+# More workers than cores: much of a test is waiting for processes.
+WORKERS ?= 3
 
 # Tests that need no real OpenStack, no foreign clients and no kubeadm. Workers take whole modules, in the order of
 # tests/conftest.py.
