@@ -93,7 +93,7 @@ class Engine(Protocol):
     # Joining
 
     def founder(self, nodes: Sequence[NodeSpec]) -> NodeSpec | None:
-        """The node that must join before all others; None once others can join without it."""
+        """The master that must join before all other nodes; None once others can join without it."""
         ...
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:

@@ -12,16 +12,16 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import NodeAction
-from shared.db.models import Node, Nodegroup, OperationStep
-from shared.domain.errors import PermanentError
+from jeroboam.driver import MASTER, NodeAction
+from shared.db.models import Cluster, Node, Nodegroup, OperationStep
+from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState
-from shared.drivers.registry import get_hardware
-from shared.operations.cluster_state import read_cluster
+from shared.drivers.registry import get_engine, get_hardware
 from shared.operations.locks import lock_cluster
 from shared.operations.outputs import JoinedNodes
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
+from shared.operations.specs import node_spec
 from shared.operations.step_keys import CREATE_NODE_STACKS, UPDATE_NODE_STACKS
 from shared.steps.commands import CommandState, command_limit, give_commands
 from shared.steps.context import StepContext
@@ -34,7 +34,9 @@ _STACKS = (CREATE_NODE_STACKS.name, UPDATE_NODE_STACKS.name)  # a plan has one o
 async def ensure_nodes_joined(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that stays in the nodegroups concerned has joined."""
     async with context.database.transaction() as session:
-        await lock_cluster(session, operation.cluster_id)
+        cluster = await lock_cluster(session, operation.cluster_id)
+        if cluster is None:
+            raise NotFound(f"cluster {operation.cluster_id} is gone")
         rows = list(await session.scalars(_concerned(operation).order_by(Node.name).with_for_update()))
         if operation.retries:
             await ask_again(session, context, operation, rows)
@@ -44,7 +46,7 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if node.state not in _SETTLED]
         failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
-        obstacle = await _why_none_can_join(session, operation) if unsettled else None
+        obstacle = await _why_none_can_join(session, cluster) if unsettled else None
     if unsettled and obstacle is None:
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
     if failed:
@@ -61,14 +63,15 @@ def _concerned(operation: OperationView) -> Select[Node]:
     return found if operation.nodegroup_ids is None else found.where(Node.nodegroup_id.in_(operation.nodegroup_ids))
 
 
-async def _why_none_can_join(session: AsyncSession, operation: OperationView) -> str | None:
-    """Why the others would wait in vain: the node that founds the cluster has failed or was never created."""
-    state = await read_cluster(session, operation.cluster_id)
-    founder = state.engine.founder([node for node in state.nodes if node.state != NodeState.REMOVING])
+async def _why_none_can_join(session: AsyncSession, cluster: Cluster) -> str | None:
+    """Why the others would wait in vain: the master that founds the cluster has failed or was never created."""
+    masters = select(Node).where(Node.cluster_id == cluster.uuid, Node.role == MASTER, Node.state != NodeState.REMOVING)
+    rows = {row.uuid: row for row in await session.scalars(masters.order_by(Node.nodegroup_id, Node.index))}
+    founder = get_engine(cluster.engine).founder([node_spec(row) for row in rows.values()])
     if founder is None or founder.state not in (NodeState.FAILED, NodeState.PLANNED):
         return None
-    reason = await session.scalar(select(Node.reason).where(Node.uuid == founder.uuid))
-    return f"there is no cluster to join: {founder.role} {founder.name} {reason or 'was never created'}"
+    reason = rows[founder.uuid].reason or "was never created"
+    return f"there is no cluster to join: {founder.role} {founder.name} {reason}"
 
 
 async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:
