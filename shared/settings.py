@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     api_tls_cert: Path | None = None
     api_tls_key: Path | None = None
     api_max_limit: int = Field(default=1000, ge=1)
+    cors_allowed_origins: list[str] = Field(
+        default=[], description="origins whose web pages may use the API, as a JSON list; '*' for all"
+    )
     policy_file: Path | None = None
     max_clusters_per_project: int = Field(default=20, ge=0)
     max_nodes_per_cluster: int = Field(default=2000, ge=1)

@@ -1,6 +1,6 @@
 """The application: routes, middleware, and the resources that its lifespan opens and closes.
 
-Rule: middleware is pure ASGI and ordered outermost first: request ID, paths, identity and version, accepted media
+Rule: middleware is pure ASGI and ordered outermost first: request ID, CORS, paths, identity and version, accepted media
 types, then routes. `translation` maps every exception to a response; no other code does.
 """
 
@@ -26,6 +26,7 @@ from services.api.deps import Deps, deps_of
 from services.api.events import routes as events
 from services.api.federations import routes as federations
 from services.api.middleware.accept import Acceptable
+from services.api.middleware.cors import Cors
 from services.api.middleware.identity import Identity
 from services.api.middleware.paths import Paths
 from services.api.middleware.request_scope import RequestScope
@@ -93,6 +94,7 @@ def create_app(deps: Deps) -> FastAPI:
         redirect_slashes=False,
         middleware=[
             Middleware(RequestScope),
+            Middleware(Cors, origins=deps.settings.cors_allowed_origins),
             Middleware(Paths),
             Middleware(
                 Identity,

@@ -32,7 +32,7 @@ class ClusterTemplate(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     uuid: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
+    name: Mapped[str | None]  # null after a patch removed it
     project_id: Mapped[str] = mapped_column(index=True)
     user_id: Mapped[str]
     coe: Mapped[str]

@@ -68,7 +68,7 @@ class Identity:
     ) -> None:
         """Process the request with the requested version; `caller` is None for public paths."""
         try:
-            version = microversion.negotiate(request.headers.get(microversion.HEADER))
+            version = microversion.negotiate(request.headers.get(microversion.HEADER), scope["path"])
             if caller is not None:
                 scope[KEY] = self._context(scope, request, caller, version)
         except microversion.UnsupportedVersion as error:

@@ -77,7 +77,6 @@ async def update_template(
 ) -> dict[str, Any]:
     """Apply a patch to a template that the caller can see. Returns its full view."""
     new = changed_template(dict(found), changes)
-    new["name"] = new["name"] or random_name("template")
     check_values(new)
     deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(

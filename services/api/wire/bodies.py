@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
+from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
 from services.api.wire.errors import ApiError, bad_request, missing_argument
 
 MAX_BODY = 1024 * 1024
+_MOST_FIELDS = 1000
 _PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
+_FORM = "application/x-www-form-urlencoded"
 _NOT_JSON = "Request is not in valid JSON format"
 
 
@@ -26,20 +29,37 @@ async def read_json(request: Request, *, patch: bool = False) -> Any:
         patch: also accept the media types of patches, in addition to `application/json`.
 
     Raises:
-        ApiError: 413 if it is too large, 415 for another media type, 400 if it is not JSON.
+        ApiError: 413 if it is too large, 415 for another media type, 400 if it is a form with fields or not JSON.
     """
     raw = await read_body(request)
     return _parsed(request, raw, patch=patch) if raw else None
 
 
 def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
-    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    media = _media_type(request)
+    if media == _FORM:
+        _check_form(raw)
+        return None
     if media and media != "application/json" and not (patch and media in _PATCH_TYPES):
         raise ApiError(415, f"Unknown mimetype: {request.headers['content-type'][:100]}")
     try:
         return json.loads(raw, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise bad_request(_NOT_JSON) from None
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def _check_form(raw: bytes) -> None:
+    """Magnum treats the fields of a form like arguments of the query, and a form without fields like no body."""
+    try:
+        fields = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise bad_request("Request is not a valid form") from None
+    if fields:
+        raise _unknown({name for name, _ in fields})
 
 
 async def read_object(request: Request, argument: str) -> dict[str, Any]:
@@ -60,6 +80,9 @@ async def read_nothing(request: Request) -> None:
     """Check that a request has no body. Clients send an empty one, or an empty object."""
     raw = await read_body(request)
     if not raw.strip():
+        return
+    if _media_type(request) == _FORM:
+        _check_form(raw)
         return
     body = _parsed(request, raw)
     if not isinstance(body, dict):

@@ -1,6 +1,7 @@
 """Microversions 1.1 to 1.14: parses, checks and returns `OpenStack-API-Version`.
 
-Rule: no header means 1.1; a version outside the range returns 406 with the range in the body, so that clients can
+Rule: no header means 1.1, except for `actions/...`, which no client can use with 1.1: openstacksdk calls them without a
+header. A version outside the range returns 406 with the range in the body, so that clients can
 select another one. Each feature that a version adds has a name here, which routes use.
 """
 
@@ -30,6 +31,7 @@ ZERO_NODES: Microversion = (1, 10)
 CREDENTIALS: Microversion = (1, 12)
 CLUSTER_ID: Microversion = (1, 13)
 
+_ACTION = re.compile(r"/v1/clusters/[^/]+/actions/(resize|upgrade)")
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})\Z", re.ASCII)
 
 
@@ -41,17 +43,18 @@ class UnsupportedVersion(ApiError):
         self.version = version
 
 
-def negotiate(header: str | None) -> Microversion:
+def negotiate(header: str | None, path: str) -> Microversion:
     """Return the version with which a request is processed.
 
     Args:
+        path: its path, in the form in which routes are defined.
         header: the value of `OpenStack-API-Version`; several services may be listed, separated by commas.
 
     Raises:
         ApiError: 406; UnsupportedVersion if the version is outside the range.
     """
     if header is None:
-        return MIN
+        return ZERO_NODES if _ACTION.fullmatch(path) else MIN
     for part in header[:1000].split(","):
         service, _, version = part.strip().partition(" ")
         # Magnum accepts "latest" for any service name, and clients rely on that.

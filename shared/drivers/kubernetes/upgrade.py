@@ -16,8 +16,11 @@ DRAIN_SECONDS = 600
 
 
 def upgraded_labels(cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, str]:
-    """The cluster's labels with the template's version."""
-    return {**cluster.labels, "kube_tag": str(labels.get("kube_tag") or DEFAULT_VERSION)}
+    """The cluster's labels with the template's version; the label is not added for the version that it has already."""
+    version = str(labels.get("kube_tag") or DEFAULT_VERSION)
+    if version == (cluster.labels.get("kube_tag") or DEFAULT_VERSION):
+        return dict(cluster.labels)
+    return {**cluster.labels, "kube_tag": version}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

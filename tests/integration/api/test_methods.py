@@ -31,7 +31,7 @@ ALL = "DELETE, GET, PATCH, POST"
     ("method", "path", "status", "allow"),
     [
         ("PUT", "/v1/clusters/c1/nothing", 405, ALL),
-        ("OPTIONS", "/v1/clusters/c1/detail", 405, ALL),
+        ("PUT", "/v1/clusters/c1/detail", 405, ALL),
         ("DELETE", "/v1/clusters/c1/detail", 404, None),
         ("POST", "/v1/clusters/c1/detail", 404, None),
         ("GET", "/v1/clusters/c1/nothing", 404, None),

@@ -54,6 +54,14 @@ async def test_a_template_in_use_is_protected(user: httpx.AsyncClient, template:
         assert answer.json()["errors"][0]["detail"] == expected
     renamed = await user.patch("/v1/clustertemplates/k8s", json=[{"op": "replace", "path": "/name", "value": "new"}])
     assert renamed.json()["name"] == "new"
+    nameless = await user.patch("/v1/clustertemplates/new", json=[{"op": "remove", "path": "/name"}])
+    assert (nameless.status_code, nameless.json()["name"]) == (200, None), nameless.text
+    listed = (await user.get("/v1/clustertemplates", params={"sort_key": "name"})).json()["clustertemplates"]
+    assert None in [each["name"] for each in listed]
+    named = await user.patch(
+        f"/v1/clustertemplates/{template['uuid']}", json=[{"op": "add", "path": "/name", "value": "named"}]
+    )
+    assert named.json()["name"] == "named"
 
 
 WRONG = {

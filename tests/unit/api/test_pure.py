@@ -29,7 +29,13 @@ from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryEr
     ],
 )
 def test_versions_agreed(header: str | None, version: tuple[int, int]) -> None:
-    assert microversion.negotiate(header) == version
+    assert microversion.negotiate(header, "/v1/clusters") == version
+
+
+def test_actions_without_a_version() -> None:
+    assert microversion.negotiate(None, "/v1/clusters/c1/actions/resize") == (1, 10)
+    assert microversion.negotiate(None, "/v1/clusters/c1/actions/upgrade") == (1, 10)
+    assert microversion.negotiate("container-infra 1.1", "/v1/clusters/c1/actions/resize") == (1, 1)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_versions_agreed(header: str | None, version: tuple[int, int]) -> None:
 )
 def test_versions_refused(header: str, unsupported: bool) -> None:
     with pytest.raises(ApiError) as caught:
-        microversion.negotiate(header)
+        microversion.negotiate(header, "/v1/clusters")
     assert caught.value.status == 406
     assert isinstance(caught.value, microversion.UnsupportedVersion) is unsupported
 

@@ -36,6 +36,13 @@ def test_the_version_comes_from_the_template_and_the_rest_stays_the_clusters() -
     assert engine.upgraded_labels(cluster, {})["kube_tag"] == DEFAULT_VERSION
 
 
+@pytest.mark.parametrize("template", [{}, {"kube_tag": DEFAULT_VERSION}, {"kube_tag": ""}])
+def test_an_upgrade_to_the_same_version_adds_no_label(template: dict[str, str]) -> None:
+    cluster = make_case(driver).cluster
+    without = {name: value for name, value in cluster.labels.items() if name != "kube_tag"}
+    assert engine.upgraded_labels(replace(cluster, labels=without), template) == without
+
+
 def test_another_master_drains_and_none_but_a_joined_one() -> None:
     case = make_case(driver, "octavia").joined(0, 1, 2, 3, 4)
     masters = [node for node in case.nodes if node.role == "master"]
