@@ -83,6 +83,9 @@ class Api:
     def post(self, path: str, body: Any = None, **parameters: Any) -> Any:
         return self.request("POST", path, json=body, params=parameters)
 
+    def patch(self, path: str, body: Any = None) -> Any:
+        return self.request("PATCH", path, json=body)
+
     def delete(self, path: str) -> None:
         self.request("DELETE", path)
 

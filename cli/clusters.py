@@ -10,16 +10,14 @@ import typer
 
 from cli.api import Api, ApiError
 from cli.output import show_one, show_rows
+from cli.requests import ClusterName as Name
+from cli.requests import Wait, accepted, delete_and_watch, pairs, watch_to_success
 from cli.state import failures_as_words, options
-from cli.watch import latest_operation, watch
 
-app = typer.Typer(no_args_is_help=True, help="Create, show, resize and delete clusters; get their configuration.")
+app = typer.Typer(no_args_is_help=True, help="Create, show, change and delete clusters; get their configuration.")
 
 COLUMNS = ("uuid", "name", "keypair", "node_count", "master_count", "status", "health_status")
 NODE_COLUMNS = ("name", "nodegroup", "role", "state", "ip_address", "floating_ip", "version", "reason")
-
-Name = Annotated[str, typer.Argument(help="name or UUID of the cluster")]
-Wait = Annotated[bool, typer.Option("--wait", help="wait until the operation ends")]
 
 
 @app.command("list")
@@ -70,7 +68,7 @@ def create(
         if keypair:
             body["keypair"] = keypair
         if label:
-            body |= {"labels": _labels(label), "merge_labels": merge_labels}
+            body |= {"labels": pairs(label, "--label"), "merge_labels": merge_labels}
         api = options(context).api()
         if dry_run:
             show_one(api.post("/v1/clusters", body, dry_run="true"), options(context).format)
@@ -78,7 +76,7 @@ def create(
         uuid = api.post("/v1/clusters", body)["uuid"]
         print(f"Request to create cluster {uuid} accepted")
         if wait:
-            _watch_to_success(api, uuid)
+            watch_to_success(api, uuid)
 
 
 @app.command()
@@ -99,9 +97,7 @@ def resize(
         if remove:
             body["nodes_to_remove"] = remove
         uuid = api.post(f"/v1/clusters/{cluster}/actions/resize", body)["uuid"]
-        print(f"Request to resize cluster {cluster} has been accepted.")
-        if wait:
-            _watch_to_success(api, uuid)
+        accepted(api, f"resize cluster {cluster}", uuid, wait=wait)
 
 
 @app.command()
@@ -118,15 +114,6 @@ def delete(
         print(f"Request to delete cluster {cluster} has been accepted.")
         if wait:
             delete_and_watch(api, uuid)
-
-
-def delete_and_watch(api: Api, uuid: str) -> None:
-    """Wait until the delete has succeeded. If it cancels a create first, watch that one too."""
-    while (operation := latest_operation(api, uuid)) is not None:
-        ended = watch(api, operation["uuid"])
-        if ended["kind"] == "delete":
-            _expect_success(ended)
-            return
 
 
 @app.command()
@@ -163,25 +150,3 @@ def write_config(api: Api, cluster: str, directory: Path, *, force: bool) -> tup
         path.write_text(text)
     place = str(directory.resolve())
     return list(contents), {name: value.replace("{directory}", place) for name, value in answer["environment"].items()}
-
-
-def _labels(pairs: list[str]) -> dict[str, str]:
-    labels = {}
-    for pair in pairs:
-        key, separator, value = pair.partition("=")
-        if not key or not separator:
-            raise ApiError(f"--label {pair!r} does not have the form key=value")
-        labels[key] = value
-    return labels
-
-
-def _watch_to_success(api: Api, uuid: str) -> None:
-    operation = latest_operation(api, uuid)
-    if operation is None:
-        raise ApiError(f"cluster {uuid} no longer exists")
-    _expect_success(watch(api, operation["uuid"]))
-
-
-def _expect_success(operation: dict[str, Any]) -> None:
-    if operation["state"] != "succeeded":
-        raise ApiError(f"{operation['kind']} {operation['state']}: {operation['reason']}")

@@ -20,8 +20,9 @@ import typer
 from rich.table import Table
 
 from cli.api import Api, ApiError
-from cli.clusters import COLUMNS, delete_and_watch, write_config
+from cli.clusters import COLUMNS, write_config
 from cli.output import Format, console, few, show_rows
+from cli.requests import delete_and_watch
 from cli.state import failures_as_words
 from cli.watch import latest_operation, watch
 from cli.work import summary

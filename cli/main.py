@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import clusters, dead_letters, demo, services, work
+from cli import cluster_changes, clusters, dead_letters, demo, nodegroups, services, templates, work
 from cli.import_magnum import import_magnum
 from cli.output import Format
 from cli.state import Options
@@ -17,8 +17,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for change in (
+    cluster_changes.upgrade,
+    cluster_changes.update,
+    cluster_changes.rotate_ca,
+    cluster_changes.rotate_credentials,
+):
+    clusters.app.command()(change)
 app.add_typer(clusters.app, name="cluster")
-app.add_typer(work.templates, name="template")
+app.add_typer(nodegroups.app, name="nodegroup")
+app.add_typer(templates.app, name="template")
 app.add_typer(work.operations, name="operation")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.command()(work.events)

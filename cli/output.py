@@ -1,20 +1,27 @@
-"""Output: tables for people, JSON for programs, plain lines if the terminal supports nothing else."""
+"""Output: tables for people, JSON for programs, plain lines if the terminal supports nothing else.
+
+Rule: an ID is always on one line, so that it can be copied and found with grep. On a terminal, other columns are folded
+to its width; files and pipes have no width, and a row is one line.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-# Width for files and pipes, which have none; wide enough for a row of `cluster list`.
-PLAIN_WIDTH = 140
 _FEW = 5
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
+_NARROWEST = 8  # characters that a folded column keeps
+_LONGEST = 100_000  # characters of a line of a file or pipe
 
 
 class Format(StrEnum):
@@ -22,14 +29,25 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def console() -> Console:
-    """A console that uses terminal control sequences only on a terminal."""
-    return Console(highlight=False, width=None if is_live() else PLAIN_WIDTH)
+def console(*, narrowest: int = 0) -> Console:
+    """A console that uses terminal control sequences only on a terminal.
+
+    Args:
+        narrowest: characters that the output needs; a terminal with fewer breaks the lines itself.
+    """
+    if not is_terminal():
+        return Console(highlight=False, width=_LONGEST)
+    terminal = Console(highlight=False)
+    return terminal if terminal.width >= narrowest else Console(highlight=False, soft_wrap=True, width=narrowest)
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def is_live() -> bool:
     """Whether the output can be redrawn: it is a terminal and not a dumb one."""
-    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return is_terminal() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], fmt: Format) -> None:
@@ -37,12 +55,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], fmt: Fo
     if fmt is Format.JSON:
         print(json.dumps(list(rows), indent=2))
         return
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(text(row.get(column)) for column in columns))
-    console().print(table)
+    _print_table(columns, [[text(row.get(column)) for column in columns] for row in rows])
 
 
 def show_one(thing: Mapping[str, Any], fmt: Format, fields: Sequence[str] | None = None) -> None:
@@ -50,11 +63,22 @@ def show_one(thing: Mapping[str, Any], fmt: Format, fields: Sequence[str] | None
     if fmt is Format.JSON:
         print(json.dumps(dict(thing), indent=2))
         return
-    table = Table("field", "value")
-    for field in fields or sorted(thing):
-        if field != "links":
-            table.add_row(field, text(thing.get(field)))
-    console().print(table)
+    shown = [field for field in fields or sorted(thing) if field != "links"]
+    _print_table(("field", "value"), [[field, text(thing.get(field))] for field in shown])
+
+
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose IDs are never broken."""
+    table = Table(box=box.HEAVY_HEAD if is_terminal() else box.ASCII2)
+    narrowest = 1
+    for number, column in enumerate(columns):
+        ids = [len(row[number]) for row in rows if _ID.fullmatch(row[number])]
+        least = max(ids) if ids else min(_NARROWEST, max([len(column), *(len(row[number]) for row in rows)]))
+        table.add_column(column, overflow="fold", min_width=least)
+        narrowest += least + 3
+    for row in rows:
+        table.add_row(*row)
+    console(narrowest=narrowest).print(table)
 
 
 def text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`jeroboam operation ...`, `jeroboam template ...` and `jeroboam events`"""
+"""`jeroboam operation ...` and `jeroboam events`"""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from cli.state import failures_as_words, options
 from cli.watch import watch
 
 operations = typer.Typer(no_args_is_help=True, help="List, show, retry and cancel operations.")
-templates = typer.Typer(no_args_is_help=True, help="Cluster templates.")
 
 OPERATION_COLUMNS = ("uuid", "cluster_name", "kind", "state", "step", "done", "total", "reason", "created_at")
-TEMPLATE_COLUMNS = ("uuid", "name", "coe", "image_id", "network_driver", "public", "tags")
 
 OperationId = Annotated[str, typer.Argument(help="UUID of the operation")]
 
@@ -62,21 +60,6 @@ def wait_for(context: typer.Context, operation: OperationId) -> None:
     with failures_as_words():
         if watch(options(context).api(), operation)["state"] != "succeeded":
             raise typer.Exit(1)
-
-
-@templates.command("list")
-def list_templates(context: typer.Context) -> None:
-    """List the templates that the project can use."""
-    with failures_as_words():
-        rows = options(context).api().pages("/v1/clustertemplates", "clustertemplates")
-        show_rows(rows, TEMPLATE_COLUMNS, options(context).format)
-
-
-@templates.command("show")
-def show_template(context: typer.Context, template: Annotated[str, typer.Argument()]) -> None:
-    """Show a template."""
-    with failures_as_words():
-        show_one(options(context).api().get(f"/v1/clustertemplates/{template}"), options(context).format)
 
 
 def events(

@@ -92,6 +92,47 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
     assert as_json(sandbox, "cluster list") == []
 
 
+def test_a_whole_life(sandbox: SandboxProcess) -> None:
+    made = as_json(
+        sandbox,
+        "template create t1 --coe kubernetes --image ubuntu-24.04 --external-network public --flavor m1.small "
+        "--master-flavor m1.small --no-floating-ip --label kube_tag=v1.34.1",
+    )
+    assert made["labels"] == {"kube_tag": "v1.34.1"}
+    assert as_json(sandbox, "template update t1 --label kube_tag=v1.34.2 --label a=b")["labels"] == {
+        "kube_tag": "v1.34.2",
+        "a": "b",
+    }
+    jeroboam(sandbox, "template create t2 --coe kubernetes --image ubuntu-24.04 --label kube_tag=v1.35.0")
+    jeroboam(sandbox, "cluster create life --cluster-template t1 --wait")
+
+    group = (
+        "nodegroup create life fast --node-count 2 --max-nodes 4 --node-label disk=ssd --node-taint gpu=yes:NoSchedule"
+    )
+    assert "nodegroup_create succeeded" in jeroboam(sandbox, f"{group} --wait")
+    shown = as_json(sandbox, "nodegroup show life fast")
+    assert shown["node_taints"] == [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
+    assert {each["name"] for each in as_json(sandbox, "nodegroup list life")} >= {"fast", "default-worker"}
+    assert "nodegroup_update succeeded" in jeroboam(sandbox, "nodegroup update life fast --max-nodes 6 --wait")
+    assert "upgrade succeeded" in jeroboam(sandbox, "cluster upgrade life t2 --wait")
+    assert as_json(sandbox, "cluster show life")["coe_version"] == "v1.35.0"
+    assert "succeeded" in jeroboam(sandbox, "cluster rotate-ca life --wait")
+    assert "succeeded" in jeroboam(sandbox, "cluster rotate-credentials life --wait")
+    jeroboam(sandbox, "cluster update life --name lives")
+    assert "nodegroup_delete succeeded" in jeroboam(sandbox, "nodegroup delete lives fast --wait")
+
+    listed = jeroboam(sandbox, "operation list")
+    (created,) = [
+        each
+        for each in as_json(sandbox, "operation list")
+        if each["kind"] == "create" and each["cluster_name"] == "life"
+    ]
+    assert any(created["uuid"] in line and "succeeded" in line for line in listed.splitlines())
+    jeroboam(sandbox, "cluster delete lives --wait")
+    for template in ("t1", "t2"):
+        jeroboam(sandbox, f"template delete {template}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -100,6 +141,9 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
         ("cluster create x --cluster-template k8s --label broken", "key=value"),
         ("cluster create x --cluster-template k8s --label kube_tag=1", "kube_tag"),
         ("cluster create x --cluster-template k8s --node-count 100000", "at most 2000 nodes"),
+        ("nodegroup create nothing n", "Cluster nothing could not be found"),
+        ("nodegroup create nothing n --node-taint broken", "key=value:effect"),
+        ("cluster update nothing", "nothing to change"),
         ("operation retry 00000000-0000-0000-0000-000000000000", "could not be found"),
         ("--endpoint http://127.0.0.1:9 cluster list", "cannot reach http://127.0.0.1:9"),
         ("events --after rubbish", "after"),
