@@ -27,10 +27,35 @@ from shared.cloud.types import (
 )
 
 
-class Cloud(Protocol):
-    """Access to OpenStack as one user in one project. Created by `CloudFactory`."""
+class Lookups(Protocol):
+    """Queries of resources that a request names. Asynchronous HTTP without threads; fast enough for every request."""
 
     project_id: str
+
+    async def find_flavor(self, name_or_id: str) -> Flavor | None: ...
+
+    async def find_keypair(self, name: str) -> Keypair | None: ...
+
+    async def find_image(self, name_or_id: str) -> Image | None: ...
+
+    async def find_network(self, name_or_id: str, *, external: bool | None = None) -> Network | None: ...
+
+    async def list_external_networks(self) -> list[Network]: ...
+
+    async def find_subnet(self, name_or_id: str) -> Subnet | None: ...
+
+    async def quotas(self) -> dict[str, QuotaLine]:
+        """Nova's `instances`, `cores`, `ram` (MiB), `server_groups`; Neutron's `port`, `network`, `subnet`, `router`,
+        `floatingip`, `security_group`, `security_group_rule`. Resources that the cloud does not report are omitted."""
+        ...
+
+    async def has_service(self, service_type: str) -> bool:
+        """Whether the catalogue lists a service, e.g. `load-balancer`."""
+        ...
+
+
+class Cloud(Lookups, Protocol):
+    """Access to OpenStack as one user in one project. Created by `CloudFactory`."""
 
     # Heat
     async def create_stack(
@@ -60,30 +85,8 @@ class Cloud(Protocol):
         ...
 
     # Nova
-    async def find_flavor(self, name_or_id: str) -> Flavor | None: ...
-
-    async def find_keypair(self, name: str) -> Keypair | None: ...
-
     async def list_servers(self, *, cluster_id: str) -> list[Server]:
         """Servers whose metadata `jeroboam_cluster` is `cluster_id`."""
-        ...
-
-    # Glance, Neutron
-    async def find_image(self, name_or_id: str) -> Image | None: ...
-
-    async def find_network(self, name_or_id: str, *, external: bool | None = None) -> Network | None: ...
-
-    async def list_external_networks(self) -> list[Network]: ...
-
-    async def find_subnet(self, name_or_id: str) -> Subnet | None: ...
-
-    async def quotas(self) -> dict[str, QuotaLine]:
-        """Nova's `instances`, `cores`, `ram` (MiB), `server_groups`; Neutron's `port`, `network`, `subnet`, `router`,
-        `floatingip`, `security_group`, `security_group_rule`. Resources that the cloud does not report are omitted."""
-        ...
-
-    async def has_service(self, service_type: str) -> bool:
-        """Whether the catalogue lists a service, e.g. `load-balancer`."""
         ...
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:

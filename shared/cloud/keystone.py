@@ -7,12 +7,12 @@ thread. One service token is kept and renewed when Keystone rejects it; concurre
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
+from shared.cloud.async_rest import make_client
 from shared.cloud.errors import Forbidden, LastingConflict, Unauthorized, check, from_exception
 from shared.cloud.rest import segment
 from shared.cloud.settings import CloudSettings
@@ -28,16 +28,7 @@ class Keystone:
 
     def __init__(self, settings: CloudSettings, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._settings = settings
-        verify: ssl.SSLContext | bool = not settings.insecure
-        if settings.cacert and not settings.insecure:
-            verify = ssl.create_default_context(cafile=settings.cacert)
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(settings.call_timeout, connect=settings.connect_timeout),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
-            verify=verify,
-            trust_env=False,
-            transport=transport,
-        )
+        self._http = make_client(settings, transport=transport)
         self._token: str | None = None
         self._user_id = ""
         self._renewal = asyncio.Lock()

@@ -1,4 +1,4 @@
-"""Nova's REST API: flavors, key pairs, servers, limits, server groups. Synchronous; runs in the threads of `Calls`.
+"""Nova's REST API: servers and server groups. Synchronous; runs in the threads of `Calls`.
 
 Rule: microversion 2.1 is used, which all Nova releases in use support, except where a field needs a later one.
 """
@@ -11,33 +11,10 @@ from typing import Any
 from openstack.connection import Connection
 
 from shared.cloud import rest
-from shared.cloud.types import Flavor, Keypair, QuotaLine, Server
+from shared.cloud.types import Server
 
 CLUSTER_KEY = "jeroboam_cluster"
 FAULTS_ASKED = 20
-LIMITS = {
-    "instances": ("maxTotalInstances", "totalInstancesUsed"),
-    "cores": ("maxTotalCores", "totalCoresUsed"),
-    "ram": ("maxTotalRAMSize", "totalRAMUsed"),
-    "server_groups": ("maxServerGroups", "totalServerGroupsUsed"),
-}
-
-
-def find_flavor(connection: Connection, name_or_id: str) -> Flavor | None:
-    """See `Cloud.find_flavor`. An ID takes precedence over a name, as in Nova's client."""
-    doing = f"find flavor {name_or_id}"
-    by_id = rest.get_or_none(connection.compute, "/flavors", name_or_id, doing=doing)
-    if by_id is not None:
-        return _flavor(by_id["flavor"])
-    everything = rest.pages(connection.compute, "/flavors/detail", "flavors", doing=doing)
-    item = rest.only([item for item in everything if item["name"] == name_or_id], kind="flavor", name=name_or_id)
-    return None if item is None else _flavor(item)
-
-
-def find_keypair(connection: Connection, name: str) -> Keypair | None:
-    """See `Cloud.find_keypair`."""
-    answer = rest.get_or_none(connection.compute, "/os-keypairs", name, doing=f"find keypair {name}")
-    return None if answer is None else Keypair(answer["keypair"]["name"], answer["keypair"]["public_key"])
 
 
 def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
@@ -77,30 +54,6 @@ def server_groups(connection: Connection) -> Iterator[dict[str, Any]]:
 def delete_server_group(connection: Connection, group_id: str) -> None:
     path = f"/os-server-groups/{rest.segment(group_id)}"
     rest.delete(connection.compute, path, doing=f"delete server group {group_id}")
-
-
-def quotas(connection: Connection) -> dict[str, QuotaLine]:
-    """Limits and usage of the project, by Jeroboam's names. Values that Nova omits are omitted.
-
-    With the no-op quota driver, Nova reports a usage of -1.
-    """
-    answer = rest.call(connection.compute, "GET", "/limits", doing="read Nova's limits")
-    absolute = answer["limits"]["absolute"]
-    return {
-        name: QuotaLine(name, int(absolute[limit]), max(0, int(absolute[used])))
-        for name, (limit, used) in LIMITS.items()
-        if limit in absolute and used in absolute
-    }
-
-
-def _flavor(item: Mapping[str, Any]) -> Flavor:
-    return Flavor(
-        id=item["id"],
-        name=item["name"],
-        vcpus=int(item["vcpus"]),
-        ram=int(item["ram"]),
-        disk=int(item["disk"]),
-    )
 
 
 def _server(item: Mapping[str, Any]) -> Server:

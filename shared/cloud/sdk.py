@@ -1,8 +1,9 @@
 """The implementation of `Cloud` and `CloudFactory` with openstacksdk.
 
 Rule: this module defines only identities and retries. The calls are in one module per service (`heat`, `nova`,
-`neutron`, `glance`, `credentials`, `leftovers`), as synchronous functions of a connection. The service user has a token
-for the cluster's project; if it has no role there yet, roles are assigned and the call is retried once.
+`neutron`, `credentials`, `leftovers`), as synchronous functions of a connection; `lookups` has the asynchronous queries
+of the API. The service user has a token for the cluster's project; if it has no role there yet, roles are assigned and
+the call is retried once.
 """
 
 from __future__ import annotations
@@ -11,29 +12,26 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from keystoneauth1.access import AccessInfoV3
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.connection import Connection
 
-from shared.cloud import credentials, glance, heat, leftovers, neutron, nova
+from shared.cloud import credentials, heat, leftovers, nova
+from shared.cloud.async_rest import Services
 from shared.cloud.calls import Calls
 from shared.cloud.errors import Forbidden, Unauthorized
 from shared.cloud.keystone import Keystone
+from shared.cloud.lookups import Access, Lookups
 from shared.cloud.sessions import Sessions
 from shared.cloud.settings import CloudSettings
 from shared.cloud.token_validator import TokenValidator
 from shared.cloud.types import (
     ApplicationCredential,
-    Flavor,
     Identity,
-    Image,
     InventoryItem,
-    Keypair,
-    Network,
-    QuotaLine,
     Server,
     Stack,
     StackResource,
-    Subnet,
 )
 from shared.domain.errors import PermanentError
 
@@ -41,11 +39,16 @@ T = TypeVar("T")
 Run = Callable[[str, Callable[[Connection], Any]], Awaitable[Any]]
 
 
-class OpenStackCloud:
-    """`Cloud` with a function that runs a call; the factory's two functions differ in the token that they use."""
+class OpenStackCloud(Lookups):
+    """`Cloud`; the factory's two functions differ in the token that they use.
 
-    def __init__(self, project_id: str, run: Run) -> None:
-        self.project_id = project_id
+    Args:
+        run: runs a call of the SDK in a thread.
+        access: the token and catalogue for asynchronous queries.
+    """
+
+    def __init__(self, project_id: str, run: Run, services: Services, access: Access) -> None:
+        super().__init__(project_id, services, access)
         self._run = run
 
     async def _call(self, doing: str, function: Callable[[Connection], T]) -> T:
@@ -82,36 +85,8 @@ class OpenStackCloud:
     async def stack_template(self, stack_id: str) -> dict[str, Any]:
         return await self._call(f"read template of stack {stack_id}", lambda c: heat.stack_template(c, stack_id))
 
-    async def find_flavor(self, name_or_id: str) -> Flavor | None:
-        return await self._call(f"find flavor {name_or_id}", lambda c: nova.find_flavor(c, name_or_id))
-
-    async def find_keypair(self, name: str) -> Keypair | None:
-        return await self._call(f"find keypair {name}", lambda c: nova.find_keypair(c, name))
-
     async def list_servers(self, *, cluster_id: str) -> list[Server]:
         return await self._call(f"list servers of cluster {cluster_id}", lambda c: nova.list_servers(c, cluster_id))
-
-    async def find_image(self, name_or_id: str) -> Image | None:
-        return await self._call(f"find image {name_or_id}", lambda c: glance.find_image(c, name_or_id))
-
-    async def find_network(self, name_or_id: str, *, external: bool | None = None) -> Network | None:
-        return await self._call(f"find network {name_or_id}", lambda c: neutron.find_network(c, name_or_id, external))
-
-    async def list_external_networks(self) -> list[Network]:
-        return await self._call("list external networks", neutron.list_external_networks)
-
-    async def find_subnet(self, name_or_id: str) -> Subnet | None:
-        return await self._call(f"find subnet {name_or_id}", lambda c: neutron.find_subnet(c, name_or_id))
-
-    async def quotas(self) -> dict[str, QuotaLine]:
-        compute, network = await asyncio.gather(
-            self._call("read Nova's limits", nova.quotas),
-            self._call("read Neutron's quotas", lambda c: neutron.quotas(c, self.project_id)),
-        )
-        return {**compute, **network}
-
-    async def has_service(self, service_type: str) -> bool:
-        return await self._call("read the service catalogue", lambda c: _has_service(c, service_type))
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
         mark = leftovers.mark(cluster_id, server_ids)
@@ -152,6 +127,7 @@ class OpenStackCloudFactory:
         self._settings = settings
         self._calls = Calls(threads=settings.threads, timeout=settings.call_timeout)
         self._sessions = Sessions(settings)
+        self._services = Services(settings)
         self._keystone = Keystone(settings)
         self._validator = TokenValidator(
             self._keystone.validate,
@@ -172,19 +148,29 @@ class OpenStackCloudFactory:
                 await self._gain_roles(project_id, error)
                 return await self._calls.run(doing, once)
 
-        return OpenStackCloud(project_id, run)
+        async def access(doing: str) -> AccessInfoV3:
+            found: AccessInfoV3 = await run(doing, _access_of)
+            return found
+
+        return OpenStackCloud(project_id, run, self._services, access)
 
     def for_token(self, token: str, project_id: str) -> OpenStackCloud:
-        async def run(doing: str, function: Callable[[Connection], T]) -> T:
+        async def body(doing: str) -> Mapping[str, Any]:
             answer = await self._validator.answer(token)
             if answer is None:
                 raise Unauthorized(f"{doing}: the token is no longer valid")
             if answer.identity.project_id != project_id:
                 raise PermanentError(f"{doing}: the token does not belong to project {project_id}")
-            body = answer.body
-            return await self._calls.run(doing, lambda: function(self._sessions.for_answer(token, body)))
+            return answer.body
 
-        return OpenStackCloud(project_id, run)
+        async def run(doing: str, function: Callable[[Connection], T]) -> T:
+            validated = await body(doing)
+            return await self._calls.run(doing, lambda: function(self._sessions.for_answer(token, validated)))
+
+        async def access(doing: str) -> AccessInfoV3:
+            return AccessInfoV3(body=dict(await body(doing)), auth_token=token)
+
+        return OpenStackCloud(project_id, run, self._services, access)
 
     async def validate_token(self, token: str) -> Identity | None:
         answer = await self._validator.answer(token)
@@ -200,6 +186,7 @@ class OpenStackCloudFactory:
         await self._validator.close()
         await self._calls.close()
         self._sessions.close()
+        await self._services.close()
         await self._keystone.close()
 
     async def _gain_roles(self, project_id: str, refusal: PermanentError) -> None:
@@ -219,8 +206,13 @@ class OpenStackCloudFactory:
         self._sessions.forget(project_id)
 
 
-def _has_service(connection: Connection, service_type: str) -> bool:
+def _access_of(connection: Connection) -> AccessInfoV3:
     auth = connection.session.auth
     assert isinstance(auth, BaseIdentityPlugin)
-    catalog = auth.get_access(connection.session).service_catalog.catalog
-    return any(entry["type"] == service_type for entry in catalog)
+    found = auth.get_access(connection.session)
+    assert isinstance(found, AccessInfoV3)
+    return found
+
+
+def _has_service(connection: Connection, service_type: str) -> bool:
+    return any(entry["type"] == service_type for entry in _access_of(connection).service_catalog.catalog)

@@ -7,19 +7,19 @@ works for at most that long. Concurrent requests with the same unknown token sha
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.cloud.flights import Flights
 from shared.cloud.types import Identity
 from shared.domain.errors import PermanentError
 
-Ask = Callable[[str], Awaitable[dict[str, Any] | None]]
+Ask = Callable[[str], Coroutine[Any, Any, dict[str, Any] | None]]
 MAX_TOKEN_LENGTH = 16384
 
 
@@ -62,7 +62,7 @@ class TokenValidator:
         self._size = size
         self._clock = clock
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
-        self._flights: dict[bytes, asyncio.Task[TokenAnswer | None]] = {}
+        self._flights: Flights[bytes, TokenAnswer | None] = Flights()
 
     async def answer(self, token: str) -> TokenAnswer | None:
         """Validate `token`, from the cache if possible.
@@ -78,26 +78,12 @@ class TokenValidator:
         if entry is not None and self._clock() < entry.until:
             self._entries.move_to_end(key)
             return entry.answer
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = asyncio.create_task(self._fetch(key, token))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda done: self._landed(key, done))
-        # Shielded: the cancellation of one request must not affect others that wait for the same result.
-        return await asyncio.shield(flight)
+        flight = self._flights.get(key) or self._flights.start(key, lambda: self._fetch(key, token))
+        return await flight.answer()
 
     async def close(self) -> None:
         """Cancel running calls."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
-
-    def _landed(self, key: bytes, flight: asyncio.Task[TokenAnswer | None]) -> None:
-        self._flights.pop(key, None)
-        if not flight.cancelled():
-            # Retrieve the exception, so that asyncio does not log it if all waiters were cancelled.
-            flight.exception()
+        await self._flights.close()
 
     async def _fetch(self, key: bytes, token: str) -> TokenAnswer | None:
         body = await self._ask(token)
