@@ -48,6 +48,23 @@ class Settings(BaseSettings):
     max_clusters_per_project: int = Field(default=20, ge=0)
     max_nodes_per_cluster: int = Field(default=2000, ge=1)
 
+    preflight_cache_seconds: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="how long flavors, images, networks and key pairs are cached; 0: not at all",
+    )
+    preflight_quota_seconds: float = Field(
+        default=5, ge=0, le=60, description="how long the quotas of the cloud are cached; 0: not at all"
+    )
+    preflight_promise_seconds: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="how long an accepted request counts against quotas while the cloud does not report its resources",
+    )
+    preflight_cache_size: int = Field(default=4096, ge=1, description="answers of the cloud that are cached at most")
+
     service_host: str = Field(default="127.0.0.1", description="address on which a service serves health and metrics")
     service_port: int = Field(
         default=0, ge=0, le=65535, description="port for health and metrics; 0 disables the endpoint"

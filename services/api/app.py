@@ -82,6 +82,7 @@ def create_app(deps: Deps) -> FastAPI:
             deps.close_waiters()
             await deps.commands.stop()
             await deps.wakeups.stop()
+            await deps.answers.close()
             await deps.reader.close()
 
     app = FastAPI(

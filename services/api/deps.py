@@ -13,6 +13,8 @@ from starlette.requests import Request
 
 from services.api.nodes.command_watch import CommandWatch
 from services.api.policy import Policy
+from services.api.preflight.answers import Answers
+from services.api.preflight.promises import Promises
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups
 from shared.bus.contract import Bus
@@ -35,6 +37,8 @@ class Deps:
     sealer: Sealer
     wakeups: Wakeups
     commands: CommandWatch
+    answers: Answers
+    promises: Promises
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
     closing: bool = False
@@ -64,5 +68,7 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         sealer=Sealer(settings.secret_keys),
         wakeups=wakeups,
         commands=CommandWatch(reader, wakeups),
+        answers=Answers(settings.preflight_cache_size),
+        promises=Promises(settings.preflight_promise_seconds),
         bus=bus,
     )

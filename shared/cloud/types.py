@@ -108,14 +108,22 @@ class Keypair:
 
 @dataclass(frozen=True, slots=True)
 class QuotaLine:
-    """A quota: `limit` -1 means unlimited; `used` includes reservations."""
+    """A quota: `limit` -1 means unlimited; `used` includes reservations.
+
+    `promised` is what accepted requests need that the cloud does not report yet.
+    """
 
     resource: str
     limit: int
     used: int
+    promised: int = 0
+
+    @property
+    def taken(self) -> int:
+        return self.used + self.promised
 
     def short_of(self, wanted: int) -> bool:
-        return self.limit >= 0 and self.used + wanted > self.limit
+        return self.limit >= 0 and self.taken + wanted > self.limit
 
 
 @dataclass(frozen=True, slots=True)

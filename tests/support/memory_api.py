@@ -86,6 +86,9 @@ async def memory_api(database: Database, database_url: str, **settings: Any) -> 
             database_url=SecretStr(database_url),
             secret_keys=[SecretStr(new_key())],
             cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
+            # Tests change the cloud while the API runs; the cache has tests of its own.
+            preflight_cache_seconds=0,
+            preflight_quota_seconds=0,
             **settings,
         ),
         database,

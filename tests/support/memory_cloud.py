@@ -42,7 +42,7 @@ class MemoryCloud:
         return Subnet("s1", "sub", "n1", "10.0.0.0/24") if name in ("s1", "sub") else None
 
     async def quotas(self) -> dict[str, QuotaLine]:
-        return {"instances": QuotaLine("instances", 100, 0)}
+        return {"instances": QuotaLine("instances", 100_000, 0)}
 
     async def has_service(self, _service_type: str) -> bool:
         return True

@@ -7,7 +7,7 @@ cluster's status is CREATE_IN_PROGRESS and the operation is durable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jeroboam.driver import ClusterSpec
@@ -20,6 +20,7 @@ from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.fetch import fetch
 from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
+from services.api.preflight.lookups import RequestLookups
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.reader import Row
 from services.api.templates.fields import check_stored
@@ -76,8 +77,19 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     if template["hidden"] and not context.all_projects:
         raise ApiError(403, "Not authorized.")
 
+    lookups = RequestLookups(deps, context)
+    return await lookups.judged(
+        lambda: _examine(deps, context, lookups, values, template), refused=lambda prepared: bool(prepared.problems)
+    )
+
+
+async def _examine(
+    deps: Deps, context: RequestContext, lookups: RequestLookups, values: dict[str, Any], template: Row
+) -> Prepared:
+    """Query the cloud and check the request against it; nothing is awaited after the cloud has answered."""
     wanted = _wanted(values, template)
-    found = await fetch(deps.clouds.for_token(context.token, context.project_id), wanted)
+    found = await fetch(lookups, wanted)
+    found = replace(found, quotas=deps.promises.counted(context.project_id, found.quotas))
     problems = judge(wanted, found)
     driver = _driver(template, found)
     spec: ClusterSpec | None = None
@@ -105,26 +117,30 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
     settings = deps.settings
     assert prepared.spec is not None
     answer = {"uuid": prepared.spec.uuid}
-    async with deps.db.transaction() as session:
-        await take_quota(session, deps, context.project_id)
-        cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
-        session.add(cluster)
-        await session.flush()
-        groups = nodegroup_rows(cluster, prepared.values, prepared.found, prepared.driver)
-        session.add_all(groups)
-        await session.flush()
-        for group in groups:
-            await add_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
-        await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id=context.user_id,
-            request_id=context.request_id,
-            params=CreateParams(node_count=prepared.values["node_count"], master_count=prepared.values["master_count"]),
-            timeout=deadline(settings, cluster, OperationKind.CREATE),
-        )
-        await remember(session, key, 202, answer)
+    promise = deps.promises.make(context.project_id, prepared.spec.uuid, prepared.needed, prepared.found.quotas)
+    with promise:
+        async with deps.db.transaction() as session:
+            await take_quota(session, deps, context.project_id)
+            cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
+            session.add(cluster)
+            await session.flush()
+            groups = nodegroup_rows(cluster, prepared.values, prepared.found, prepared.driver)
+            session.add_all(groups)
+            await session.flush()
+            for group in groups:
+                await add_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
+            await start_operation(
+                session,
+                cluster=cluster,
+                kind=OperationKind.CREATE,
+                user_id=context.user_id,
+                request_id=context.request_id,
+                params=CreateParams(
+                    node_count=prepared.values["node_count"], master_count=prepared.values["master_count"]
+                ),
+                timeout=deadline(settings, cluster, OperationKind.CREATE),
+            )
+            await remember(session, key, 202, answer)
     return answer
 
 

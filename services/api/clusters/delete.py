@@ -26,3 +26,4 @@ async def delete_cluster(deps: Deps, context: RequestContext, found: Row) -> Non
             request_id=context.request_id,
             timeout=deadline(deps.settings, cluster, OperationKind.DELETE),
         )
+    deps.promises.forget_cluster(found["project_id"], found["uuid"])

@@ -7,7 +7,8 @@ additional nodes are checked, not the existing ones.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 
 from jeroboam.driver import NodegroupSpec
 from jeroboam.driver.labels import boots_from_volume
@@ -23,6 +24,7 @@ from services.api.preflight.judge import (
     judge_quotas,
     refusal,
 )
+from services.api.preflight.lookups import RequestLookups
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.wire.errors import bad_request
 from shared.drivers import checks
@@ -30,32 +32,67 @@ from shared.drivers.registry import find_driver
 from shared.operations.cluster_state import ClusterState
 
 
-async def check_growth(
-    deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec
-) -> NodegroupSpec:
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """A checked growth of a nodegroup.
+
+    Args:
+        nodegroup: with the ID of its image, its operating system and its hardware.
+        promise: the transaction that accepts the growth runs in it; see `services.api.preflight.promises`.
+    """
+
+    nodegroup: NodegroupSpec
+    promise: AbstractContextManager[object]
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    nodegroup: NodegroupSpec
+    found: Found | None
+    needed: dict[str, int]
+    problems: list[Problem]
+
+
+async def check_growth(deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec) -> Growth:
     """Reject a nodegroup that cannot grow to what `grown` specifies.
 
     Args:
         grown: one of the cluster's nodegroups with more nodes, or a new one. A new one has no UUID, and its operating
             system and hardware are not known yet.
 
-    Returns:
-        The nodegroup with the ID of its image, its operating system and its hardware.
-
     Raises:
         ApiError: 400 for missing or unsuitable resources, 403 if only quotas are exceeded.
     """
+    highest = deps.settings.max_nodes_per_cluster
+    others = sum(group.node_count for group in cluster.nodegroups.values() if group.uuid != grown.uuid)
+    if others + grown.node_count > highest:
+        raise bad_request(f"A cluster may have at most {highest} nodes.")
+    lookups = RequestLookups(deps, context)
+    examined = await lookups.judged(
+        lambda: _examine(deps, context, lookups, cluster, grown), refused=lambda examined: bool(examined.problems)
+    )
+    found = examined.found
+    if examined.problems:
+        await note_exceeded_quotas(deps, context.project_id, examined.needed, found.quotas if found else {})
+        raise refusal(examined.problems)
+    if found is None:
+        return Growth(examined.nodegroup, nullcontext())
+    promise = deps.promises.make(context.project_id, cluster.spec.uuid, examined.needed, found.quotas)
+    return Growth(examined.nodegroup, promise)
+
+
+async def _examine(
+    deps: Deps, context: RequestContext, lookups: RequestLookups, cluster: ClusterState, grown: NodegroupSpec
+) -> _Examined:
+    """Query the cloud and check the nodegroup against it; nothing is awaited after the cloud has answered."""
     before = list(cluster.nodegroups.values())
     old = cluster.nodegroups.get(grown.uuid, replace(grown, node_count=0))
-    highest = deps.settings.max_nodes_per_cluster
-    if sum(group.node_count for group in before if group.uuid != grown.uuid) + grown.node_count > highest:
-        raise bad_request(f"A cluster may have at most {highest} nodes.")
     # Quotas and names belong to the caller's project; those of an administrator of another project do not apply.
     found: Found | None = None
     problems: list[Problem] = []
     if context.project_id == cluster.spec.project_id:
-        cloud = deps.clouds.for_token(context.token, context.project_id)
-        found = await fetch_growth(cloud, grown.flavor_id, grown.image_id)
+        found = await fetch_growth(lookups, grown.flavor_id, grown.image_id)
+        found = replace(found, quotas=deps.promises.counted(context.project_id, found.quotas))
         boots = boots_from_volume(grown.labels, cluster.spec.labels)
         problems += flavor_problems([grown.flavor_id], found, boots)
         problems += image_problems(grown.image_id, found)
@@ -72,14 +109,13 @@ async def check_growth(
             own = checks.problems(cluster.engine, cluster.spec, [grown])
             now = [text for text in now if text in own or text not in others]
         problems = [*(Problem(400, text) for text in now if text not in known), *problems]
-    if found is not None:
+    needed: dict[str, int] = {}
+    if found is not None and not problems:
         added = grown.node_count - old.node_count
-        needed = {} if problems else _added(cluster, before, _with(before, grown), added, grown, found)
-        await note_exceeded_quotas(deps, context.project_id, needed, found.quotas)
+        needed = _added(cluster, before, _with(before, grown), added, grown, found)
         problems += judge_quotas(needed, found.quotas)
-    if problems:
-        raise refusal(problems)
-    return replace(grown, image_id=found.image.id) if found and found.image else grown
+    grown = replace(grown, image_id=found.image.id) if found and found.image else grown
+    return _Examined(grown, found, needed, problems)
 
 
 def _with(before: list[NodegroupSpec], grown: NodegroupSpec) -> list[NodegroupSpec]:

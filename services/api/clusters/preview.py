@@ -40,7 +40,7 @@ def _quota_lines(prepared: Prepared) -> list[dict[str, Any]]:
             {
                 "resource": resource,
                 "needed": needed,
-                "used": line.used if line else None,
+                "used": line.taken if line else None,
                 "limit": line.limit if line else None,
                 "enough": line is None or not line.short_of(needed),
             }

@@ -8,7 +8,8 @@ decides whether it starts, joins a live resize or is queued.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -40,11 +41,12 @@ FIELDS = [
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """A checked resize that can be accepted."""
+    """A checked resize that can be accepted, in a transaction that runs in `promise`."""
 
     nodegroup_id: str
     node_count: int
     remove: tuple[str, ...] = ()
+    promise: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
 async def resize_cluster(deps: Deps, context: RequestContext, found: Row, body: Mapping[str, Any]) -> None:
@@ -55,11 +57,12 @@ async def resize_cluster(deps: Deps, context: RequestContext, found: Row, body: 
         one_nodegroup(deps.reader, found["uuid"], name) if name else default_worker(deps.reader, found["uuid"])
     )
     asked = await check_resize(deps, context, found, group, body["node_count"], body.get("nodes_to_remove", ()))
-    async with deps.db.transaction() as session:
-        cluster = await lock_cluster(session, found["uuid"])
-        if cluster is None:
-            raise not_found("Cluster", found["uuid"])
-        await start_resize(session, deps, context, cluster, asked)
+    with asked.promise:
+        async with deps.db.transaction() as session:
+            cluster = await lock_cluster(session, found["uuid"])
+            if cluster is None:
+                raise not_found("Cluster", found["uuid"])
+            await start_resize(session, deps, context, cluster, asked)
 
 
 def refuse_zero(context: RequestContext, node_count: int) -> None:
@@ -91,7 +94,9 @@ async def check_resize(
     leaving = await _nodes_named(deps.reader, group, remove)
     if node_count > group["node_count"]:
         cluster = await load_cluster(deps.db, found["uuid"])
-        await check_growth(deps, context, cluster, replace(cluster.nodegroups[group["uuid"]], node_count=node_count))
+        grown = replace(cluster.nodegroups[group["uuid"]], node_count=node_count)
+        growth = await check_growth(deps, context, cluster, grown)
+        return Resize(group["uuid"], node_count, leaving, growth.promise)
     return Resize(group["uuid"], node_count, leaving)
 
 

@@ -6,6 +6,8 @@ labels and health attributes take effect immediately; a node count starts a resi
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,13 +49,14 @@ async def update_cluster(
         resize = await check_resize(deps, context, found, group, asked.node_count, ())
     if not asked.columns and resize is None:
         return
-    async with deps.db.transaction() as session:
-        cluster = await lock_cluster(session, found["uuid"])
-        if cluster is None:
-            raise not_found("Cluster", found["uuid"])
-        await _write(session, cluster, asked)
-        if resize is not None:
-            await start_resize(session, deps, context, cluster, resize, rollback=rollback)
+    with resize.promise if resize else nullcontext():
+        async with deps.db.transaction() as session:
+            cluster = await lock_cluster(session, found["uuid"])
+            if cluster is None:
+                raise not_found("Cluster", found["uuid"])
+            await _write(session, cluster, asked)
+            if resize is not None:
+                await start_resize(session, deps, context, cluster, resize, rollback=rollback)
 
 
 def _check_labels(found: Row, labels: dict[str, str]) -> None:

@@ -67,8 +67,13 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
     values |= await _inherited(deps, found, given)
     state = await load_cluster(deps.db, found["uuid"])
     wanted = NodegroupSpec(uuid="", **{name: values[name] for name in _OF_SPEC})
-    grown = await check_growth(deps, context, state, wanted)
-    values |= {name: getattr(grown, name) for name in ("image_id", "operating_system", "hardware")}
+    growth = await check_growth(deps, context, state, wanted)
+    values |= {name: getattr(growth.nodegroup, name) for name in ("image_id", "operating_system", "hardware")}
+    with growth.promise:
+        return await _store(deps, context, found, values)
+
+
+async def _store(deps: Deps, context: RequestContext, found: Row, values: Mapping[str, Any]) -> Row:
     async with deps.db.transaction() as session:
         cluster = await locked_cluster(session, found)
         taken = select(Nodegroup.uuid).where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.name == values["name"])

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Awaitable
 
 from services.api.preflight.judge import Found, Wanted
-from shared.cloud.contract import Cloud
+from shared.cloud.contract import Lookups
 from shared.cloud.errors import Unauthorized
 from shared.cloud.types import Keypair, Network, QuotaLine, Subnet
 from shared.domain.errors import PermanentError
 
 
-async def fetch(cloud: Cloud, wanted: Wanted) -> Found:
+async def fetch(cloud: Lookups, wanted: Wanted) -> Found:
     """Look up everything that `Wanted` names, concurrently.
 
     Raises:
@@ -49,7 +49,7 @@ async def fetch(cloud: Cloud, wanted: Wanted) -> Found:
     )
 
 
-async def fetch_growth(cloud: Cloud, flavor: str, image: str) -> Found:
+async def fetch_growth(cloud: Lookups, flavor: str, image: str) -> Found:
     """Look up what additional nodes of an existing cluster depend on.
 
     Raises:
@@ -65,14 +65,14 @@ async def _or_none(awaitable: Awaitable[Keypair | None] | None) -> Keypair | Non
     return None if awaitable is None else await awaitable
 
 
-async def _external_networks(cloud: Cloud, wanted: Wanted) -> list[Network]:
+async def _external_networks(cloud: Lookups, wanted: Wanted) -> list[Network]:
     if wanted.external_network is not None:
         network = await cloud.find_network(wanted.external_network, external=True)
         return [network] if network is not None else []
     return await cloud.list_external_networks() if wanted.needs_external_network else []
 
 
-async def _fixed_network(cloud: Cloud, wanted: Wanted) -> tuple[Network | None, Subnet | None]:
+async def _fixed_network(cloud: Lookups, wanted: Wanted) -> tuple[Network | None, Subnet | None]:
     """The requested network and subnet; if only one is named, the other is derived from it.
 
     Of a network with several subnets, the first one with IPv4 is taken.
@@ -89,7 +89,7 @@ async def _fixed_network(cloud: Cloud, wanted: Wanted) -> tuple[Network | None, 
     return network, subnet
 
 
-async def _quotas(cloud: Cloud) -> dict[str, QuotaLine]:
+async def _quotas(cloud: Lookups) -> dict[str, QuotaLine]:
     try:
         return await cloud.quotas()
     except Unauthorized:

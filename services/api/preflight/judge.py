@@ -150,14 +150,16 @@ def demand_of(
 def judge_quotas(needed: Mapping[str, int], quotas: Mapping[str, QuotaLine]) -> list[Problem]:
     """Return a problem for every exceeded quota; quotas that the cloud does not report are not checked."""
     return [
-        Problem(
-            403,
-            f"Quota exceeded for {resource}: {number} needed, {quotas[resource].used} of "
-            f"{quotas[resource].limit} in use.",
-        )
+        Problem(403, _exceeded(quotas[resource], number))
         for resource, number in sorted(needed.items())
         if resource in quotas and quotas[resource].short_of(number)
     ]
+
+
+def _exceeded(line: QuotaLine, number: int) -> str:
+    text = f"Quota exceeded for {line.resource}: {number} needed, {line.used} of {line.limit} in use"
+    promised = f", {line.promised} needed by requests that were just accepted" if line.promised else ""
+    return f"{text}{promised}."
 
 
 def refusal(problems: Sequence[Problem]) -> ApiError:

@@ -22,5 +22,5 @@ async def note_exceeded_quotas(
         return
     async with deps.db.transaction() as session:
         for name, number in short.items():
-            data = QuotaExceeded(resource=name, limit=quotas[name].limit, wanted=quotas[name].used + number)
+            data = QuotaExceeded(resource=name, limit=quotas[name].limit, wanted=quotas[name].taken + number)
             await emit(session, "quota.exceeded.v1", data, project_id=project_id)

@@ -7,6 +7,7 @@ refer to can only be renamed, tagged, published or unpublished.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,6 +17,7 @@ from services.api.clusters.create import require_driver
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.judge import Problem, ipv6_subnet, refusal
+from services.api.preflight.lookups import RequestLookups
 from services.api.reader import Row
 from services.api.templates.fields import COLUMNS, DEFAULTS, FIELDS, check_values
 from services.api.templates.patch import changed_template, may_change_referenced
@@ -25,7 +27,7 @@ from services.api.wire.fields import parse_body
 from services.api.wire.idempotency import Key, remember
 from services.api.wire.names import random_name
 from services.api.wire.patch import Change
-from shared.cloud.contract import Cloud
+from shared.cloud.contract import Lookups
 from shared.cloud.types import Image, Subnet
 from shared.db.models import Cluster, ClusterTemplate
 from shared.domain.ids import new_id
@@ -44,17 +46,12 @@ async def create_template(
     values: dict[str, Any] = dict.fromkeys(COLUMNS) | DEFAULTS
     values |= parse_body(body, FIELDS, "cluster_template")
     check_values(values)
-    cloud = deps.clouds.for_token(context.token, context.project_id)
-    image = await _image(cloud, values["image_id"])
-    values["cluster_distro"] = image.os_distro
-    driver = require_driver(values["coe"], image.os_distro or "", values["server_type"]).name
-    if values["driver"] not in (None, driver):
-        raise bad_request(f"Cluster driver ({values['driver']}) not supported.")
-    values["driver"] = driver
+    lookups = RequestLookups(deps, context)
+    values |= await lookups.judged(lambda: _fitting(lookups, values, values))
     deps.policy.check(context, "clustertemplate:create")
     if not context.project_id:
         raise bad_request("A cluster template belongs to a project: use a token that is scoped to one.")
-    await _check_resources(cloud, values)
+    await lookups.judged(lambda: _check_resources(lookups, values))
     if (values["public"] or values["hidden"]) and not deps.policy.allows(context, "clustertemplate:publish"):
         raise ApiError(403, _PUBLISH_DENIED)
     values["uuid"] = (values["uuid"] or new_id()).lower()
@@ -88,17 +85,9 @@ async def update_template(
         async with deps.db.transaction() as session:
             if await _is_referenced(session, found["uuid"]):
                 raise _referenced(found["uuid"])
-    cloud = deps.clouds.for_token(context.token, context.project_id)
-    if "image_id" in changed:
-        image = await _image(cloud, new["image_id"])
-        changed["cluster_distro"] = image.os_distro
-    if changed.keys() & {"image_id", "coe", "server_type", "cluster_distro", "driver"}:
-        distro = changed.get("cluster_distro", new["cluster_distro"]) or ""
-        driver = require_driver(new["coe"], distro, new["server_type"]).name
-        if changed.get("driver") not in (None, driver):
-            raise bad_request(f"Cluster driver ({changed['driver']}) not supported.")
-        changed["driver"] = driver
-    await _check_resources(cloud, {name: changed.get(name) for name in _RESOURCES})
+    lookups = RequestLookups(deps, context)
+    changed |= await lookups.judged(lambda: _fitting(lookups, new, changed))
+    await lookups.judged(lambda: _check_resources(lookups, {name: changed.get(name) for name in _RESOURCES}))
     async with deps.db.transaction() as session:
         row = await _locked(session, found["uuid"])
         if not may_change_referenced(changed) and await _is_referenced(session, row.uuid):
@@ -136,7 +125,25 @@ def _referenced(uuid: str) -> ApiError:
     return bad_request(f"ClusterTemplate {uuid} is referenced by one or multiple clusters.")
 
 
-async def _image(cloud: Cloud, name: str) -> Image:
+async def _fitting(cloud: Lookups, new: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes that follow from others: the distribution of a changed image, and the driver.
+
+    Args:
+        new: the template after the change.
+        changed: its changed attributes; of a new template, all.
+    """
+    follow: dict[str, Any] = {}
+    if "image_id" in changed:
+        follow["cluster_distro"] = (await _image(cloud, new["image_id"])).os_distro
+    if changed.keys() & {"image_id", "coe", "server_type", "cluster_distro", "driver"}:
+        distro = follow.get("cluster_distro", new["cluster_distro"]) or ""
+        follow["driver"] = require_driver(new["coe"], distro, new["server_type"]).name
+        if changed.get("driver") not in (None, follow["driver"]):
+            raise bad_request(f"Cluster driver ({changed['driver']}) not supported.")
+    return follow
+
+
+async def _image(cloud: Lookups, name: str) -> Image:
     image = await cloud.find_image(name)
     if image is None:
         raise bad_request(f"Image {name} could not be found.")
@@ -148,7 +155,7 @@ async def _image(cloud: Cloud, name: str) -> Image:
 _RESOURCES = ("flavor_id", "master_flavor_id", "external_network_id", "fixed_network", "fixed_subnet")
 
 
-async def _check_resources(cloud: Cloud, values: dict[str, Any]) -> None:
+async def _check_resources(cloud: Lookups, values: dict[str, Any]) -> None:
     """Reject names that do not exist in the cloud; null values are not checked."""
     names = [values[name] for name in _RESOURCES]
     flavor, master_flavor, external, network, subnet = names

@@ -205,8 +205,9 @@ async def test_a_marker_names_something_of_the_list(
 
 
 async def test_a_token_that_dies_on_the_way_is_401(
-    user: httpx.AsyncClient, template: dict[str, Any], openstack: TestCloud
+    user: httpx.AsyncClient, template: dict[str, Any], openstack: TestCloud, deps: Deps
 ) -> None:
+    deps.settings = deps.settings.model_copy(update={"preflight_cache_seconds": 0, "preflight_quota_seconds": 0})
     body = {"cluster_template_id": "k8s"}
     planned = await user.post("/v1/clusters?dry_run=true", json=body)
     assert planned.json()["accepted"], planned.text

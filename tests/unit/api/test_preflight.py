@@ -106,9 +106,9 @@ class DualStack(MemoryCloud):
 
 
 async def test_of_a_dual_stack_network_the_first_ipv4_subnet_is_taken() -> None:
-    found = await fetch(DualStack(), replace(WANTED, fixed_subnet=None))  # type: ignore[arg-type]
+    found = await fetch(DualStack(), replace(WANTED, fixed_subnet=None))
     assert found.fixed_subnet == Subnet("s4", "s4", "n1", "10.0.4.0/24")
-    given = await fetch(DualStack(), replace(WANTED, fixed_subnet="s6"))  # type: ignore[arg-type]
+    given = await fetch(DualStack(), replace(WANTED, fixed_subnet="s6"))
     assert "Fixed subnet s6 is an IPv6" in " ".join(texts(replace(WANTED, fixed_subnet="s6"), given))
 
 
