@@ -7,7 +7,8 @@ Magnum. Every problem names its label. An engine's model of labels inherits from
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +18,7 @@ from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 # Labels that are read only when a machine is created.
 MACHINE_LABELS = frozenset({"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type"})
 
+L = TypeVar("L", bound="InfrastructureLabels")
 OVN = "ovn"
 SOURCE_IP_PORT = "SOURCE_IP_PORT"
 
@@ -51,9 +53,14 @@ class InfrastructureLabels(BaseModel):
         # An empty label counts as not set: Magnum's clients and templates send them.
         given = {**cluster.labels, **(nodegroup.labels if nodegroup else {})}
         stripped = {name: str(value).strip() for name, value in given.items() if name != "api_floating_ip"}
-        parsed = cls.model_validate(cls.given(cluster, {name: value for name, value in stripped.items() if value}))
-        wanted = parsed.master_lb_floating_ip_enabled
-        return parsed.model_copy(update={"api_floating_ip": cluster.floating_ip_enabled if wanted is None else wanted})
+        values = cls.given(cluster, {name: value for name, value in stripped.items() if value})
+        known = cls.names() | cls.model_fields.keys()
+        try:
+            chosen = frozenset((name, value) for name, value in values.items() if name in known)
+            parsed: Self = _parsed(cls, chosen, cluster.floating_ip_enabled)
+            return parsed
+        except TypeError:  # a subclass adds a value that is not hashable
+            return _parse(cls, values, cluster.floating_ip_enabled)
 
     @classmethod
     def given(cls, cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, Any]:
@@ -88,6 +95,7 @@ class InfrastructureLabels(BaseModel):
         ]
 
     @classmethod
+    @cache
     def names(cls) -> frozenset[str]:
         """The names of all labels that the model reads."""
         return frozenset({field.alias or name for name, field in cls.model_fields.items()})
@@ -120,6 +128,18 @@ class InfrastructureLabels(BaseModel):
             "delete_on_termination": True,
         }
         return mapping | ({"volume_type": self.boot_volume_type} if self.boot_volume_type else {})
+
+
+def _parse(model: type[L], values: Mapping[str, Any], floating_ips: bool) -> L:
+    parsed = model.model_validate(values)
+    wanted = parsed.master_lb_floating_ip_enabled
+    return parsed.model_copy(update={"api_floating_ip": floating_ips if wanted is None else wanted})
+
+
+@lru_cache(maxsize=64)
+def _parsed(model: type[L], values: frozenset[tuple[str, Any]], floating_ips: bool) -> L:
+    """One request reads the same labels many times; the result cannot change, because models are frozen."""
+    return _parse(model, dict(values), floating_ips)
 
 
 def boots_from_volume(*labels: Mapping[str, str]) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 
 log = structlog.get_logger(__name__)
 
+_NOTIFY = text("SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) channel")
 # A transaction that hangs must not block others forever.
 _SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "15000"}
 
@@ -89,6 +90,6 @@ class Database:
         await self._engine.dispose()
 
 
-async def notify(session: AsyncSession, channel: str) -> None:
+async def notify(session: AsyncSession, *channels: str) -> None:
     """Wake listeners when the transaction commits. Postgres sends equal notifications of one transaction only once."""
-    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": channel})
+    await session.execute(_NOTIFY, {"channels": list(channels)})

@@ -7,6 +7,8 @@ which is locked.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -49,9 +51,6 @@ async def emit(
     Raises:
         TypeError: the data is not an instance of the data class of `name`.
     """
-    entry = CATALOG[name]
-    if type(data) is not entry.data:
-        raise TypeError(f"{name} carries {entry.data.__name__}, not {type(data).__name__}")
     cluster_id = cluster.uuid if isinstance(cluster, Cluster) else cluster
     sequence = None
     if cluster_id is not None:
@@ -59,19 +58,53 @@ async def emit(
             text("UPDATE clusters SET event_sequence = event_sequence + 1 WHERE uuid = :u RETURNING event_sequence"),
             {"u": cluster_id},
         )
-    event_id = event_id or new_id()
-    session.add(
-        Event(
-            id=event_id,
-            type=name,
-            subject=subject or (f"clusters/{cluster_id}" if cluster_id else f"projects/{project_id}"),
-            project_id=project_id,
-            cluster_id=cluster_id,
-            operation_id=operation_id,
-            sequence=sequence,
-            data=data.model_dump(mode="json"),
-            trace=trace,
-        )
+    values = event_values(
+        name,
+        data,
+        project_id=project_id,
+        cluster_id=cluster_id,
+        operation_id=operation_id,
+        sequence=sequence,
+        subject=subject,
+        trace=trace,
+        event_id=event_id,
     )
+    session.add(Event(**values))
     await notify(session, CHANNEL)
-    return event_id
+    return str(values["id"])
+
+
+def event_values(
+    name: str,
+    data: EventData,
+    *,
+    project_id: str,
+    cluster_id: str | None,
+    operation_id: str | None,
+    sequence: int | None,
+    subject: str | None = None,
+    trace: str | None = None,
+    event_id: str | None = None,
+) -> dict[str, Any]:
+    """The columns of an event; see `emit`.
+
+    Args:
+        sequence: its number among the cluster's events.
+
+    Raises:
+        TypeError: the data is not an instance of the data class of `name`.
+    """
+    entry = CATALOG[name]
+    if type(data) is not entry.data:
+        raise TypeError(f"{name} carries {entry.data.__name__}, not {type(data).__name__}")
+    return {
+        "id": event_id or new_id(),
+        "type": name,
+        "subject": subject or (f"clusters/{cluster_id}" if cluster_id else f"projects/{project_id}"),
+        "project_id": project_id,
+        "cluster_id": cluster_id,
+        "operation_id": operation_id,
+        "sequence": sequence,
+        "data": data.model_dump(mode="json"),
+        "trace": trace,
+    }

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -53,6 +55,29 @@ def _group_part(name: str, nodegroup_id: str, hashed: bool) -> str:
 
 def _host_part(name: str) -> str:
     return _UNSAFE.sub("-", name.lower()).strip("-") or "c"
+
+
+def first_nodes(cluster: Mapping[str, Any], nodegroup: Mapping[str, Any], nodes_per_stack: int) -> list[dict[str, Any]]:
+    """The columns of the first nodes of a nodegroup of a new cluster, as many as its node count.
+
+    Args:
+        cluster, nodegroup: their columns.
+        nodes_per_stack: the most nodes one shard may hold.
+    """
+    ids = (cluster["name"], cluster["uuid"], nodegroup["name"], nodegroup["uuid"])
+    return [
+        {
+            "uuid": new_id(),
+            "cluster_id": cluster["uuid"],
+            "nodegroup_id": nodegroup["uuid"],
+            "name": node_name(*ids, index),
+            "role": nodegroup["role"],
+            "index": index,
+            "shard": index // nodes_per_stack,
+            "state": NodeState.PLANNED,
+        }
+        for index in range(nodegroup["node_count"])
+    ]
 
 
 async def add_nodes(

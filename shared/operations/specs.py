@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from jeroboam.driver import ClusterSpec, NodegroupSpec, NodeSpec
@@ -14,9 +14,7 @@ _FIELDS = frozenset(field.name for field in fields(ClusterSpec))
 
 def stored(spec: ClusterSpec) -> dict[str, Any]:
     """What goes into `clusters.spec`. Labels are left out: the row has them, and they may change."""
-    values = asdict(spec)
-    del values["labels"]
-    return values
+    return {name: getattr(spec, name) for name in _FIELDS if name != "labels"}
 
 
 def read_spec(values: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:

@@ -89,21 +89,36 @@ def new_operation(
     cluster: Cluster, kind: OperationKind, state: OperationState, *, operation_id: str | None = None, **columns: Any
 ) -> Operation:
     """A new row, not yet in a session; `columns` are those without an initial value."""
-    return Operation(
-        uuid=operation_id or new_id(),
-        cluster_id=cluster.uuid,
-        cluster_name=cluster.name,
-        project_id=cluster.project_id,
-        kind=kind,
-        state=state,
-        attempts=0,
-        retries=0,
-        revision=0,
-        done=0,
-        total=0,
-        cancel_requested=False,
+    ids = (cluster.uuid, cluster.name, cluster.project_id)
+    return Operation(**operation_values(*ids, kind, state, operation_id=operation_id, **columns))
+
+
+def operation_values(
+    cluster_id: str,
+    cluster_name: str,
+    project_id: str,
+    kind: OperationKind,
+    state: OperationState,
+    *,
+    operation_id: str | None = None,
+    **columns: Any,
+) -> dict[str, Any]:
+    """The columns of a new operation; `columns` are those without an initial value."""
+    return {
+        "uuid": operation_id or new_id(),
+        "cluster_id": cluster_id,
+        "cluster_name": cluster_name,
+        "project_id": project_id,
+        "kind": kind,
+        "state": state,
+        "attempts": 0,
+        "retries": 0,
+        "revision": 0,
+        "done": 0,
+        "total": 0,
+        "cancel_requested": False,
         **columns,
-    )
+    }
 
 
 async def set_statuses(

@@ -15,7 +15,7 @@ from jeroboam.driver.labels import boots_from_volume
 from services.api.clusters.deadlines import deadline
 from services.api.clusters.fields import FIELDS, complete
 from services.api.clusters.quota import check_quota_early, take_quota
-from services.api.clusters.rows import cluster_row, cluster_spec, nodegroup_rows, nodegroup_specs
+from services.api.clusters.rows import cluster_columns, cluster_spec, nodegroup_columns, nodegroup_specs
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.fetch import fetch
@@ -30,14 +30,14 @@ from services.api.wire.fields import parse_body
 from services.api.wire.idempotency import Key, remember
 from services.api.wire.microversion import ZERO_NODES
 from services.api.wire.names import random_name
+from shared.db.models import Cluster
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
 from shared.drivers import checks
 from shared.drivers.driver import Driver
 from shared.drivers.registry import find_driver, find_engine, supported_types
-from shared.operations.nodes import add_nodes
+from shared.operations.new_cluster import insert_cluster
 from shared.operations.params import CreateParams
-from shared.operations.start import start_operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +121,17 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
     with promise:
         async with deps.db.transaction() as session:
             await take_quota(session, deps, context.project_id)
-            cluster = cluster_row(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
-            session.add(cluster)
-            await session.flush()
-            groups = nodegroup_rows(cluster, prepared.values, prepared.found, prepared.driver)
-            session.add_all(groups)
-            await session.flush()
-            for group in groups:
-                await add_nodes(session, cluster, group, group.node_count, settings.nodes_per_stack)
-            await start_operation(
+            cluster = cluster_columns(context, prepared.spec, prepared.values, prepared.template, prepared.driver)
+            await insert_cluster(
                 session,
-                cluster=cluster,
-                kind=OperationKind.CREATE,
-                user_id=context.user_id,
+                cluster,
+                nodegroup_columns(cluster, prepared.values, prepared.found, prepared.driver),
                 request_id=context.request_id,
                 params=CreateParams(
                     node_count=prepared.values["node_count"], master_count=prepared.values["master_count"]
                 ),
-                timeout=deadline(settings, cluster, OperationKind.CREATE),
+                timeout=deadline(settings, Cluster(create_timeout=cluster["create_timeout"]), OperationKind.CREATE),
+                nodes_per_stack=settings.nodes_per_stack,
             )
             await remember(session, key, 202, answer)
     return answer

@@ -6,22 +6,22 @@ lock in the transaction that creates the cluster.
 
 from __future__ import annotations
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.wire.errors import quota_reached
 
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
 _COUNT_AND_LIMIT = """
-SELECT (SELECT count(*) FROM clusters WHERE project_id = {0}) AS number,
-       (SELECT hard_limit FROM quotas WHERE project_id = {0} AND resource = 'Cluster') AS hard_limit
+SELECT (SELECT count(*) FROM clusters WHERE project_id = $1) AS number,
+       (SELECT hard_limit FROM quotas WHERE project_id = $1 AND resource = 'Cluster') AS hard_limit
 """
 
 
 async def check_quota_early(deps: Deps, context: RequestContext) -> None:
     """Reject the request before the cloud is queried; the authoritative check is `take_quota`."""
-    row = await deps.reader.row(_COUNT_AND_LIMIT.format("$1"), context.project_id)
+    row = await deps.reader.row(_COUNT_AND_LIMIT, context.project_id)
     assert row is not None
     _judge_quota(deps, row["number"], row["hard_limit"])
 
@@ -29,10 +29,9 @@ async def check_quota_early(deps: Deps, context: RequestContext) -> None:
 async def take_quota(session: AsyncSession, deps: Deps, project_id: str) -> None:
     """Check the limit under a lock, so that two concurrent creates cannot both use the last free slot."""
     # A separate statement, so that the count sees what the previous holder of the lock committed.
-    await session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"cluster quota of {project_id}"}
-    )
-    row = (await session.execute(text(_COUNT_AND_LIMIT.format(":project")), {"project": project_id})).one()
+    connection = await session.connection()
+    await connection.exec_driver_sql(_LOCK, (f"cluster quota of {project_id}",))
+    row = (await connection.exec_driver_sql(_COUNT_AND_LIMIT, (project_id,))).one()
     _judge_quota(deps, row.number, row.hard_limit)
 
 

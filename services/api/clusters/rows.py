@@ -13,12 +13,9 @@ from jeroboam.driver import ClusterSpec, DefaultNodegroup, NodegroupSpec, Sizes
 from services.api.context import RequestContext
 from services.api.preflight.judge import Found
 from services.api.reader import Row
-from shared.db.models import Cluster, Nodegroup
 from shared.domain.ids import new_id
 from shared.drivers.driver import Driver
 from shared.operations.specs import stored
-
-_BEFORE_START = "CREATE_IN_PROGRESS"
 
 
 def cluster_spec(
@@ -79,51 +76,46 @@ def nodegroup_specs(values: dict[str, Any], found: Found, driver: Driver) -> lis
     ]
 
 
-def cluster_row(
+def cluster_columns(
     context: RequestContext, spec: ClusterSpec, values: dict[str, Any], template: Row, driver: Driver
-) -> Cluster:
-    """Build the cluster's row; `start_operation` sets its status again and emits the event."""
+) -> dict[str, Any]:
+    """Build the cluster's row, except its status."""
     columns = {name: value for name, value in values.items() if name not in ("node_count", "master_count")}
-    return Cluster(
-        uuid=spec.uuid,
-        project_id=context.project_id,
-        user_id=context.user_id,
-        cluster_template_id=template["uuid"],
-        driver=driver.name,
-        engine=driver.engine.name,
-        coe=template["coe"],
-        ssh_public_key=spec.ssh_public_key,
-        spec=stored(spec),
-        status=_BEFORE_START,
-        health_status_reason={},
-        base_outputs={},
-        **columns,
-    )
+    return columns | {
+        "uuid": spec.uuid,
+        "project_id": context.project_id,
+        "user_id": context.user_id,
+        "cluster_template_id": template["uuid"],
+        "driver": driver.name,
+        "engine": driver.engine.name,
+        "coe": template["coe"],
+        "ssh_public_key": spec.ssh_public_key,
+        "spec": stored(spec),
+    }
 
 
-def nodegroup_rows(cluster: Cluster, values: dict[str, Any], found: Found, driver: Driver) -> list[Nodegroup]:
-    """Build the rows of the default nodegroups, in the order of their numbers."""
+def nodegroup_columns(
+    cluster: Mapping[str, Any], values: dict[str, Any], found: Found, driver: Driver
+) -> list[dict[str, Any]]:
+    """Build the rows of the default nodegroups, except their statuses, in the order of their numbers."""
     assert found.image is not None
     return [
-        Nodegroup(
-            uuid=new_id(),
-            cluster_id=cluster.uuid,
-            project_id=cluster.project_id,
-            name=group.name,
-            role=group.role,
-            is_default=True,
-            flavor_id=group.flavor_id,
-            image_id=found.image.id,
-            operating_system=driver.operating_system.name,
-            hardware=driver.hardware.name,
-            docker_volume_size=cluster.docker_volume_size,
-            labels=dict(cluster.labels),
-            node_count=group.node_count,
-            min_node_count=group.min_node_count,
-            node_labels={},
-            node_taints=[],
-            status=_BEFORE_START,
-        )
+        {
+            "uuid": new_id(),
+            "cluster_id": cluster["uuid"],
+            "project_id": cluster["project_id"],
+            "name": group.name,
+            "role": group.role,
+            "is_default": True,
+            "flavor_id": group.flavor_id,
+            "image_id": found.image.id,
+            "operating_system": driver.operating_system.name,
+            "hardware": driver.hardware.name,
+            "docker_volume_size": cluster["docker_volume_size"],
+            "labels": cluster["labels"],
+            "node_count": group.node_count,
+            "min_node_count": group.min_node_count,
+        }
         for group in default_nodegroups(values, driver)
     ]
 

@@ -79,6 +79,15 @@ def test_a_promise_ends_with_its_time(promises: Promises, clock: Clock) -> None:
     assert not promises._projects
 
 
+def test_a_request_that_fails_after_its_promise_ended_changes_nothing(promises: Promises, clock: Clock) -> None:
+    slow = promises.make("p", "c1", {"instances": 4}, lines())
+    clock.now = 61
+    promises.make("p", "c2", {"instances": 3}, lines())
+    with pytest.raises(ValueError, match="late"), slow:
+        raise ValueError("late")
+    assert promised(promises) == 3
+
+
 def test_a_promise_that_is_not_kept_is_withdrawn(promises: Promises) -> None:
     with promises.make("p", "c1", {"instances": 4}, lines()):
         assert promised(promises) == 4
