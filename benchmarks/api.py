@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import asyncpg
 import httpx
 
-from benchmarks.client import issue_token, template_body, user_of
+from benchmarks.client import issue_token, lift_quotas, template_body, user_of
 from benchmarks.http_load import RequestMaker, drive, request_bytes
 from benchmarks.measure import Figure, cpu_seconds, p50_p99
 from benchmarks.rows import fill
@@ -32,7 +32,7 @@ _START_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class _Server:
+class Server:
     """A process under load, and its results: responses per second, CPU and wall seconds per response."""
 
     name: str
@@ -52,8 +52,8 @@ class _Server:
         self.cpu.append((cpu_seconds(self.pid) - before) / len(load.seconds))
         self.seconds += load.seconds
 
-    def fresh(self) -> _Server:
-        return _Server(self.name, self.port, self.pid, self.headers)
+    def fresh(self) -> Server:
+        return Server(self.name, self.port, self.pid, self.headers)
 
     def figures(self, what: str) -> list[Figure]:
         return [
@@ -88,9 +88,9 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
     await database.execute("VACUUM ANALYZE")
     cluster = await database.fetchval("SELECT uuid FROM clusters ORDER BY id LIMIT 1")
     await database.close()
-    api = _Server("api", sandbox.layout.api_port, sandbox.children["api"].pid, headers)
+    api = Server("api", sandbox.layout.api_port, sandbox.children["api"].pid, headers)
     figures: list[Figure] = []
-    async with _ceiling(sandbox, project) as ceiling:
+    async with ceiling_server(sandbox, project) as ceiling:
         for what, method, path, body, expected in (
             ("GET one", "GET", f"/v1/clusters/{cluster}", None, 200),
             ("list of 20", "GET", "/v1/clusters?limit=20", None, 200),
@@ -101,18 +101,20 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
                 request = request_bytes(method, path, server.headers, body)
                 # Not counted: fills pools and caches.
                 await server.fresh().round(
-                    _same(request), connections=connections, seconds=min(1.0, seconds), expected=expected
+                    same(request), connections=connections, seconds=min(1.0, seconds), expected=expected
                 )
             for _ in range(rounds):
                 for server in pair:
                     request = request_bytes(method, path, server.headers, body)
-                    await server.round(_same(request), connections=connections, seconds=seconds, expected=expected)
+                    await server.round(same(request), connections=connections, seconds=seconds, expected=expected)
             figures += _compared(what, method == "GET", *pair)
     await sandbox.children["provisioner"].stop()
+    # Nothing is built, so what was accepted counts against quotas for a while.
+    await lift_quotas(sandbox.layout.auth_url, project)
     return figures + await _posts(api.fresh(), template, connections, clusters)
 
 
-def _compared(what: str, reads: bool, api: _Server, ceiling: _Server) -> list[Figure]:
+def _compared(what: str, reads: bool, api: Server, ceiling: Server) -> list[Figure]:
     ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
     spread = f"median of rounds, {min(ratios):.2f} to {max(ratios):.2f}"
     note = spread if reads else "the API also queries the cloud; the ceiling only stores"
@@ -121,15 +123,15 @@ def _compared(what: str, reads: bool, api: _Server, ceiling: _Server) -> list[Fi
     return [*api.figures(what), *ceiling.figures(what), ratio]
 
 
-async def _posts(api: _Server, template: str, connections: int, clusters: int) -> list[Figure]:
+async def _posts(api: Server, template: str, connections: int, clusters: int) -> list[Figure]:
     """The POST of a cluster, and its dry run, which is everything except the transaction."""
     body = {"name": "posted", "cluster_template_id": template, "master_count": 1, "node_count": 2}
     dry, whole = api.fresh(), api.fresh()
     for server, path, status in ((dry, "/v1/clusters?dry_run=true", 200), (whole, "/v1/clusters", 202)):
-        make = _same(request_bytes("POST", path, server.headers, body))
+        make = same(request_bytes("POST", path, server.headers, body))
         await server.round(make, connections=connections, seconds=60, expected=status, most=clusters)
     one = api.fresh()
-    make = _same(request_bytes("POST", "/v1/clusters", one.headers, body))
+    make = same(request_bytes("POST", "/v1/clusters", one.headers, body))
     await one.round(make, connections=1, seconds=60, expected=202, most=max(2, clusters // 3))
     return [
         *dry.figures("POST cluster, dry run: validation and the cloud"),
@@ -138,12 +140,14 @@ async def _posts(api: _Server, template: str, connections: int, clusters: int) -
     ]
 
 
-def _same(request: bytes) -> RequestMaker:
+def same(request: bytes) -> RequestMaker:
+    """Send one request again and again."""
     return lambda _number: request
 
 
 @asynccontextmanager
-async def _ceiling(sandbox: Sandbox, project: str) -> AsyncIterator[_Server]:
+async def ceiling_server(sandbox: Sandbox, project: str) -> AsyncIterator[Server]:
+    """A process of `benchmarks.ceiling` on the database of a sandbox."""
     port = free_port()
     arguments = ["--port", str(port), "--database", sandbox.database_url, "--project", project]
     child = ChildProcess(
@@ -161,6 +165,6 @@ async def _ceiling(sandbox: Sandbox, project: str) -> AsyncIterator[_Server]:
                     if not child.alive or time.monotonic() > deadline:
                         raise RuntimeError(f"the ceiling did not start: {child.log_tail()}") from None
                     await asyncio.sleep(0.1)
-        yield _Server("ceiling", port, child.pid, {})
+        yield Server("ceiling", port, child.pid, {})
     finally:
         await child.stop()

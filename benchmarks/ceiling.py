@@ -10,6 +10,8 @@ import argparse
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -17,11 +19,15 @@ import asyncpg
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from jeroboam.driver import ClusterSpec
 from services.api.clusters.queries import list_clusters, one_cluster
+from services.api.clusters.quota import COUNT_AND_LIMIT, LOCK
 from services.api.clusters.views import FULL, REDUCED
 from services.api.reader import Reader, Row
 from services.api.templates.views import full as full_template
 from services.api.wire.paging import Page
+from shared.operations.new_cluster import insertion
+from shared.operations.params import CreateParams
 
 _PAGE = Page(limit=20, marker=None, sort_key="id", sort_dir="asc")
 _INSERT = """
@@ -79,7 +85,57 @@ def create_app(database: str, project: str) -> FastAPI:
             row = await connection.fetchrow(_INSERT, str(uuid4()), given[0], project, *given[1:])
         return _json(full_template(dict(row) | {"labels": {}}, "http://127.0.0.1"), 201)
 
+    @app.post("/v1/clusters")
+    async def cluster(request: Request) -> Response:
+        body = await request.json()
+        rows = _cluster_rows(body, project)
+        params = CreateParams(node_count=body["node_count"], master_count=body["master_count"])
+        statement, arguments = insertion(*rows, None, params, timedelta(hours=1), 50)
+        async with app.state.pool.acquire() as connection, connection.transaction():
+            await connection.execute(LOCK, project)
+            await connection.fetchrow(COUNT_AND_LIMIT, project)
+            await connection.execute(statement, *arguments)
+        return _json({"uuid": rows[0]["uuid"]}, 202)
+
     return app
+
+
+def _cluster_rows(body: dict[str, Any], project: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    uuid = str(uuid4())
+    cluster = {
+        "uuid": uuid,
+        "name": body["name"],
+        "project_id": project,
+        "user_id": "u",
+        "cluster_template_id": body["cluster_template_id"],
+        "driver": "kubernetes-ubuntu",
+        "engine": "kubernetes",
+        "coe": "kubernetes",
+        "keypair": body["keypair"],
+        "labels": {},
+        "flavor_id": "m1.small",
+        "master_flavor_id": "m1.small",
+        "create_timeout": 60,
+        "floating_ip_enabled": False,
+        "master_lb_enabled": False,
+        "spec": dict.fromkeys((field.name for field in fields(ClusterSpec)), "a value"),
+    }
+    groups = [
+        {
+            "uuid": str(uuid4()),
+            "cluster_id": uuid,
+            "project_id": project,
+            "name": f"default-{role}",
+            "role": role,
+            "is_default": True,
+            "flavor_id": "m1.small",
+            "image_id": "i",
+            "labels": {},
+            "node_count": count,
+        }
+        for role, count in (("master", body["master_count"]), ("worker", body["node_count"]))
+    ]
+    return cluster, groups
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import httpx
 
 from sandbox.layout import PASSWORD
 from sandbox.run import Sandbox
+from shared.cloud.lookups import COMPUTE_QUOTAS, NETWORK_QUOTAS
 
 WAIT_SECONDS = 300.0
 
@@ -32,6 +33,19 @@ async def issue_token(auth_url: str, name: str = "demo") -> str:
         answer = await client.post(f"{auth_url}/auth/tokens", json=body)
     answer.raise_for_status()
     return str(answer.headers["x-subject-token"])
+
+
+async def lift_quotas(auth_url: str, project: str) -> None:
+    """Remove the sandbox's limits of what clusters use in a project."""
+    cloud = auth_url.removesuffix("/identity/v3")
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        client.headers["X-Auth-Token"] = await issue_token(auth_url, "admin")
+        for path, name, kinds in (
+            ("compute/v2.1/os-quota-sets", "quota_set", COMPUTE_QUOTAS),
+            ("network/v2.0/quotas", "quota", NETWORK_QUOTAS),
+        ):
+            answer = await client.put(f"{cloud}/{path}/{project}", json={name: dict.fromkeys(kinds, -1)})
+            answer.raise_for_status()
 
 
 class User:

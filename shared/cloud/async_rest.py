@@ -22,6 +22,7 @@ from shared.cloud.errors import check, from_exception
 from shared.cloud.rest import MAX_PAGES, PAGE, segment
 from shared.cloud.settings import CloudSettings
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
+from shared.telemetry.metrics import CLOUD_QUERIES
 
 CONNECTIONS = 64
 IDLE_SECONDS = 30.0
@@ -65,10 +66,12 @@ class Service:
     """One service, used with one token.
 
     Args:
+        name: its type in the catalogue.
         url: the endpoint, with a version.
         timeout: seconds for one query, with all its pages.
     """
 
+    name: str
     http: httpx.AsyncClient
     url: str
     token: str
@@ -120,6 +123,7 @@ class Service:
     async def _send(self, path: str, doing: str, params: Mapping[str, Any] | None) -> httpx.Response:
         headers = {"X-Auth-Token": self.token, "Accept": "application/json"}
         for again in (True, False):
+            CLOUD_QUERIES.labels(self.name).inc()
             try:
                 return await self.http.get(self.url + path, params=params, headers=headers)
             except httpx.HTTPError as error:
@@ -164,9 +168,8 @@ class Services:
             raise from_exception(error, doing=doing) or error from error
         if not url:
             raise PermanentError(f"{doing}: the service catalogue has no URL of the service {service_type}")
-        return Service(
-            self._http, versioned(url, VERSIONS[service_type]), str(access.auth_token), settings.call_timeout
-        )
+        endpoint = versioned(url, VERSIONS[service_type])
+        return Service(service_type, self._http, endpoint, str(access.auth_token), settings.call_timeout)
 
     async def close(self) -> None:
         await self._http.aclose()

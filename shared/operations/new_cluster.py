@@ -52,6 +52,20 @@ async def insert_cluster(
         timeout: until the deadline of the operation; None for no deadline.
         nodes_per_stack: the most nodes one shard may hold.
     """
+    connection = await session.connection()
+    statement, arguments = insertion(cluster, nodegroups, request_id, params, timeout, nodes_per_stack)
+    await connection.exec_driver_sql(statement, arguments)
+
+
+def insertion(
+    cluster: Mapping[str, Any],
+    nodegroups: Sequence[Mapping[str, Any]],
+    request_id: str | None,
+    params: CreateParams,
+    timeout: timedelta | None,
+    nodes_per_stack: int,
+) -> tuple[str, tuple[Any, ...]]:
+    """The statement of `insert_cluster`, and its arguments."""
     uuid, name, project_id = cluster["uuid"], cluster["name"], cluster["project_id"]
     operation = operation_values(
         uuid,
@@ -82,9 +96,8 @@ async def insert_cluster(
         [operation],
         [event],
     )
-    connection = await session.connection()
     statement = _statement(tuple(tuple(table[0]) for table in rows))
-    await connection.exec_driver_sql(statement, (*(json.dumps(table) for table in rows), timeout))
+    return statement, (*(json.dumps(table) for table in rows), timeout)
 
 
 @cache

@@ -21,4 +21,7 @@ OPERATION_SECONDS = Histogram(
 )
 STEP_ATTEMPTS = Counter("jeroboam_step_attempts_total", "Attempts of a step", ["kind", "step", "outcome"])
 OPERATIONS_ACTIVE = Gauge("jeroboam_operations_active", "Operations that this process is running")
+CLOUD_QUERIES = Counter(
+    "jeroboam_cloud_queries_total", "Requests to OpenStack that requests of the API waited for", ["service"]
+)
 LEASES_LOST = Counter("jeroboam_leases_lost_total", "Writes rejected because another process holds the lease")

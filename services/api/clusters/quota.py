@@ -12,8 +12,8 @@ from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.wire.errors import quota_reached
 
-_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
-_COUNT_AND_LIMIT = """
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+COUNT_AND_LIMIT = """
 SELECT (SELECT count(*) FROM clusters WHERE project_id = $1) AS number,
        (SELECT hard_limit FROM quotas WHERE project_id = $1 AND resource = 'Cluster') AS hard_limit
 """
@@ -21,7 +21,7 @@ SELECT (SELECT count(*) FROM clusters WHERE project_id = $1) AS number,
 
 async def check_quota_early(deps: Deps, context: RequestContext) -> None:
     """Reject the request before the cloud is queried; the authoritative check is `take_quota`."""
-    row = await deps.reader.row(_COUNT_AND_LIMIT, context.project_id)
+    row = await deps.reader.row(COUNT_AND_LIMIT, context.project_id)
     assert row is not None
     _judge_quota(deps, row["number"], row["hard_limit"])
 
@@ -30,8 +30,8 @@ async def take_quota(session: AsyncSession, deps: Deps, project_id: str) -> None
     """Check the limit under a lock, so that two concurrent creates cannot both use the last free slot."""
     # A separate statement, so that the count sees what the previous holder of the lock committed.
     connection = await session.connection()
-    await connection.exec_driver_sql(_LOCK, (f"cluster quota of {project_id}",))
-    row = (await connection.exec_driver_sql(_COUNT_AND_LIMIT, (project_id,))).one()
+    await connection.exec_driver_sql(LOCK, (f"cluster quota of {project_id}",))
+    row = (await connection.exec_driver_sql(COUNT_AND_LIMIT, (project_id,))).one()
     _judge_quota(deps, row.number, row.hard_limit)
 
 

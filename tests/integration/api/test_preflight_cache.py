@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from sandbox.openstack.testing import TestCloud
 from services.api.deps import Deps
+from tests.support.cloud_queries import cloud_queries
 from tests.support.served_api import finish
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDvPlH4tsB8xQqyiTBTfyWAZNvx5aYcd7OfkXwV6wJpl"
@@ -67,8 +68,11 @@ async def test_a_resource_is_asked_for_once(
     body = {"cluster_template_id": "k8s", "keypair": "lab", "flavor_id": "m1.small", "master_flavor_id": "m1.medium"}
     later(3600)
     await asked()
+    before = await cloud_queries(user.request)
     assert (await user.post("/v1/clusters", json=body)).status_code == 202
     assert await asked() == COLD
+    counted = {service: count - before[service] for service, count in (await cloud_queries(user.request)).items()}
+    assert counted == {"compute": 3, "image": 1, "network": 2}
     assert (await user.post("/v1/clusters", json=body)).status_code == 202
     assert (await user.post("/v1/clusters?dry_run=true", json=body)).json()["accepted"]
     assert await asked() == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import accepted_to_heat, api
+from benchmarks import accepted_to_heat, api, posts
 from benchmarks.measure import Figure
 from sandbox.run import running_sandbox
 from tests.support import warm
@@ -21,9 +21,12 @@ async def test_the_smallest_run() -> None:
     async with running_sandbox(extra_environment=api.NO_LIMIT, durable=False, launch=warm.launch) as sandbox:
         heat = _by_name(await accepted_to_heat.measure(sandbox, creates=1))
         served = _by_name(await api.measure(sandbox, seconds=0.2, rounds=1, connections=2, clusters=2))
+        posted = _by_name(await posts.measure(sandbox, "warm cache", clusters=60, rounds=1, connections=2))
     stored, received = (heat[f"{what} -> Heat's first POST, p50"] for what in ("operation stored", "202 received"))
     assert received.value < stored.value < 60_000
     assert stored.limit == accepted_to_heat.BUDGET_MS
     one = served["GET one, api: CPU"].value / served["GET one, ceiling: CPU"].value
     assert served["GET one: CPU, api / ceiling"].value == pytest.approx(one)
     assert served["POST cluster, one at a time, p50"].value > 0
+    assert posted["POST cluster, warm cache: requests to the cloud"].value < 6
+    assert posted["POST cluster, warm cache: CPU of the API"].value > 0
