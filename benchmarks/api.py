@@ -1,8 +1,8 @@
 """Measures the API under load, compared with plain FastAPI with the same SQL in the same run.
 
 Rounds alternate between the two, so that both run under the same conditions. The results are the CPU time of the server
-process per request, and the ratio in each round. Writes query the cloud before they store anything, so they are
-compared separately: the POST of a template with only storing it, and a cluster's `dry_run` (parse, check, query the
+process per request, and the ratio in each round. Writes are checked against the cloud, from the cache, before anything
+is stored, so they are compared separately (`posts` measures them in detail): the POST of a template with only storing it, and a cluster's `dry_run` (parse, check, query the
 cloud) with the complete POST. The provisioner is stopped for the latter, so that only the API runs.
 """
 
@@ -117,7 +117,7 @@ async def measure(sandbox: Sandbox, *, seconds: float, rounds: int, connections:
 def _compared(what: str, reads: bool, api: Server, ceiling: Server) -> list[Figure]:
     ratios = [mine / bare for mine, bare in zip(api.cpu, ceiling.cpu, strict=True)]
     spread = f"median of rounds, {min(ratios):.2f} to {max(ratios):.2f}"
-    note = spread if reads else "the API also queries the cloud; the ceiling only stores"
+    note = spread if reads else "the API also checks the template; the ceiling only stores"
     limit = BUDGET_RATIO if reads else None
     ratio = Figure(f"{what}: CPU, api / ceiling", statistics.median(ratios), "times", limit, note=note)
     return [*api.figures(what), *ceiling.figures(what), ratio]
