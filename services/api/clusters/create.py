@@ -117,6 +117,7 @@ async def accept(deps: Deps, context: RequestContext, prepared: Prepared, key: K
     settings = deps.settings
     assert prepared.spec is not None
     answer = {"uuid": prepared.spec.uuid}
+    # Nothing has been awaited since the quotas were judged, so no other request can have been promised the same.
     promise = deps.promises.make(context.project_id, prepared.spec.uuid, prepared.needed, prepared.found.quotas)
     with promise:
         async with deps.db.transaction() as session:
