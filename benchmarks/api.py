@@ -2,8 +2,9 @@
 
 Rounds alternate between the two, so that both run under the same conditions. The results are the CPU time of the server
 process per request, and the ratio in each round. Writes are checked against the cloud, from the cache, before anything
-is stored, so they are compared separately (`posts` measures them in detail): the POST of a template with only storing it, and a cluster's `dry_run` (parse, check, query the
-cloud) with the complete POST. The provisioner is stopped for the latter, so that only the API runs.
+is stored, so they are compared separately (`posts` measures them in detail): the POST of a template with only storing
+it, and a cluster's `dry_run` (parse, check, query the cloud) with the complete POST. The provisioner is stopped for the
+latter, so that only the API runs.
 """
 
 from __future__ import annotations
