@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,12 +123,26 @@ def config(
     cluster: Name,
     directory: Annotated[Path, typer.Option("--dir", help="where to write the files")] = Path(),
     force: Annotated[bool, typer.Option(help="overwrite files that exist")] = False,
+    env: Annotated[
+        bool, typer.Option("--env", help="keep the files in a directory of the cluster's own, for eval in a shell")
+    ] = False,
 ) -> None:
     """Write short-lived client configuration, and print the environment variables that select it."""
     with failures_as_words():
+        if env:
+            uuid = options(context).api().get(f"/v1/clusters/{cluster}")["uuid"]
+            directory, force = _private_directory(uuid), True
         _, environment = write_config(options(context).api(), cluster, directory, force=force)
         for name, value in environment.items():
             print(f"export {name}={shlex.quote(value)}")
+
+
+def _private_directory(uuid: str) -> Path:
+    """A directory for a cluster's configuration, which only the user can read."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    directory = Path(base) / "jeroboam" / "clusters" / uuid
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
 
 
 def write_config(api: Api, cluster: str, directory: Path, *, force: bool) -> tuple[list[Path], dict[str, str]]:

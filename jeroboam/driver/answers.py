@@ -77,7 +77,7 @@ class BootstrapContext:
     Args:
         nodes: the cluster's masters, and this node.
         base_outputs: the base stack's outputs.
-        facts: node UUID -> name -> value, for nodes that have reported facts.
+        facts: node UUID -> name -> value, for nodes that have reported facts; the latest report is the last one.
         cloud_config: Keystone's URL and the application credential for add-ons; empty if there is none.
         packages: the package manager of the node's operating system, such as `apt`; None if it has none.
     """
@@ -124,10 +124,15 @@ class Removal:
 
     `nodes` are the UUIDs of these nodes. For each node that could not be drained, the command's results contain
     `not_drained.<node name>` with the reason.
+
+    Args:
+        required: the machines are kept and the operation fails if the command fails, e.g. because the cluster would
+            lose its quorum. Otherwise, they are deleted even if it fails.
     """
 
     action: NodeAction
     nodes: tuple[str, ...]
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ class NodeCertificate:
         authority: the name of a secret of kind CA.
         common_name: X.509 allows 64 characters; longer ones are cut.
         client, server: what the certificate authenticates the node as.
+        endpoint: whether it also names the addresses of the cluster's endpoint, which the node serves.
     """
 
     authority: str
@@ -167,6 +173,7 @@ class NodeCertificate:
     organizations: Sequence[str] = ()
     client: bool = True
     server: bool = True
+    endpoint: bool = False
 
 
 @dataclass(frozen=True, slots=True)

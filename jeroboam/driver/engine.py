@@ -42,9 +42,11 @@ class Engine(Protocol):
         secrets: what Jeroboam generates for each cluster: name -> kind.
         authorities: Magnum's `ca_cert_type` -> name of a secret of kind CA; the first is used when no type is given.
         facts: the facts that its nodes can report: name -> declaration.
+        version_fact: the fact that is a node's version of the engine, if nodes report it; otherwise it is `version`.
         capabilities: the operations it supports besides create and delete; all others are rejected.
         network_drivers: the accepted values of a template's `network_driver`, the default first; empty for any.
         volume_drivers: the accepted values of a template's `volume_driver`.
+        resizes_masters: whether masters can be added, removed and replaced after the cluster was created.
         adopted: whether its clusters were created by another system, whose stacks are known only by their IDs.
     """
 
@@ -53,9 +55,11 @@ class Engine(Protocol):
     secrets: Mapping[str, SecretKind]
     authorities: Mapping[str, str]
     facts: Mapping[str, Fact]
+    version_fact: str | None
     capabilities: frozenset[Capability]
     network_drivers: Sequence[str]
     volume_drivers: Sequence[str]
+    resizes_masters: bool
     adopted: bool
 
     # The request
@@ -102,6 +106,18 @@ class Engine(Protocol):
 
     def node_certificate(self, cluster: ClusterSpec, node: NodeSpec) -> NodeCertificate | None:
         """The certificate of a node for its own key; None if the engine uses none."""
+        ...
+
+    def settling(
+        self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
+        """The actions after all new nodes have joined, such as setting what a node cannot set itself, in order.
+
+        They are executed after every create, resize and change of nodegroups, and can be repeated.
+
+        Args:
+            nodes: all nodes of the cluster.
+        """
         ...
 
     # What users see
@@ -159,6 +175,15 @@ class Engine(Protocol):
         Args:
             cluster: with the labels after the upgrade.
             nodes: all nodes of the cluster.
+        """
+        ...
+
+    def rolling_order(self, nodes: Sequence[NodeSpec], facts: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
+        """The UUIDs of nodes in the order in which they are upgraded or restarted. It may change in between.
+
+        Args:
+            nodes: the masters, or the other nodes, that have joined.
+            facts: node UUID -> name -> value, of all nodes that have reported facts.
         """
         ...
 

@@ -37,9 +37,11 @@ class EngineDefaults:
     secrets: Mapping[str, SecretKind] = {}
     authorities: Mapping[str, str] = {}
     facts: Mapping[str, Fact] = {}
+    version_fact: str | None = None
     capabilities: frozenset[Capability] = frozenset()
     network_drivers: Sequence[str] = ()
     volume_drivers: Sequence[str] = ()
+    resizes_masters: bool = False
     adopted: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}
 
@@ -75,6 +77,11 @@ class EngineDefaults:
     def node_certificate(self, cluster: ClusterSpec, node: NodeSpec) -> NodeCertificate | None:
         return None
 
+    def settling(
+        self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
+        return ()
+
     def container_version(self, cluster: ClusterSpec) -> str | None:
         return None
 
@@ -89,6 +96,10 @@ class EngineDefaults:
 
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         return ()
+
+    def rolling_order(self, nodes: Sequence[NodeSpec], facts: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
+        """The given order."""
+        return [node.uuid for node in nodes]
 
     def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
         return ()

@@ -39,9 +39,12 @@ class Infrastructure:
     Args:
         endpoint_ports: TCP ports of the masters that clients reach at the endpoint; the first one is the API's.
         rules: role -> additional ingress rules; one security group is created for each role.
+        sticky_clients: whether a load balancer sends all connections of one client address to the same master, because
+            a client's calls depend on each other and masters do not share their state.
         address_pairs: networks that nodes may send from in addition to their own address, such as a pod network.
     """
 
     endpoint_ports: Sequence[int]
     rules: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
     address_pairs: Sequence[str] = ()
+    sticky_clients: bool = False

@@ -149,13 +149,17 @@ class NodeAgent:
             reason = f'a Node with name "{self.machine.name}" and status "Ready" already exists in the cluster'
             await self._report(client, "failed", reason=f"kubeadm: exit status 1: {reason}")
             return
+        revision = str(script.get("revision", ""))
         if names := script.get("facts"):
-            await self._report(client, "facts", facts={name: self._fact(name) for name in names})
-        await self._report(client, "joined", data={"version": str(script.get("revision", ""))})
+            facts = {name: self._fact(name, revision) for name in names}
+            await self._report(client, "facts", facts=facts)
+        await self._report(client, "joined", data={"version": revision})
         self.memory.put(self.machine.id, replace(remembered, joined=True))
 
-    def _fact(self, name: str) -> str:
-        """A value that stays the same while the machine exists."""
+    def _fact(self, name: str, revision: str) -> str:
+        """A value that stays the same while the machine exists; versions are those of the bootstrap, or of an image."""
+        if name.endswith("_version"):
+            return revision or "1.0.0"
         return f"{name}-{hashlib.sha256(f'{self.machine.id} {name}'.encode()).hexdigest()[:24]}"
 
     async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def _files(text: str) -> Iterator[tuple[str, str]]:
     for one in document.get("write_files") or []:
         yield str(one.get("path")), _content(str(one.get("content", "")), str(one.get("encoding", "")))
     for one in (document.get("storage") or {}).get("files") or []:
-        yield str(one.get("path")), _data_url(str((one.get("contents") or {}).get("source", "")))
+        contents = one.get("contents") or {}
+        raw = _data_url(str(contents.get("source", "")))
+        yield str(one.get("path")), (gzip.decompress(raw) if contents.get("compression") == "gzip" else raw).decode()
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def _content(text: str, encoding: str) -> str:
     return base64.b64decode(text).decode() if encoding in {"b64", "base64"} else text
 
 
-def _data_url(source: str) -> str:
+def _data_url(source: str) -> bytes:
     head, _, body = source.removeprefix("data:").partition(",")
     raw = unquote_to_bytes(body)
-    return base64.b64decode(raw).decode() if head.endswith(";base64") else raw.decode()
+    return base64.b64decode(raw) if head.endswith(";base64") else raw

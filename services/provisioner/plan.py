@@ -13,7 +13,7 @@ from shared.db.models import Cluster, Operation
 from shared.domain.kinds import OperationKind
 from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
-from shared.steps import join, shards
+from shared.steps import join, settle, shards
 from shared.steps.faults import record_nodegroup_faults
 from shared.steps.step_plan import StepPlan
 
@@ -27,10 +27,11 @@ class CreatePlan(StepPlan):
         (keys.AWAIT_BASE_STACK, base.ensure_base_stack),
         (keys.CREATE_NODE_STACKS, shards.ensure_shards),
         (keys.AWAIT_NODES, join.ensure_nodes_joined),
+        (keys.SETTLE_NODES, settle.ensure_nodes_settled),
     )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        record_versions(cluster)
+        await record_versions(session, cluster)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str

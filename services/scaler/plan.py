@@ -17,7 +17,7 @@ from shared.domain.kinds import OperationKind
 from shared.domain.states import NodeState, Outcome, nodegroup_status
 from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
-from shared.steps import join
+from shared.steps import join, settle
 from shared.steps.faults import record_nodegroup_faults
 from shared.steps.step_plan import StepPlan
 
@@ -31,6 +31,7 @@ class _NodesPlan(StepPlan):
         (keys.UPDATE_NODE_STACKS, shards.ensure_shards),
         (keys.AWAIT_NODES, join.ensure_nodes_joined),
         (keys.REMOVE_NODE_RECORDS, gone.ensure_nodes_gone),
+        (keys.SETTLE_NODES, settle.ensure_nodes_settled),
     )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
@@ -50,7 +51,7 @@ async def _finish_create(session: AsyncSession, cluster: Cluster) -> None:
     )
     if await session.scalar(working.limit(1)) is None:
         return
-    record_versions(cluster)
+    await record_versions(session, cluster)
     missing = select(Node.nodegroup_id).where(Node.cluster_id == cluster.uuid, Node.state != NodeState.JOINED)
     await session.execute(
         update(Nodegroup)

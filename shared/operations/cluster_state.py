@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import ClusterSpec, Engine, NodegroupSpec, NodeSpec
+from jeroboam.driver import MASTER, ClusterSpec, Engine, NodegroupSpec, NodeSpec
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound
@@ -66,8 +66,13 @@ async def load_cluster(database: Database, cluster_id: str) -> ClusterState:
         return await read_cluster(session, cluster_id)
 
 
-def record_versions(cluster: Cluster) -> None:
-    """Write what the cluster runs into its row, once its nodes have joined."""
+async def record_versions(session: AsyncSession, cluster: Cluster) -> None:
+    """Write what the cluster runs into its row, once its nodes have joined: what a master reports, where they do."""
     engine, spec = get_engine(cluster.engine), cluster_spec(cluster)
-    cluster.coe_version = engine.version(spec)
+    version = engine.version(spec)
+    if engine.version_fact is not None:
+        masters = select(Node.version).where(Node.cluster_id == cluster.uuid, Node.role == MASTER)
+        reported = masters.where(Node.version.is_not(None)).order_by(Node.index).limit(1)
+        version = await session.scalar(reported) or version
+    cluster.coe_version = version
     cluster.container_version = engine.container_version(spec)

@@ -30,6 +30,7 @@ CREATE_CREDENTIAL = StepKey("create_credential", outputs.NoOutput)  # rotate_cre
 AWAIT_BASE_STACK = StepKey("await_base_stack", outputs.BaseStack)
 CREATE_NODE_STACKS = StepKey("create_node_stacks", outputs.NodeStacks)
 AWAIT_NODES = StepKey("await_nodes", outputs.JoinedNodes)  # resize and nodegroup_create as well
+SETTLE_NODES = StepKey("settle_nodes", outputs.NoOutput)  # resize, nodegroup_create, nodegroup_delete as well
 
 # delete
 STOP_AGENTS = StepKey("stop_agents", outputs.StoppedAgents)

@@ -48,19 +48,22 @@ async def store_facts(
 
 
 async def load_facts(session: AsyncSession, sealer: Sealer, cluster_id: str) -> dict[str, dict[str, str]]:
-    """Node UUID -> name -> value, for all nodes of a cluster that reported facts.
+    """Node UUID -> name -> value, for all nodes of a cluster that reported facts; the latest report is the last one.
 
     Raises:
         SealingError: a fact was encrypted with a key that is no longer in the settings.
     """
     rows = await session.scalars(
-        select(NodeFact).join(Node, Node.uuid == NodeFact.node_id).where(Node.cluster_id == cluster_id)
+        select(NodeFact)
+        .join(Node, Node.uuid == NodeFact.node_id)
+        .where(Node.cluster_id == cluster_id)
+        .order_by(NodeFact.updated_at)
     )
     found: dict[str, dict[str, str]] = {}
     for row in rows:
         raw = bytes(row.value)
         plain = sealer.open(raw, _place(row.node_id, row.name)) if row.sealed else raw
-        found.setdefault(row.node_id, {})[row.name] = plain.decode()
+        found[row.node_id] = {**found.pop(row.node_id, {}), row.name: plain.decode()}
     return found
 
 

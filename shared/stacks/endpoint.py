@@ -109,6 +109,7 @@ def _load_balancer(
                 "listener": get_resource(f"api_listener{end}"),
                 "protocol": "TCP",
                 "lb_algorithm": labels.load_balancer_algorithm,
+                "session_persistence": {"type": "SOURCE_IP"} if wanted.sticky_clients else None,
             },
         )
         if labels.octavia_lb_healthcheck:

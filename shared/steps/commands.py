@@ -7,7 +7,7 @@ has failed, even if its agent answers later.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
@@ -89,6 +89,22 @@ async def give_commands(
         if key not in answers:
             await send_command(session, action.node_id, action.command, command_id=_id(scope, key), args=action.args)
             answers[key] = Answer(action.command, CommandState.SENT)
+    return answers
+
+
+async def give_in_order(
+    session: AsyncSession, scope: str, key: str, actions: Sequence[NodeAction], *, limit: timedelta
+) -> list[Answer]:
+    """Send each command after the one before it has succeeded; returns the answers so far, the last one maybe pending.
+
+    Arguments as for `give_commands`; `key` distinguishes these commands from others of the scope.
+    """
+    answers: list[Answer] = []
+    for number, action in enumerate(actions):
+        name = f"{key} {number}"
+        answers.append((await give_commands(session, scope, {name: action}, limit=limit))[name])
+        if not answers[-1].succeeded:
+            break
     return answers
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(
-    r"kubernetes|kubeadm|kubelet|kubectl|kubeconfig|k8s|etcd|flannel|calico|cilium|containerd|system:(masters|node)",
+    r"kubernetes|kubeadm|kubelet|kubectl|kubeconfig|k8s|etcd|flannel|calico|cilium|containerd|system:(masters|node)"
+    r"|swarm|dockerd|raft",
     re.IGNORECASE,
 )
 # The engines themselves, and where Magnum's own API or an example for readers has such a word.
 EXCEPTIONS = (
     "shared/drivers/kubernetes/",
+    "shared/drivers/swarm/",
     "shared/drivers/magnum_imported.py",
     "shared/db/migrations/",
     "services/api/openapi/examples.py",

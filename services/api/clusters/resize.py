@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import MASTER
 from services.api.clusters.deadlines import deadline
 from services.api.clusters.growth import check_growth
 from services.api.clusters.operable import require_operation
@@ -28,6 +29,7 @@ from services.api.wire.microversion import ZERO_NODES
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.errors import Conflict
 from shared.domain.states import OperationKind
+from shared.drivers.registry import get_engine
 from shared.operations.cluster_state import load_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.resize import request_resize
@@ -84,8 +86,8 @@ async def check_resize(
             unknown nodes, or the problems found by `check_growth`.
     """
     lowest, highest = group["min_node_count"], group["max_node_count"]
-    if group["role"] == "master":
-        raise bad_request("Resizing the master nodegroup is not supported by this driver.")
+    if group["role"] == MASTER:
+        _check_masters(found, group, node_count, remove)
     if node_count < lowest or (highest and node_count > highest):
         raise bad_request(
             f"Resizing {group['name']} outside the allowed range: min_node_count = {lowest}, max_node_count = {highest}"
@@ -98,6 +100,20 @@ async def check_resize(
         growth = await check_growth(deps, context, cluster, grown)
         return Resize(group["uuid"], node_count, leaving, growth.promise)
     return Resize(group["uuid"], node_count, leaving)
+
+
+def _check_masters(found: Row, group: Row, node_count: int, remove: Sequence[str]) -> None:
+    """Check the new number of masters, and that those to be removed are named: each stores the cluster's state."""
+    engine = get_engine(found["engine"])
+    if not engine.resizes_masters:
+        raise bad_request("Resizing the master nodegroup is not supported by this driver.")
+    if (problem := engine.master_count_problem(node_count)) is not None or node_count < 1:
+        raise bad_request(problem or "A cluster has at least one master.")
+    if node_count > 1 and not found["master_lb_enabled"]:
+        raise bad_request("master_count must be 1 when master_lb_enabled is False")
+    surplus = group["node_count"] - node_count
+    if surplus > len(remove):
+        raise bad_request(f"nodes_to_remove must name the {surplus} masters that are removed.")
 
 
 async def start_resize(

@@ -91,6 +91,9 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
             raise bad_request(f"Nodes of {cluster.coe} clusters have no certificates.")
         authority = await load_cluster_secret(session, deps.sealer, cluster.uuid, wanted.authority)
         addresses = [address for address in (node.ip_address, node.floating_ip) if address]
+        if wanted.endpoint:
+            served = (cluster.base_outputs.get(name) for name in ("api_address", "api_private_address"))
+            addresses += [address for address in served if address and address not in addresses]
         node_name = node.name
     if authority is None or authority.certificate is None:
         raise conflict("The cluster has no CA yet.")

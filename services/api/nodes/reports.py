@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.deps import Deps
 from services.api.nodes.queries import node_with_owners
 from services.api.wire.errors import bad_request, conflict, not_found
-from shared.db.models import Cluster, Node
-from shared.domain.states import NodeState
+from shared.db.models import Cluster, Node, Operation
+from shared.domain.states import LIVE, NodeState, OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.locks import lock_cluster
 from shared.operations.reports import record_report
@@ -51,8 +52,19 @@ async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:
         node, _, cluster = await node_with_owners(session, node_id)
         if node.state == NodeState.REMOVING:
             raise conflict(f"Node {node.name} is being removed.")
-        declared = get_engine(cluster.engine).facts
+        engine = get_engine(cluster.engine)
+        declared = engine.facts
         if unknown := sorted(facts.keys() - declared.keys()):
             raise bad_request(f"Nodes of {cluster.coe} clusters have no fact {unknown[0]}.")
         await store_facts(session, deps.sealer, node_id, facts, declared)
+        # During an upgrade, the version of a row means that all of the node's commands have succeeded.
+        if engine.version_fact in facts and not await _is_upgrading(session, cluster.uuid):
+            node.version = facts[engine.version_fact][:64]
         await make_due(session, cluster.uuid)
+
+
+async def _is_upgrading(session: AsyncSession, cluster_id: str) -> bool:
+    live = select(Operation.uuid).where(
+        Operation.cluster_id == cluster_id, Operation.kind == OperationKind.UPGRADE, Operation.state.in_(LIVE)
+    )
+    return await session.scalar(live.limit(1)) is not None

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import NodeAction, Removal
 from shared.db.models import Node
+from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
@@ -72,15 +73,23 @@ async def _carry_out(
     """Send the commands for nodes without an outcome, and record the outcomes that have arrived."""
     about: dict[str, list[Node]] = {}
     actions: dict[str, NodeAction] = {}
+    required: dict[str, bool] = {}
     for removal in removals:
         if unsettled := [nodes[uuid] for uuid in removal.nodes if nodes[uuid].reason is None]:
             key = " ".join([removal.action.command, *sorted(removal.nodes)])
-            about[key], actions[key] = unsettled, removal.action
-    # The scope is the operation, not its run: a node that was drained before a retry is not drained again.
-    answers = await give_commands(session, operation.uuid, actions, limit=limit)
+            about[key], actions[key], required[key] = unsettled, removal.action, removal.required
+    # The scope is the operation, not its run: a node that was drained before a retry is not drained again. A command
+    # that must succeed is repeated by a retry.
+    answers: dict[str, Answer] = {}
+    for scope, needed in ((operation.uuid, False), (operation.run_tag, True)):
+        chosen = {key: action for key, action in actions.items() if required[key] is needed}
+        answers |= await give_commands(session, scope, chosen, limit=limit)
     for key, answer in answers.items():
         if answer.is_pending:
             continue
+        if required[key] and not answer.succeeded:
+            names = ", ".join(node.name for node in about[key])
+            raise PermanentError(f"{names} must not be removed: {answer.failure}")
         reasons = answer.results_of("not_drained")
         for node in about[key]:
             await _settle(session, operation, node, _obstacle(answer, reasons.get(node.name)))

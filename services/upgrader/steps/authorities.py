@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import SecretKind
 from services.upgrader.roll import Turn, careful_batch
-from services.upgrader.steps.turns import outcome, take_turn, working_nodes
+from services.upgrader.steps.turns import outcome, rolling_order, take_turn, working_nodes
 from shared.domain.errors import PermanentError
 from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.outputs import RestartedWorkloads
 from shared.operations.plan import Done, OperationView, Wait
 from shared.pki import rotation
-from shared.steps.commands import LOOK_EVERY, command_limit, give_commands
+from shared.steps.commands import LOOK_EVERY, command_limit, give_in_order
 from shared.steps.context import StepContext
 
 _SHOWN = 20
@@ -54,10 +54,8 @@ async def ensure_trust_refreshed(context: StepContext, operation: OperationView)
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
         actions = state.engine.trust_refresh(state.nodes)
-        for number, action in enumerate(actions):
-            key = f"refresh {number}"
-            limit = command_limit(context.settings)
-            answer = (await give_commands(session, operation.run_tag, {key: action}, limit=limit))[key]
+        limit = command_limit(context.settings)
+        for answer in await give_in_order(session, operation.run_tag, "refresh", actions, limit=limit):
             if answer.is_pending:
                 return Wait("workloads are being restarted, so that they trust both authorities", LOOK_EVERY, 0, 1)
             if not answer.succeeded:
@@ -94,7 +92,8 @@ async def _round(context: StepContext, session: AsyncSession, operation: Operati
         raise PermanentError("the cluster has no working master")
     turn = Turn((), ())
     for nodes, batch in ((masters, 1), (workers, careful_batch(len(workers)))):
-        actions = {node.uuid: state.engine.certificate_actions(specs[node.uuid]) for node in nodes}
+        order = await rolling_order(context, session, state, nodes)
+        actions = {uuid: state.engine.certificate_actions(specs[uuid]) for uuid in order}
         taken = await take_turn(session, operation, actions, batch=batch, limit=limit, purpose=f"{purpose} ")
         turn = replace(taken, done=[*turn.done, *taken.done])
         if not turn.over or turn.failures:

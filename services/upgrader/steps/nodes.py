@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from services.upgrader.steps.turns import outcome, take_turn, working_nodes
+from services.upgrader.steps.turns import outcome, rolling_order, take_turn, working_nodes
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.params import UpgradeParams
@@ -34,11 +34,10 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         specs = {node.uuid: node for node in state.nodes}
         nodes = await working_nodes(session, operation, state, masters=masters)
         # A node that has the version already is skipped.
+        finished = {node.uuid for node in nodes if node.version == target.version}
         actions = {
-            node.uuid: ()
-            if node.version == target.version
-            else state.engine.upgrade_actions(spec, specs[node.uuid], state.nodes)
-            for node in nodes
+            uuid: () if uuid in finished else state.engine.upgrade_actions(spec, specs[uuid], state.nodes)
+            for uuid in await rolling_order(context, session, state, nodes)
         }
         turn = await take_turn(session, operation, actions, batch=batch, limit=command_limit(context.settings))
         done = set(turn.done)

@@ -20,7 +20,10 @@ from shared.domain.states import NodeState
 from shared.operations.cluster_state import ClusterState
 from shared.operations.outputs import ChangedNodes
 from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.specs import node_spec
+from shared.pki.node_facts import load_facts
 from shared.steps.commands import LOOK_EVERY, Answer, find_answers, give_commands
+from shared.steps.context import StepContext
 
 _SHOWN = 5
 
@@ -42,6 +45,14 @@ async def working_nodes(
         .with_for_update()
     )
     return list(rows)
+
+
+async def rolling_order(
+    context: StepContext, session: AsyncSession, state: ClusterState, nodes: Sequence[Node]
+) -> Sequence[str]:
+    """The uuids of `nodes` in the order of the cluster's engine."""
+    facts = await load_facts(session, context.sealer, state.spec.uuid) if state.engine.facts else {}
+    return state.engine.rolling_order([node_spec(node) for node in nodes], facts)
 
 
 async def take_turn(

@@ -238,6 +238,7 @@ perform() {
             ok=false
             echo "this node knows no command $2" >"$out"
         fi
+        facts call # the command may have changed them, and what follows it may read them
         printf '{"ok": %s, "output": %s, "results": {%s}}' "$ok" "$(tail -n 40 "$out" 2>/dev/null | quoted)" \
             "$(members <"$work/results")" | store "$result"
     fi

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import jeroboam.driver
 import shared.drivers
 from jeroboam.driver import Bootstrap
 from jeroboam.testing.cases import API_URL, MODES, TOKEN, make_case
@@ -22,7 +23,8 @@ from tests.support.cloud_init import cloud_init_schema
 from tests.support.kubernetes import driver
 
 AGENT_PATH = "/usr/local/sbin/jeroboam-agent"
-SCRIPTS = sorted(Path(next(iter(shared.drivers.__path__))).rglob("*.sh"))
+_PLACES = [Path(next(iter(package.__path__))) for package in (shared.drivers, jeroboam.driver)]
+SCRIPTS = sorted(path for place in _PLACES for path in place.rglob("*.sh"))
 SHELLCHECK = Path(sysconfig.get_path("scripts")) / "shellcheck"
 
 
@@ -34,7 +36,14 @@ def shellcheck(text: str) -> None:
 
 
 def test_the_scripts_were_found() -> None:
-    assert {path.name for path in SCRIPTS} >= {"agent.sh", "node.sh", "health.sh", "check-apiserver.sh"}
+    assert {path.name for path in SCRIPTS} >= {
+        "agent.sh",
+        "node.sh",
+        "health.sh",
+        "check-apiserver.sh",
+        "functions.sh",
+        "swarm.sh",
+    }
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)

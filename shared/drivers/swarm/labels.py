@@ -1,0 +1,171 @@
+"""The labels of Swarm clusters: types, defaults and checks.
+
+Rule: labels with the same effect for all engines are in `jeroboam.driver.labels`; the others are here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+
+from jeroboam.driver import MASTER, ClusterSpec, EndpointMode, InfrastructureLabels, NodegroupSpec, node_network, texts
+from jeroboam.driver.label_types import Cidr, Number
+from jeroboam.driver.labels import MACHINE_LABELS
+
+DEFAULT_API_PORT = 2376
+IMAGE_BASED = ("fedora-coreos", "flatcar")  # operating systems that have Docker, and no package manager
+# Raft between managers, gossip between all nodes, the data path of overlay networks.
+ENGINE_PORTS = {2377: "managers", 7946: "gossip between nodes", 4789: "overlay networks"}
+
+# An image in a registry: host, port and path in lower case, a tag or a digest.
+_IMAGE = re.compile(
+    r"([a-z0-9]+([._-][a-z0-9]+)*(:[0-9]{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(@sha256:[0-9a-f]{64})?"
+)
+_ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
+
+
+def _version(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}", value):
+        raise ValueError("must be a version of Docker Engine such as 29.1.3")
+    if version_numbers(value) < (20, 10, 0):
+        raise ValueError("must be at least 20.10.0")
+    return value
+
+
+def _ports(value: str) -> str:
+    parse_ports(value)
+    return value
+
+
+def _plugins(value: str) -> str:
+    parse_plugins(value)
+    return value
+
+
+def _mirrors(value: str) -> str:
+    for word in value.split():
+        texts.url(word)
+    return value
+
+
+def parse_ports(text: str) -> list[tuple[int, int]]:
+    """Parse ports and ranges such as `80 443 30000-32767`. Raises ValueError."""
+    found = []
+    for word in text.replace(",", " ").split():
+        match = re.fullmatch(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", word)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 0 < low <= high <= 65535:
+            raise ValueError("must be ports and ranges of ports such as '80 443 30000-32767'")
+        found.append((low, high))
+    if len(found) > 20:
+        raise ValueError("must be at most 20 ports and ranges")
+    return found
+
+
+def parse_plugins(text: str) -> list[tuple[str, str]]:
+    """Parse volume plug-ins such as `cvmfs=registry.example.org/cvmfs:1.0` into (alias, image). Raises ValueError."""
+    found = []
+    for word in text.split():
+        alias, separator, image = word.partition("=")
+        if not separator or not _ALIAS.fullmatch(alias) or not _IMAGE.fullmatch(image) or len(image) > 255:
+            raise ValueError(
+                "must be volume plug-ins as alias=image, separated by blanks, "
+                "such as cvmfs=registry.example.org/cvmfs:1.0"
+            )
+        found.append((alias, image))
+    if len(found) > 10 or len({alias for alias, _ in found}) < len(found):
+        raise ValueError("must be at most 10 volume plug-ins, each alias once")
+    return found
+
+
+def version_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+Version = Annotated[str, AfterValidator(_version)]
+Ports = Annotated[str, AfterValidator(_ports)]
+Plugins = Annotated[str, AfterValidator(_plugins)]
+Mirrors = Annotated[str, AfterValidator(_mirrors)]
+
+
+class Labels(InfrastructureLabels):
+    """The labels of a cluster; docs/swarm-driver.md documents them."""
+
+    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {"docker_version"}
+
+    docker_version: Version | None = None
+    swarm_address_pool: Cidr = "10.100.0.0/14"
+    swarm_subnet_size: Number = Field(default=24, ge=16, le=29)
+    manager_availability: Literal["active", "pause", "drain"] = "active"
+    container_network_mtu: Number | None = Field(default=None, ge=576, le=9000)
+    published_ports: Ports = "30000-32767"
+    docker_volume_plugins: Plugins = ""
+    registry_mirrors: Mirrors = ""
+    task_history_limit: Number = Field(default=5, ge=0, le=100)
+
+    @property
+    def plugins(self) -> list[tuple[str, str]]:
+        return parse_plugins(self.docker_volume_plugins)
+
+
+def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:
+    """The labels of a cluster, or of one of its nodegroups. Raises pydantic.ValidationError."""
+    return Labels.read(cluster, nodegroup)
+
+
+def api_port(cluster: ClusterSpec) -> int:
+    """The port of the managers' API."""
+    return cluster.apiserver_port or DEFAULT_API_PORT
+
+
+def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+    """All problems with labels and networks, as sentences for the user."""
+    found = Labels.problems(cluster)
+    for group in nodegroups:
+        wrong = Labels.problems(cluster, group)
+        found += wrong
+        if not wrong and not Labels.problems(cluster):
+            found += Labels.contradictions(cluster, group)
+    try:
+        labels = read_labels(cluster)
+    except ValidationError:
+        return list(dict.fromkeys(found))
+    if (port := api_port(cluster)) in ENGINE_PORTS:
+        found.append(f"apiserver_port: {port} is used by Docker for {ENGINE_PORTS[port]}; use another, such as 2376")
+    pool = ipaddress.IPv4Network(labels.swarm_address_pool)
+    nodes = ipaddress.IPv4Network(node_network(cluster, labels))
+    if pool.overlaps(nodes):
+        found.append(f"label swarm_address_pool: {pool} overlaps the node network {nodes}")
+    if pool.prefixlen > labels.swarm_subnet_size:
+        found.append(f"label swarm_address_pool: {pool} has no network of size /{labels.swarm_subnet_size}")
+    if cluster.endpoint_mode is EndpointMode.VIRTUAL_IP and any(
+        group.role == MASTER and group.operating_system in IMAGE_BASED for group in nodegroups
+    ):
+        found.append(
+            f"master_lb_enabled: this cloud has no load balancers, and keepalived, which replaces them, is not part of "
+            f"{' and '.join(IMAGE_BASED)}; use one master, or another image"
+        )
+    if cluster.volume_driver and cluster.volume_driver not in dict(labels.plugins):
+        found.append(
+            f"volume_driver: {cluster.volume_driver} needs an image: add it to the label docker_volume_plugins as "
+            f"{cluster.volume_driver}=<image>"
+        )
+    return list(dict.fromkeys(found))
+
+
+def label_change_problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+    """Why the cluster's labels cannot be changed to `labels`: all but those of new machines are part of it."""
+    old = cluster.labels
+    changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
+    fixed = [name for name in changed if name in Labels.names() and name not in MACHINE_LABELS]
+    return [
+        f"label {name}: the version can be changed only by an upgrade (actions/upgrade)."
+        if name == "docker_version"
+        else f"label {name}: it cannot be changed after the cluster was created."
+        for name in fixed
+    ]

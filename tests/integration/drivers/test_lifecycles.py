@@ -1,0 +1,104 @@
+"""Every built-in engine through every operation, from one list, with the real processes and simulated nodes.
+
+An engine that does not support an operation says so in its capabilities; the test then expects the refusal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from jeroboam.driver import Capability
+from sandbox.run import Sandbox
+from shared.drivers.registry import engines, get_engine
+from tests.support.client import Client
+from tests.support.cloud_view import cloud_of, left_behind
+from tests.support.sandboxes import module_client, module_sandbox
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+sandbox = module_sandbox()
+client = module_client()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An engine's templates: the first version, a newer one, and the files of a client's configuration."""
+
+    engine: str
+    older: dict[str, str]
+    newer: dict[str, str]
+    files: set[str]
+    scheme: str
+    template: dict[str, Any] = field(default_factory=dict)
+
+
+SAMPLES = [
+    Sample("kubernetes", {"kube_tag": "v1.34.1"}, {"kube_tag": "v1.35.0"}, {"config"}, "https"),
+    Sample(
+        "swarm", {"docker_version": "28.5.1"}, {"docker_version": "29.1.3"}, {"ca.pem", "cert.pem", "key.pem"}, "tcp"
+    ),
+]
+
+
+async def test_the_list_has_every_engine_that_creates_clusters() -> None:
+    creating = {name for name, engine in engines().items() if not engine.adopted and name != "example"}
+    assert creating == {sample.engine for sample in SAMPLES}
+
+
+async def changed(client: Client, cluster: str, method: str, path: str, body: object = None) -> None:
+    answer = await client.call(method, path, json=body)
+    assert answer.status_code in (202, 204), answer.text
+    assert await client.settled(cluster) == "UPDATE_COMPLETE"
+
+
+async def states(client: Client, cluster: str) -> list[str]:
+    return [node["state"] for node in (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.engine)
+async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) -> None:
+    capabilities = get_engine(sample.engine).capabilities
+    common = {"coe": sample.engine, "master_lb_enabled": True, **sample.template}
+    older = await client.template(name=f"{sample.engine}-older", labels=sample.older, **common)
+    newer = await client.template(name=f"{sample.engine}-newer", labels=sample.newer, **common)
+    cluster = await client.create("life", cluster_template_id=older, master_count=3, node_count=2)
+    path = f"/v1/clusters/{cluster}"
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    shown = await client.get(path)
+    assert shown["coe_version"] in sample.older.values()
+    assert shown["api_address"].startswith(f"{sample.scheme}://")
+    config = await client.get(f"{path}/config")
+    assert set(config["files"]) == sample.files
+
+    await changed(client, cluster, "POST", f"{path}/actions/resize", {"node_count": 4})
+    assert await states(client, cluster) == ["joined"] * 7
+    await changed(client, cluster, "POST", f"{path}/actions/resize", {"node_count": 1})
+    assert await states(client, cluster) == ["joined"] * 4
+
+    group = {"name": "fast", "node_count": 2, "node_labels": {"disk": "ssd"}}
+    await changed(client, cluster, "POST", f"{path}/nodegroups", group)
+    relabelled = [{"op": "replace", "path": "/node_labels", "value": {"disk": "hdd"}}]
+    await changed(client, cluster, "PATCH", f"{path}/nodegroups/fast", relabelled)
+
+    await changed(client, cluster, "POST", f"{path}/actions/upgrade", {"cluster_template": newer})
+    assert (await client.get(path))["coe_version"] in sample.newer.values()
+    upgraded = (await client.get(f"{path}/nodes"))["nodes"]
+    assert {node["version"] for node in upgraded if node["nodegroup"] != "fast"} == set(sample.newer.values())
+
+    authority = (await client.get(f"/v1/certificates/{cluster}"))["pem"]
+    await changed(client, cluster, "PATCH", f"/v1/certificates/{cluster}")
+    assert (await client.get(f"/v1/certificates/{cluster}"))["pem"] != authority
+    if Capability.ROTATE_CREDENTIALS in capabilities:
+        await changed(client, cluster, "PATCH", f"/v1/credentials/{cluster}")
+    else:
+        refused = await client.call("PATCH", f"/v1/credentials/{cluster}")
+        assert refused.status_code == 400 and "not supported by driver" in refused.text
+
+    await changed(client, cluster, "DELETE", f"{path}/nodegroups/fast")
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+    async with cloud_of(sandbox.layout) as clouds:
+        assert await left_behind(clouds, shown["project_id"], cluster) == []
