@@ -8,7 +8,7 @@ WORKERS ?= 3
 # tests/conftest.py.
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=15
 
-.PHONY: help setup demo sandbox check test lint test-openstack test-clients test-kubeadm fuzz bench docs clean
+.PHONY: help setup demo sandbox check test lint test-openstack test-clients test-kubeadm test-swarm fuzz bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -33,7 +33,7 @@ lint: setup ## ruff, mypy --strict, import rules
 
 test: setup ## all tests that need no real OpenStack, and branch coverage; downloads RabbitMQ if it is not installed
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PYTEST) -m "not openstack and not clients and not kubeadm and not fuzz" --cov
+	$(PYTEST) -m "not openstack and not clients and not kubeadm and not swarm and not fuzz" --cov
 
 test-openstack: setup ## end-to-end tests on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it afterwards
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
@@ -43,6 +43,9 @@ test-clients: setup ## Magnum's acceptance suite, rally, gophercloud, databases 
 
 test-kubeadm: setup ## node scripts on a real kubeadm cluster (root, Debian 12; builds Kubernetes 1.20 once)
 	@scripts/test-kubeadm.sh
+
+test-swarm: setup ## real Docker Swarm clusters on machines that share this kernel (root, Debian 12; builds their root once)
+	@scripts/test-swarm.sh
 
 fuzz: setup ## more than 20,000 requests generated from the OpenAPI document; every response is checked
 	$(PY) -m pytest -m fuzz -s tests/fuzz

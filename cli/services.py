@@ -11,10 +11,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.api import ApiError
 from cli.state import failures_as_words
 from sandbox.layout import PASSWORD
 from sandbox.layout import SERVICES as WORKERS
@@ -66,13 +67,19 @@ def sandbox(
     ] = None,
     api_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
     faults: Annotated[Path | None, typer.Option(help="fault script for the simulated cloud")] = None,
+    hypervisor: Annotated[
+        str, typer.Option(help="`simulated`, or `netns`: machines with real engines, as root on Debian")
+    ] = "simulated",
 ) -> None:
     """Run all of Jeroboam and a simulated OpenStack on this machine until Ctrl-C. Needs no root, broker or account."""
     with failures_as_words():
-        asyncio.run(_sandbox(data_dir.resolve() if data_dir else None, amqp_url, api_port, faults))
+        if hypervisor not in ("simulated", "netns"):
+            raise ApiError(f"--hypervisor {hypervisor!r} is neither simulated nor netns")
+        options = {"amqp_url": amqp_url, "api_port": api_port, "faults_file": faults, "hypervisor": hypervisor}
+        asyncio.run(_sandbox(data_dir.resolve() if data_dir else None, options))
 
 
-async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | None, faults: Path | None) -> None:
+async def _sandbox(data_dir: Path | None, options: dict[str, Any]) -> None:
     from sandbox.run import running_sandbox
 
     stopped = asyncio.Event()
@@ -81,7 +88,7 @@ async def _sandbox(data_dir: Path | None, amqp_url: str | None, api_port: int | 
     print("Starting the sandbox: PostgreSQL, a simulated OpenStack, and Jeroboam's services ...", flush=True)
     began = asyncio.get_running_loop().time()
     try:
-        async with running_sandbox(data_dir, amqp_url=amqp_url, api_port=api_port, faults_file=faults) as running:
+        async with running_sandbox(data_dir, **options) as running:
             print(f"Ready after {asyncio.get_running_loop().time() - began:.1f} s.\n")
             print(instructions(running), flush=True)
             await stopped.wait()

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
+from sandbox.openstack.config import SIMULATED
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.processes import ChildProcess, Launch, launch_module
 from sandbox.trusted import make_temporary_directory
@@ -32,6 +33,8 @@ class Sandbox:
         layout: ports and directories.
         extra_environment: process name -> additional settings (tests).
         faults_file: a fault script for the simulated cloud.
+        hypervisor: what runs the cloud's servers: `simulated`, or `netns` (root on Linux).
+        machines_layer: files that all `netns` machines have.
         restart: restart processes that exit unexpectedly.
         launch: how a process is started.
         postgres: the database to use; by default a server of the sandbox's own.
@@ -43,6 +46,8 @@ class Sandbox:
         *,
         extra_environment: Mapping[str, Mapping[str, str]] | None = None,
         faults_file: Path | None = None,
+        hypervisor: str = SIMULATED,
+        machines_layer: Path | None = None,
         restart: bool = True,
         durable: bool = True,
         launch: Launch = launch_module,
@@ -55,6 +60,8 @@ class Sandbox:
         self.children: dict[str, ChildProcess] = {}
         self._extra = extra_environment or {}
         self._faults_file = faults_file
+        self._hypervisor = hypervisor
+        self._machines_layer = machines_layer
         self._restart = restart
         self._launch = launch
 
@@ -72,6 +79,10 @@ class Sandbox:
         Raises:
             RuntimeError: a process did not start; the message contains the end of its log.
         """
+        if self._hypervisor != SIMULATED:
+            from sandbox.netns.rootfs import ensure_root
+
+            await asyncio.to_thread(ensure_root)  # it can take minutes, longer than a process may take to start
         cloud = self._child("cloud", "sandbox.openstack", self._cloud_arguments(), {})
         cloud.start()
         await self.postgres.start()
@@ -88,6 +99,11 @@ class Sandbox:
     def _cloud_arguments(self) -> list[str]:
         arguments = ["--port", str(self.layout.cloud_port), "--data-dir", str(self.layout.directory / "cloud")]
         arguments += ["--container-infra-url", f"{self.api_url}/v1"]
+        if self._hypervisor != SIMULATED:
+            arguments += ["--hypervisor", self._hypervisor]
+            arguments += ["--machines-dir", str(self.layout.directory / "machines")]
+        if self._machines_layer is not None:
+            arguments += ["--machines-layer", str(self._machines_layer)]
         if self._faults_file is not None:
             arguments += ["--faults", str(self._faults_file)]
         return arguments
@@ -142,6 +158,8 @@ async def running_sandbox(
     api_port: int | None = None,
     extra_environment: Mapping[str, Mapping[str, str]] | None = None,
     faults_file: Path | None = None,
+    hypervisor: str = SIMULATED,
+    machines_layer: Path | None = None,
     restart: bool = True,
     durable: bool = True,
     launch: Launch = launch_module,
@@ -158,6 +176,8 @@ async def running_sandbox(
         load_layout(directory, amqp_url=amqp_url, api_port=api_port),
         extra_environment=extra_environment,
         faults_file=faults_file,
+        hypervisor=hypervisor,
+        machines_layer=machines_layer,
         restart=restart,
         durable=durable,
         launch=launch,

@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from sandbox.openstack.app import app_of, build_cloud, server_of
-from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.config import NETNS, SIMULATED, CloudConfig
 
 
 def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, CloudConfig]:
@@ -35,6 +35,14 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all latencies")
     parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack processed in parallel")
     parser.add_argument("--no-agents", action="store_true", help="do not run simulated node agents on servers")
+    parser.add_argument(
+        "--hypervisor",
+        choices=(SIMULATED, NETNS),
+        default=SIMULATED,
+        help="what runs servers; netns needs root on Linux",
+    )
+    parser.add_argument("--machines-dir", type=Path, default=Path("machines"), help="files of the netns machines")
+    parser.add_argument("--machines-layer", type=Path, help="files that all of these machines have")
     given = parser.parse_args(arguments)
     config = CloudConfig(
         container_infra_url=given.container_infra_url,
@@ -46,6 +54,9 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
         data_dir=given.data_dir,
         faults_file=given.faults,
         agents=not given.no_agents,
+        hypervisor=given.hypervisor,
+        machines_layer=given.machines_layer,
+        machines_directory=given.machines_dir,
     )
     return given, config
 

@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from sandbox.nodes.fleet import Fleet
 from sandbox.nodes.memory import NodeMemory
 from sandbox.openstack.cloud import SimulatedCloud
-from sandbox.openstack.config import CloudConfig
+from sandbox.openstack.config import NETNS, CloudConfig
 from sandbox.openstack.faults import Faults
 from sandbox.openstack.gateway import Gateway
 from sandbox.openstack.hypervisor import Hypervisor, NoHypervisor
@@ -43,9 +43,20 @@ class RunningCloud:
 def build_cloud(config: CloudConfig, hypervisor: Hypervisor | None = None) -> SimulatedCloud:
     """Create a cloud, by default with the hypervisor of its settings."""
     faults = Faults(config.seed)
+    if config.hypervisor == NETNS:
+        return _with_machines(config, faults)
     if hypervisor is None and config.agents:
         hypervisor = Fleet(NodeMemory(config.data_dir), faults, replace(config.nodes, scale=config.scale))
     return SimulatedCloud(config, faults, hypervisor or NoHypervisor())
+
+
+def _with_machines(config: CloudConfig, faults: Faults) -> SimulatedCloud:
+    from sandbox.netns.hypervisor import NetnsHypervisor  # it needs root on Linux
+
+    machines = NetnsHypervisor(config.machines_directory, layer=config.machines_layer)
+    cloud = SimulatedCloud(config, faults, machines)
+    machines.attach(cloud)
+    return cloud
 
 
 def create_app(config: CloudConfig, hypervisor: Hypervisor | None = None) -> Starlette:

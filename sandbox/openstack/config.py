@@ -10,6 +10,8 @@ from pathlib import Path
 
 from sandbox.nodes.agent import NodeTimes
 
+SIMULATED = "simulated"
+NETNS = "netns"
 Bounds = tuple[float, float]
 
 
@@ -40,6 +42,9 @@ class CloudConfig:
         data_dir: directory of the state; None keeps it in memory.
         faults_file: a fault script read at the start, JSON or YAML.
         agents: whether ACTIVE servers run a simulated node agent.
+        hypervisor: what runs servers: SIMULATED agents, or NETNS for machines that share this kernel.
+        machines_layer: files that all of these machines have.
+        machines_directory: where NETNS keeps the machines' files.
         nodes: durations of these agents, which `scale` also applies to.
     """
 
@@ -53,5 +58,8 @@ class CloudConfig:
     data_dir: Path | None = None
     faults_file: Path | None = None
     agents: bool = True
+    hypervisor: str = SIMULATED
+    machines_layer: Path | None = None
+    machines_directory: Path = Path("machines")
     latencies: Latencies = field(default_factory=Latencies)
     nodes: NodeTimes = field(default_factory=NodeTimes)
