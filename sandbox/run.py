@@ -35,6 +35,7 @@ class Sandbox:
         faults_file: a fault script for the simulated cloud.
         hypervisor: what runs the cloud's servers: `simulated`, or `netns` (root on Linux).
         machines_layer: files that all `netns` machines have.
+        heartbeat: seconds between the heartbeats of a node.
         restart: restart processes that exit unexpectedly.
         launch: how a process is started.
         postgres: the database to use; by default a server of the sandbox's own.
@@ -48,6 +49,7 @@ class Sandbox:
         faults_file: Path | None = None,
         hypervisor: str = SIMULATED,
         machines_layer: Path | None = None,
+        heartbeat: float = 60.0,
         restart: bool = True,
         durable: bool = True,
         launch: Launch = launch_module,
@@ -62,6 +64,7 @@ class Sandbox:
         self._faults_file = faults_file
         self._hypervisor = hypervisor
         self._machines_layer = machines_layer
+        self._heartbeat = heartbeat
         self._restart = restart
         self._launch = launch
 
@@ -88,6 +91,7 @@ class Sandbox:
         await self.postgres.start()
         await migrate(self.database_url.replace("postgresql://", "postgresql+asyncpg://", 1))
         environment = service_environment(self.layout, self.database_url)
+        environment["JEROBOAM_HEARTBEAT_SECONDS"] = str(self._heartbeat)
         self._child("api", "services.api", [], environment).start()
         for service, port in self.layout.service_ports.items():
             self._child(service, f"services.{service}", [], environment | {"JEROBOAM_SERVICE_PORT": str(port)}).start()
@@ -104,6 +108,7 @@ class Sandbox:
             arguments += ["--machines-dir", str(self.layout.directory / "machines")]
         if self._machines_layer is not None:
             arguments += ["--machines-layer", str(self._machines_layer)]
+        arguments += ["--heartbeat", str(self._heartbeat)]
         if self._faults_file is not None:
             arguments += ["--faults", str(self._faults_file)]
         return arguments
@@ -160,6 +165,7 @@ async def running_sandbox(
     faults_file: Path | None = None,
     hypervisor: str = SIMULATED,
     machines_layer: Path | None = None,
+    heartbeat: float = 60.0,
     restart: bool = True,
     durable: bool = True,
     launch: Launch = launch_module,
@@ -178,6 +184,7 @@ async def running_sandbox(
         faults_file=faults_file,
         hypervisor=hypervisor,
         machines_layer=machines_layer,
+        heartbeat=heartbeat,
         restart=restart,
         durable=durable,
         launch=launch,

@@ -25,9 +25,9 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(default=None, description="URL of RabbitMQ; if unset, the bus runs on Postgres")
     cloud: CloudSettings
     openstack_notification_url: SecretStr | None = Field(
-        default=None, description="RabbitMQ of OpenStack, to receive Heat's notifications in addition to polling"
+        default=None, description="RabbitMQ of OpenStack, to receive the notifications of Heat and Nova"
     )
-    openstack_notification_exchanges: list[str] = ["heat"]
+    openstack_notification_exchanges: list[str] = ["heat", "nova"]
 
     public_url: str = Field(default="http://127.0.0.1:9511", description="URL at which nodes and users reach this API")
     public_ca_file: Path | None = Field(default=None, description="CA certificate that nodes need to verify public_url")
@@ -82,6 +82,13 @@ class Settings(BaseSettings):
     )
     node_command_timeout_minutes: int = Field(
         default=70, ge=1, description="time for an agent to answer a command before it fails"
+    )
+
+    heartbeat_seconds: float = Field(
+        default=60, gt=0, le=3600, description="interval of the agents' heartbeats; a node is silent after three"
+    )
+    client_health_seconds: float = Field(
+        default=180, ge=0, description="how long the health that a client writes takes precedence over our own"
     )
 
     drain_timeout_seconds: int = Field(

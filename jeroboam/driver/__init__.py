@@ -24,6 +24,7 @@ from jeroboam.driver.certificates import make_client_certificate
 from jeroboam.driver.engine import Engine
 from jeroboam.driver.engine_defaults import EngineDefaults
 from jeroboam.driver.hardware import Hardware
+from jeroboam.driver.health import ClusterHealth, HealthStatus, NodeHealth, overall
 from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
 from jeroboam.driver.labels import InfrastructureLabels, node_network
 from jeroboam.driver.operating_system import File, MachineSetup, OperatingSystem, Unit
@@ -57,6 +58,7 @@ __all__ = [
     "BootstrapContext",
     "Capability",
     "ClientConfig",
+    "ClusterHealth",
     "ClusterSpec",
     "DefaultNodegroup",
     "Drain",
@@ -67,12 +69,14 @@ __all__ = [
     "FieldProblem",
     "File",
     "Hardware",
+    "HealthStatus",
     "Impossible",
     "Infrastructure",
     "InfrastructureLabels",
     "MachineSetup",
     "NodeAction",
     "NodeCertificate",
+    "NodeHealth",
     "NodeSpec",
     "NodegroupSpec",
     "NotYet",
@@ -88,4 +92,5 @@ __all__ = [
     "make_client_certificate",
     "masters",
     "node_network",
+    "overall",
 ]

@@ -28,6 +28,7 @@ from jeroboam.driver.answers import (
     Sizes,
 )
 from jeroboam.driver.hardware import Hardware
+from jeroboam.driver.health import ClusterHealth, NodeHealth
 from jeroboam.driver.infrastructure import Infrastructure
 from jeroboam.driver.operating_system import OperatingSystem
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
@@ -152,6 +153,14 @@ class Engine(Protocol):
         """
         ...
 
+    def health(self, cluster: ClusterSpec, nodes: Sequence[NodeHealth]) -> ClusterHealth:
+        """The cluster's `health_status` and `health_status_reason`.
+
+        Args:
+            nodes: the nodes that have joined or failed, in the order of their nodegroups and numbers; never empty.
+        """
+        ...
+
     # Changes
 
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
@@ -220,9 +229,24 @@ class Engine(Protocol):
         """The commands that are run before the machines of `leaving` are deleted.
 
         Args:
-            leaving: nodes that are about to be deleted and whose agents have reported at least once.
+            leaving: nodes that are about to be deleted and whose agents have reported at least once. The machine of
+                one that is `lost` does not run any more.
             nodes: all nodes of the cluster.
             seconds: timeout for draining a node.
+        """
+        ...
+
+    def forget(
+        self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> NodeAction | Impossible | None:
+        """The command that removes a node whose machine has lost its disk, so that the machine can join again.
+
+        None if the engine accepts it without; Impossible if it cannot join again under its name.
+
+        Args:
+            node: its agent will report again as if the machine were new.
+            nodes: all nodes of the cluster.
+            seconds: timeout.
         """
         ...
 

@@ -19,6 +19,7 @@ from jeroboam.driver.answers import (
     NodeCertificate,
     Sizes,
 )
+from jeroboam.driver.health import ClusterHealth, NodeHealth, overall
 from jeroboam.driver.values import (
     MASTER,
     WORKER,
@@ -85,6 +86,12 @@ class EngineDefaults:
     def container_version(self, cluster: ClusterSpec) -> str | None:
         return None
 
+    def health(self, cluster: ClusterSpec, nodes: Sequence[NodeHealth]) -> ClusterHealth:
+        """Healthy if all nodes are, by their own checks; the reasons are theirs."""
+        words = {True: "ok", False: "not healthy", None: "unknown"}
+        reasons = {each.node.name: each.problem or words[each.works] for each in nodes}
+        return ClusterHealth(overall([each.works for each in nodes]), reasons)
+
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return []
 
@@ -114,6 +121,11 @@ class EngineDefaults:
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
         return Drain(nothing_to_do=frozenset(node.uuid for node in leaving))
+
+    def forget(
+        self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> NodeAction | Impossible | None:
+        return None
 
     def relabelling(
         self,

@@ -63,7 +63,10 @@ class NodegroupSpec:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """A machine of a cluster. `index` is its number in the nodegroup, `shard` the number of its stack."""
+    """A machine of a cluster. `index` is its number in the nodegroup, `shard` the number of its stack.
+
+    `lost` is whether the cloud says that its machine does not exist any more, or is in error.
+    """
 
     uuid: str
     name: str
@@ -74,6 +77,7 @@ class NodeSpec:
     state: str = "planned"
     ip_address: str | None = None
     floating_ip: str | None = None
+    lost: bool = False
 
     @property
     def is_master(self) -> bool:

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import random
 import ssl
-from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ import httpx
 import structlog
 
 from sandbox.nodes.certificates import make_request, trouble_with
+from sandbox.nodes.membership import Membership
 from sandbox.nodes.memory import NodeMemory, Remembered
 from sandbox.nodes.user_data import AgentSettings
 from sandbox.openstack.hypervisor import Machine
@@ -29,6 +29,7 @@ LONGEST_PAUSE = 30.0
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 MOST_ADDRESSES = 16
+STATES = "/etc/jeroboam/states"
 
 
 class Behaviours(Protocol):
@@ -76,8 +77,7 @@ class NodeAgent:
         memory: where its credential is kept.
         behaviours: what goes wrong on purpose.
         times: how long things take.
-        joined: names of nodes that have joined -> their machines; shared by all agents. A node's name has its
-            cluster's id in it, so one mapping serves all clusters.
+        membership: who is a member of which cluster; shared by all agents.
         tls: what certificates are checked with.
     """
 
@@ -89,7 +89,7 @@ class NodeAgent:
         memory: NodeMemory,
         behaviours: Behaviours,
         times: NodeTimes,
-        joined: MutableMapping[str, str],
+        membership: Membership,
         tls: ssl.SSLContext,
     ) -> None:
         self.machine = machine
@@ -97,7 +97,7 @@ class NodeAgent:
         self.memory = memory
         self.behaviours = behaviours
         self.times = times
-        self._joined = joined
+        self._membership = membership
         self._tls = tls
         self._log = log.bind(node=machine.name)
 
@@ -114,29 +114,32 @@ class NodeAgent:
             trust_env=False,
         ) as client:
             try:
-                remembered = self.memory.get(self.machine.id) or await self._exchange(client)
-                client.headers["Authorization"] = f"Bearer {remembered.credential}"
-                if remembered.joined:
-                    self._joined.setdefault(self.machine.name, self.machine.id)
+                remembered = self.memory.get(self.machine.id)
+                if remembered is None:
+                    await self._exchange(client)
                 else:
-                    await self._join(client, remembered)
+                    client.headers["Authorization"] = f"Bearer {remembered.credential}"
+                if remembered is None or not remembered.joined:
+                    await self._join(client)
                 # A node that could not join stays, as a real one does: it may be told to try again.
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._heartbeats(client))
-                    group.create_task(self._commands(client, remembered))
+                    group.create_task(self._commands(client))
             except GaveUp as error:
                 self._log.warning("node gave up", reason=str(error))
 
-    async def _exchange(self, client: httpx.AsyncClient) -> Remembered:
+    async def _exchange(self, client: httpx.AsyncClient) -> None:
+        """Get a credential; asked for again and again, because a rebuilt node may be given its token back."""
         header = {"X-Jeroboam-Token": self.settings.token}
-        answer = await self._ask(client, "POST", "/credential", headers=header, final=(200, 401, 403, 409))
+        answer = await self._ask(client, "POST", "/credential", headers=header, final=(200, 403, 409))
         if answer.status_code != 200:
             raise GaveUp(f"the one-time token was refused with {answer.status_code}")
-        remembered = Remembered(str(answer.json()["credential"]))
+        known = self.memory.get(self.machine.id)
+        remembered = Remembered(str(answer.json()["credential"]), joined=known is not None and known.joined)
         self.memory.put(self.machine.id, remembered)
-        return remembered
+        client.headers["Authorization"] = f"Bearer {remembered.credential}"
 
-    async def _join(self, client: httpx.AsyncClient, remembered: Remembered) -> None:
+    async def _join(self, client: httpx.AsyncClient) -> None:
         addresses = list(self.machine.addresses[:MOST_ADDRESSES])
         await self._report(client, "announced", addresses=addresses, data={})
         script = await self._bootstrap(client)
@@ -144,17 +147,19 @@ class NodeAgent:
         if self.behaviours.behaves("fail_join", self.machine.name):
             await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
             return
-        if self._joined.setdefault(self.machine.name, self.machine.id) != self.machine.id:
-            # As kubeadm does, which finds the other one's Node object.
-            reason = f'a Node with name "{self.machine.name}" and status "Ready" already exists in the cluster'
-            await self._report(client, "failed", reason=f"kubeadm: exit status 1: {reason}")
+        remembered = self.memory.get(self.machine.id)
+        assert remembered is not None
+        observes = any(file.get("path") == STATES for file in script.get("files") or [])
+        if refusal := self._membership.join(self.machine, again=remembered.joined, observes=observes):
+            await self._report(client, "failed", reason=f"kubeadm: exit status 1: {refusal}")
             return
+        # From here on the disk says that this machine is a member.
+        self.memory.put(self.machine.id, replace(remembered, joined=True))
         revision = str(script.get("revision", ""))
         if names := script.get("facts"):
             facts = {name: self._fact(name, revision) for name in names}
             await self._report(client, "facts", facts=facts)
         await self._report(client, "joined", data={"version": revision})
-        self.memory.put(self.machine.id, replace(remembered, joined=True))
 
     def _fact(self, name: str, revision: str) -> str:
         """A value that stays the same while the machine exists; versions are those of the bootstrap, or of an image."""
@@ -174,11 +179,18 @@ class NodeAgent:
         # The first one comes anywhere within the period, so that a fleet's heartbeats are spread.
         await asyncio.sleep(random.uniform(0, self.times.heartbeat))
         while True:
-            healthy = not self.behaviours.behaves("unhealthy", self.machine.name)
-            await self._report(client, "heartbeat", data={"healthy": healthy})
+            await self._report(client, "heartbeat", data=self._health())
             await asyncio.sleep(self.times.heartbeat)
 
-    async def _commands(self, client: httpx.AsyncClient, remembered: Remembered) -> None:
+    def _health(self) -> dict[str, Any]:
+        remembered = self.memory.get(self.machine.id)
+        if remembered is None or not remembered.joined:
+            return {}
+        found: dict[str, Any] = {"healthy": not self.behaviours.behaves("unhealthy", self.machine.name)}
+        states = self._membership.states(self.machine)
+        return found | ({"states": states} if states else {})
+
+    async def _commands(self, client: httpx.AsyncClient) -> None:
         clock = asyncio.get_running_loop().time
         while True:
             asked = clock()
@@ -186,7 +198,7 @@ class NodeAgent:
             answer = await self._ask(client, "GET", f"/commands?wait={self.times.poll}", timeout=limit)
             commands = answer.json().get("commands", [])
             for command in commands:
-                trouble = await self._carry_out(client, remembered, command)
+                trouble = await self._carry_out(client, command)
                 self._log.info("node carried out a command", command=command.get("name"), trouble=trouble)
                 result = {"ok": trouble is None, "output": trouble or "", "results": self._results(command)}
                 await self._ask(client, "POST", f"/commands/{command['id']}/result", json=result, final=(200, 204, 404))
@@ -194,15 +206,13 @@ class NodeAgent:
                 # An API that does not hold the poll must not be asked in a tight loop.
                 await asyncio.sleep(random.uniform(1, 3))
 
-    async def _carry_out(
-        self, client: httpx.AsyncClient, remembered: Remembered, command: dict[str, Any]
-    ) -> str | None:
+    async def _carry_out(self, client: httpx.AsyncClient, command: dict[str, Any]) -> str | None:
         """Do one thing; why it could not be done, or None."""
         if command.get("name") != "bootstrap":
             await asyncio.sleep(self.times.draw(self.times.command))
             return None
         if command.get("args", {}).get("part") != "certificates":
-            await self._join(client, remembered)
+            await self._join(client)
             return None
         await self._bootstrap(client)
         request = make_request(self.machine.name)
@@ -214,6 +224,7 @@ class NodeAgent:
         if command.get("name") != "remove-nodes":
             return {}
         names = str(command.get("args", {}).get("nodes", "")).split()
+        self._membership.remove(names)
         stuck = [name for name in names if self.behaviours.behaves("drain_fails", name)]
         return {f"not_drained.{name}": "simulated pod that does not go" for name in stuck}
 
@@ -233,6 +244,9 @@ class NodeAgent:
             else:
                 if answer.status_code in final:
                     return answer
+                if answer.status_code == 401 and path != "/credential":
+                    await self._exchange(client)
+                    continue
                 self._log.debug("node was refused", path=path, status=answer.status_code, body=answer.text[:200])
                 if "retry-after" in answer.headers:
                     pause = _retry_after(answer)

@@ -12,6 +12,7 @@ import ssl
 import structlog
 
 from sandbox.nodes.agent import Behaviours, NodeAgent, NodeTimes
+from sandbox.nodes.membership import Membership
 from sandbox.nodes.memory import NodeMemory
 from sandbox.nodes.user_data import read_user_data
 from sandbox.openstack.hypervisor import Machine
@@ -45,7 +46,7 @@ class Fleet:
         self.behaviours = behaviours
         self.times = times
         self._agents: dict[str, asyncio.Task[None]] = {}
-        self._joined: dict[str, str] = {}  # name of a node that has joined -> its machine
+        self._membership = Membership(memory)
         self._tls: dict[str | None, ssl.SSLContext] = {}
 
     def __contains__(self, machine_id: object) -> bool:
@@ -67,12 +68,13 @@ class Fleet:
             memory=self.memory,
             behaviours=self.behaviours,
             times=self.times,
-            joined=self._joined,
+            membership=self._membership,
             tls=self._context(settings.ca_pem),
         )
         task = asyncio.get_running_loop().create_task(agent.run(), name=f"node {machine.name}")
         task.add_done_callback(lambda ended: _tell(ended, machine.name))
         self._agents[machine.id] = task
+        self._membership.started(machine)
 
     def stop(self, machine_id: str, *, gone: bool) -> None:
         """End the machine's agent; if the machine is `gone`, its stored state is deleted."""
@@ -81,8 +83,7 @@ class Fleet:
             task.cancel()
         if gone:
             self.memory.forget(machine_id)
-            for name in [name for name, holder in self._joined.items() if holder == machine_id]:
-                del self._joined[name]
+        self._membership.stopped(machine_id, gone=gone)
 
     async def close(self) -> None:
         """End all agents; their stored state is kept."""

@@ -36,6 +36,23 @@ class NodeMemory:
             "CREATE TABLE IF NOT EXISTS nodes (machine TEXT PRIMARY KEY, credential TEXT NOT NULL, joined INT NOT NULL)"
         )
 
+        self._file.execute(
+            "CREATE TABLE IF NOT EXISTS members (name TEXT PRIMARY KEY, machine TEXT NOT NULL, cluster TEXT NOT NULL, "
+            "observes INT NOT NULL)"
+        )
+
+    def members(self) -> list[tuple[str, str, str, int]]:
+        """The members of the simulated engines: name, machine, cluster, whether it tells the states of all."""
+        return self._file.execute("SELECT name, machine, cluster, observes FROM members").fetchall()
+
+    def put_member(self, name: str, machine_id: str, cluster: str, *, observes: bool) -> None:
+        """Store a member, replacing the previous one of that name."""
+        self._file.execute("INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?)", (name, machine_id, cluster, observes))
+
+    def forget_member(self, name: str) -> None:
+        """Delete a member."""
+        self._file.execute("DELETE FROM members WHERE name = ?", (name,))
+
     def get(self, machine_id: str) -> Remembered | None:
         """The stored state of a machine, or None for a new one."""
         row = self._file.execute("SELECT credential, joined FROM nodes WHERE machine = ?", (machine_id,)).fetchone()

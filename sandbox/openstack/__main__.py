@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from sandbox.nodes.agent import NodeTimes
 from sandbox.openstack.app import app_of, build_cloud, server_of
 from sandbox.openstack.config import NETNS, SIMULATED, CloudConfig
 
@@ -34,6 +35,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
     parser.add_argument("--seed", type=int, default=1, help="seed for latencies and fault probabilities")
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all latencies")
     parser.add_argument("--parallelism", type=int, default=25, help="resources of one stack processed in parallel")
+    parser.add_argument("--heartbeat", type=float, default=60.0, help="seconds between a node's heartbeats")
     parser.add_argument("--no-agents", action="store_true", help="do not run simulated node agents on servers")
     parser.add_argument(
         "--hypervisor",
@@ -57,6 +59,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
         hypervisor=given.hypervisor,
         machines_layer=given.machines_layer,
         machines_directory=given.machines_dir,
+        nodes=NodeTimes(heartbeat=given.heartbeat),
     )
     return given, config
 

@@ -76,11 +76,13 @@ def create_app(deps: Deps) -> FastAPI:
         await deps.reader.open()
         deps.wakeups.start([CHANNEL, COMMANDS_CHANNEL])
         deps.commands.start()
+        deps.heartbeats.start()
         try:
             yield
         finally:
             deps.close_waiters()
             await deps.commands.stop()
+            await deps.heartbeats.stop()
             await deps.wakeups.stop()
             await deps.answers.close()
             await deps.reader.close()

@@ -12,6 +12,7 @@ from datetime import datetime
 from starlette.requests import Request
 
 from services.api.nodes.command_watch import CommandWatch
+from services.api.nodes.heartbeats import QuietHeartbeats
 from services.api.policy import Policy
 from services.api.preflight.answers import Answers
 from services.api.preflight.promises import Promises
@@ -39,6 +40,7 @@ class Deps:
     commands: CommandWatch
     answers: Answers
     promises: Promises
+    heartbeats: QuietHeartbeats
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
     closing: bool = False
@@ -70,5 +72,6 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         commands=CommandWatch(reader, wakeups),
         answers=Answers(settings.preflight_cache_size),
         promises=Promises(settings.preflight_promise_seconds),
+        heartbeats=QuietHeartbeats(db),
         bus=bus,
     )

@@ -1,14 +1,19 @@
-"""`python -m services.monitor`: stores dead letters, consumes OpenStack's notifications, fails overdue operations."""
+"""`python -m services.monitor`: health, servers of nodes, notifications, overdue operations, dead letters."""
 
 from __future__ import annotations
 
 import asyncio
 
 from services.monitor.handlers import DeadLetters
+from services.monitor.health import watch_health
+from services.monitor.looks import Looks
 from services.monitor.openstack import OpenStackEvents
 from services.monitor.overdue import watch
+from services.monitor.silence import watch_silence
 from shared.bus import topology
 from shared.bus.notifications import NotificationListener
+from shared.cloud.sdk import OpenStackCloudFactory
+from shared.pki.sealing import Sealer
 from shared.runtime.service import running_kernel, serve_work
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
@@ -20,16 +25,25 @@ async def main() -> None:
     configure_logging("monitor", level=settings.log_level, fmt=settings.log_format)
     stop = StopSignal()
     stop.install()
-    async with running_kernel("monitor", settings, stop) as kernel:
-        if settings.openstack_notification_url is not None:
-            listener = NotificationListener(
-                settings.openstack_notification_url.get_secret_value(),
-                settings.openstack_notification_exchanges,
-                OpenStackEvents(kernel.database),
-            )
-            kernel.spawn(listener.run(), "openstack notifications")
-        kernel.spawn(watch(kernel.database), "overdue operations")
-        await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
+    clouds = OpenStackCloudFactory(settings.cloud)
+    try:
+        async with running_kernel("monitor", settings, stop) as kernel:
+            looks = Looks(kernel.database, clouds, Sealer(settings.secret_keys))
+            if settings.openstack_notification_url is not None:
+                listener = NotificationListener(
+                    settings.openstack_notification_url.get_secret_value(),
+                    settings.openstack_notification_exchanges,
+                    OpenStackEvents(kernel.database),
+                    reconnected=looks.look_at_all,
+                )
+                kernel.spawn(listener.run(), "openstack notifications")
+            kernel.spawn(watch(kernel.database), "overdue operations")
+            kernel.spawn(watch_silence(kernel.database, settings.heartbeat_seconds), "silent nodes")
+            kernel.spawn(watch_health(kernel.database, settings), "health")
+            kernel.spawn(looks.watch(), "servers")
+            await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
+    finally:
+        await clouds.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Converts OpenStack's notifications to events: when Heat reports that a stack changed, `stack.changed` is emitted.
+"""Takes OpenStack's notifications: when Heat reports that a stack changed, `stack.changed` is emitted; those of Nova
+cause a look at the cluster's servers.
 
 Rule: only notifications about a cluster of ours become events, once per notification (the event's id is derived from
 the notification's). The event makes the cluster's waiting operation due immediately instead of at its next poll.
@@ -11,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import select
 
+from services.monitor.servers import ServerHints
 from shared.bus.notifications import Notification
 from shared.db.engine import Database
 from shared.db.models import Event
@@ -29,8 +31,11 @@ class OpenStackEvents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._servers = ServerHints(database)
 
     async def __call__(self, notification: Notification) -> None:
+        if await self._servers(notification):
+            return
         payload = notification.payload
         name = str(payload.get("stack_name", ""))
         stack = _STACK.match(name)

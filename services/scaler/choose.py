@@ -1,8 +1,8 @@
 """Selects the nodes to remove when a nodegroup shrinks. Pure.
 
-Rule: nodes named in the request are always removed. The others follow in this order: nodes that failed or were never
-created, nodes that have not joined yet, then the newest. Masters hold the cluster's data, so a master is only removed
-if the request names it.
+Rule: nodes named in the request are always removed, and so are nodes whose machines are lost, which others replace. The
+rest follows in this order: nodes that failed or were never created, nodes that have not joined yet, then the newest.
+Masters hold the cluster's data, so a master is only removed if the request names it, even if its machine is lost.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ def leaving(nodes: Sequence[NodeSpec], count: int, asked: Collection[str]) -> li
         asked: uuids of nodes to remove regardless of the count.
     """
     present = [node for node in nodes if node.state != NodeState.REMOVING]
-    chosen = sorted((node for node in present if node.uuid in asked), key=lambda node: node.index)
-    others = sorted((node for node in present if node.uuid not in asked and not node.is_master), key=_order)
+    going = {node.uuid for node in present if node.uuid in asked or (node.lost and not node.is_master)}
+    chosen = sorted((node for node in present if node.uuid in going), key=lambda node: node.index)
+    others = sorted((node for node in present if node.uuid not in going and not node.is_master), key=_order)
     surplus = len(present) - len(chosen) - count
     return chosen + others[: max(0, surplus)]
 

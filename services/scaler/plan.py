@@ -19,6 +19,7 @@ from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
 from shared.steps import join, settle
 from shared.steps.faults import record_nodegroup_faults
+from shared.steps.servers import after_look
 from shared.steps.step_plan import StepPlan
 
 
@@ -26,7 +27,7 @@ class _NodesPlan(StepPlan):
     """Brings nodegroups to their node counts."""
 
     functions = (
-        (keys.SELECT_NODES, choice.ensure_nodes_chosen),
+        (keys.SELECT_NODES, after_look(choice.ensure_nodes_chosen)),
         (keys.DRAIN_NODES, drain.ensure_nodes_drained),
         (keys.UPDATE_NODE_STACKS, shards.ensure_shards),
         (keys.AWAIT_NODES, join.ensure_nodes_joined),
@@ -37,6 +38,7 @@ class _NodesPlan(StepPlan):
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
         if cluster.coe_version is None:
             await _finish_create(session, cluster)
+        await gone.show_not_drained(session, cluster, operation)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
@@ -77,6 +79,7 @@ class NodegroupDeletePlan(_NodesPlan):
     kind = OperationKind.NODEGROUP_DELETE
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+        await gone.show_not_drained(session, cluster, operation)
         concerned = operation.nodegroup_ids or []
         await session.execute(delete(Nodegroup).where(Nodegroup.uuid.in_(concerned)))
 
@@ -85,7 +88,7 @@ class NodegroupUpdatePlan(StepPlan):
     """Applies new labels and taints to existing nodes; limits of counts take effect when they are written."""
 
     kind = OperationKind.NODEGROUP_UPDATE
-    functions = ((keys.UPDATE_NODE_LABELS, labels.ensure_nodes_labelled),)
+    functions = ((keys.UPDATE_NODE_LABELS, after_look(labels.ensure_nodes_labelled)),)
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str

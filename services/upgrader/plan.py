@@ -15,13 +15,14 @@ from shared.domain.kinds import OperationKind
 from shared.operations import step_keys as keys
 from shared.operations.params import UpgradeParams
 from shared.operations.record import load_view
+from shared.steps.servers import after_look
 from shared.steps.step_plan import StepPlan
 
 
 class UpgradePlan(StepPlan):
     kind = OperationKind.UPGRADE
     functions = (
-        (keys.RESOLVE_TARGET, target.ensure_target_known),
+        (keys.RESOLVE_TARGET, after_look(target.ensure_target_known)),
         (keys.UPGRADE_CONTROL_NODES, nodes.ensure_masters_upgraded),
         (keys.UPGRADE_OTHER_NODES, nodes.ensure_workers_upgraded),
     )
@@ -58,7 +59,7 @@ class RotateCaPlan(StepPlan):
 
     kind = OperationKind.ROTATE_CA
     functions = (
-        (keys.CREATE_AUTHORITIES, authorities.ensure_successors_made),
+        (keys.CREATE_AUTHORITIES, after_look(authorities.ensure_successors_made)),
         (keys.TRUST_BOTH, authorities.ensure_both_trusted),
         (keys.RESTART_WORKLOADS, authorities.ensure_trust_refreshed),
         (keys.SIGN_WITH_NEW, authorities.ensure_successors_sign),
@@ -69,7 +70,7 @@ class RotateCaPlan(StepPlan):
 class RotateCredentialsPlan(StepPlan):
     kind = OperationKind.ROTATE_CREDENTIALS
     functions = (
-        (keys.CREATE_CREDENTIAL, credential.ensure_new_credential),
+        (keys.CREATE_CREDENTIAL, after_look(credential.ensure_new_credential)),
         (keys.DISTRIBUTE_CREDENTIAL, credential.ensure_credential_distributed),
         (keys.DELETE_OLD_CREDENTIALS, credential.ensure_old_ones_gone),
     )

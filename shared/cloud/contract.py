@@ -8,7 +8,7 @@ None instead of raising. `delete_*` succeeds if the resource no longer exists.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from shared.cloud.types import (
@@ -87,6 +87,14 @@ class Cloud(Lookups, Protocol):
     # Nova
     async def list_servers(self, *, cluster_id: str) -> list[Server]:
         """Servers whose metadata `jeroboam_cluster` is `cluster_id`."""
+        ...
+
+    async def list_marked_servers(self, *, ids: Collection[str] = ()) -> list[Server]:
+        """All servers of the project that have the metadata `jeroboam_cluster` or are in `ids`. One (paged) call."""
+        ...
+
+    async def find_server(self, server_id: str) -> Server | None:
+        """A server, with its fault."""
         ...
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:

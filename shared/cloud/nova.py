@@ -5,7 +5,8 @@ Rule: microversion 2.1 is used, which all Nova releases in use support, except w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
+from datetime import UTC, datetime
 from typing import Any
 
 from openstack.connection import Connection
@@ -15,6 +16,7 @@ from shared.cloud.types import Server
 
 CLUSTER_KEY = "jeroboam_cluster"
 FAULTS_ASKED = 20
+_DELETING = ("deleting", "soft-deleting")
 
 
 def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
@@ -24,8 +26,24 @@ def list_servers(connection: Connection, cluster_id: str) -> list[Server]:
     only in the server's details. These are read for the first few servers; the others usually have the same fault.
     """
     doing = f"list servers of cluster {cluster_id}"
-    everything = rest.pages(connection.compute, "/servers/detail", "servers", doing=doing)
-    found = [item for item in everything if item.get("metadata", {}).get(CLUSTER_KEY) == cluster_id]
+    return _listed(connection, doing, lambda item: item.get("metadata", {}).get(CLUSTER_KEY) == cluster_id)
+
+
+def list_marked_servers(connection: Connection, ids: Set[str]) -> list[Server]:
+    """See `Cloud.list_marked_servers`. A user may have removed the metadata of a server, so it is found by its ID."""
+    return _listed(
+        connection, "list servers", lambda item: CLUSTER_KEY in item.get("metadata", {}) or item["id"] in ids
+    )
+
+
+def find_server(connection: Connection, server_id: str) -> Server | None:
+    """See `Cloud.find_server`."""
+    shown = rest.get_or_none(connection.compute, "/servers", server_id, doing=f"show server {server_id}")
+    return None if shown is None else _server(shown["server"])
+
+
+def _listed(connection: Connection, doing: str, wanted: Callable[[dict[str, Any]], bool]) -> list[Server]:
+    found = [item for item in rest.pages(connection.compute, "/servers/detail", "servers", doing=doing) if wanted(item)]
     silent = [n for n, item in enumerate(found) if item["status"] == "ERROR" and not item.get("fault")]
     for n in silent[:FAULTS_ASKED]:
         shown = rest.get_or_none(connection.compute, "/servers", found[n]["id"], doing=doing)
@@ -66,4 +84,11 @@ def _server(item: Mapping[str, Any]) -> Server:
         addresses=tuple(
             address["addr"] for addresses in (item.get("addresses") or {}).values() for address in addresses
         ),
+        launched_at=_time(item.get("OS-SRV-USG:launched_at")),
+        deleting=item.get("OS-EXT-STS:task_state") in _DELETING,
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    """A time of Nova, which is in UTC and says so only in some of its fields."""
+    return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC) if text else None

@@ -9,7 +9,7 @@ the call is retried once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from keystoneauth1.access import AccessInfoV3
@@ -87,6 +87,13 @@ class OpenStackCloud(Lookups):
 
     async def list_servers(self, *, cluster_id: str) -> list[Server]:
         return await self._call(f"list servers of cluster {cluster_id}", lambda c: nova.list_servers(c, cluster_id))
+
+    async def list_marked_servers(self, *, ids: Collection[str] = ()) -> list[Server]:
+        known = frozenset(ids)
+        return await self._call("list servers", lambda c: nova.list_marked_servers(c, known))
+
+    async def find_server(self, server_id: str) -> Server | None:
+        return await self._call(f"show server {server_id}", lambda c: nova.find_server(c, server_id))
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
         mark = leftovers.mark(cluster_id, server_ids)

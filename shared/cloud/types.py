@@ -1,13 +1,14 @@
 """OpenStack resources as plain values.
 
 Rule: SDK objects are not used outside `shared.cloud`, so that tests can create these values directly. Field names are
-those of the OpenStack APIs; times are omitted because no decision needs them.
+those of the OpenStack APIs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -48,12 +49,17 @@ class StackResource:
 
 @dataclass(frozen=True, slots=True)
 class Server:
+    """A server. `launched_at` changes when its machine starts from nothing or on another host: rebuild, resize,
+    unshelve; `deleting` is whether a delete of it has begun."""
+
     id: str
     name: str
     status: str
     fault: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
+    launched_at: datetime | None = None
+    deleting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

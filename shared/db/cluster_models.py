@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.declarative import Base, Created, Json, one_of
-from shared.domain.states import CLUSTER_STATUSES, NodeState
+from shared.domain.states import CLUSTER_STATUSES, Loss, NodeState
 
 
 class ClusterTemplate(Base):
@@ -101,6 +101,11 @@ class Cluster(Base):
     status_reason: Mapped[str | None]
     health_status: Mapped[str | None]
     health_status_reason: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    health_reported_at: Mapped[datetime | None]  # when a client wrote the health; null: it is measured
+    # When the monitor measures the health, and looks at the servers in Nova; null: nothing has changed.
+    measure_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
+    looked_at: Mapped[datetime | None]
     api_address: Mapped[str | None]
     coe_version: Mapped[str | None]
     container_version: Mapped[str | None]
@@ -114,6 +119,8 @@ class Cluster(Base):
         one_of("status", CLUSTER_STATUSES),
         Index("ix_clusters_project_id_id", "project_id", "id"),
         Index("ix_clusters_name", "name"),
+        Index("ix_clusters_measure_at", "measure_at", postgresql_where=text("measure_at IS NOT NULL")),
+        Index("ix_clusters_look_at", "look_at", postgresql_where=text("look_at IS NOT NULL")),
     )
 
 
@@ -169,13 +176,19 @@ class Node(Base):
     shard: Mapped[int]
     state: Mapped[str]
     reason: Mapped[str | None]
+    loss: Mapped[str | None]  # `shared.domain.states.Loss`
     server_id: Mapped[str | None]
+    server_status: Mapped[str | None]  # Nova's, at the last look
+    launched_at: Mapped[datetime | None]  # Nova's, of the machine that the agent runs on
     ip_address: Mapped[str | None]
     floating_ip: Mapped[str | None]
     version: Mapped[str | None]
     # SHA-256 hashes of the one-time token in user data, and of the credential that it was exchanged for.
     token_hash: Mapped[str | None]
     credential_hash: Mapped[str | None]
+    # The command that removes the previous membership of a machine that was started anew; it joins after it.
+    removal_id: Mapped[str | None]
+    silent: Mapped[bool] = mapped_column(server_default=text("false"))  # no report for three heartbeats
     health: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     announced_at: Mapped[datetime | None]
     joined_at: Mapped[datetime | None]
@@ -185,9 +198,13 @@ class Node(Base):
 
     __table_args__ = (
         one_of("state", NodeState),
+        one_of("loss", Loss),
+        CheckConstraint("loss IS NULL OR state IN ('failed', 'removing')", name="lost_has_failed"),
         UniqueConstraint("nodegroup_id", "index"),
         Index("uq_nodes_name_in_cluster", "cluster_id", "name", unique=True, postgresql_where=text("NOT shares_name")),
         Index("ix_nodes_cluster_id_state", "cluster_id", "state"),
+        Index("ix_nodes_server_id", "server_id", postgresql_where=text("server_id IS NOT NULL")),
+        Index("ix_nodes_last_report_at", "last_report_at", postgresql_where=text("state = 'joined' AND NOT silent")),
     )
 
 

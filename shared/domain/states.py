@@ -92,6 +92,13 @@ NODE_MOVES: Mapping[NodeState, frozenset[NodeState]] = {
 }
 
 
+class Loss(StrEnum):
+    """Why a failed node cannot simply be asked to try again."""
+
+    MACHINE = "machine"  # its server is gone or in error: the node is replaced by another one
+    AGENT = "agent"  # its server was started anew; it counts again when its agent has called
+
+
 def check_operation_move(old: OperationState, new: OperationState) -> None:
     """Raise InvalidTransition unless the table allows `old` -> `new`."""
     if new not in OPERATION_MOVES[old]:

@@ -71,6 +71,15 @@ class NodeChanged(EventData):
     addresses: list[str] = Field(default_factory=list)
 
 
+class ClusterHealthChanged(EventData):
+    status: str = Field(description="HEALTHY, UNHEALTHY or UNKNOWN")
+    old_status: str | None = Field(default=None, description="null before the first measurement")
+    reasons: dict[str, str] = Field(
+        default_factory=dict, description="what is not in order, at most 50 entries of health_status_reason"
+    )
+    reported: bool = Field(default=False, description="whether a client wrote it, instead of Jeroboam measuring it")
+
+
 class ClusterImported(EventData):
     cluster_name: str
     coe: str
@@ -138,7 +147,7 @@ def _subject(kind: OperationKind) -> str:
 _NODE_MEANINGS = {
     "announced": "A node's agent made its first call.",
     "joined": "A node joined the cluster.",
-    "failed": "A node could not be created or could not join.",
+    "failed": "A node could not be created, could not join, or its machine was lost or started anew.",
     "drained": "A node that is being removed was drained.",
     "removed": "A node was removed.",
 }
@@ -148,6 +157,7 @@ CATALOG: dict[str, EventType] = {
     for entry in [
         *_operation_types(),
         *(EventType(f"node.{word}.v1", NodeChanged, meaning) for word, meaning in _NODE_MEANINGS.items()),
+        EventType("cluster.health.changed.v1", ClusterHealthChanged, "A cluster's health status changed."),
         EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was rejected because of a quota."),

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import delete, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import notify
-from shared.db.models import Cluster, Operation
+from shared.db.models import Cluster, Operation, OperationStep
 from shared.domain.errors import Conflict
-from shared.domain.kinds import OperationKind, operation_event
+from shared.domain.kinds import OperationKind, Service, operation_event
 from shared.domain.states import LIVE, OperationState, Outcome, check_operation_move
 from shared.events.catalog import OperationCancelled
 from shared.events.log import emit
@@ -108,6 +108,8 @@ async def retry_operation(
 ) -> None:
     """Queue a failed operation again; it resumes at the step that failed, with a new deadline.
 
+    An operation that changes numbers of nodes starts at its first step, because nodes may have been lost since.
+
     Raises:
         Conflict: it did not fail, it is not the cluster's latest, or another one is live.
     """
@@ -138,6 +140,8 @@ async def retry_operation(
     operation.next_attempt_at = now
     operation.deadline_at = now + timeout if timeout else None
     kind = OperationKind(operation.kind)
+    if kind.traits.service is Service.SCALER:
+        await session.execute(delete(OperationStep).where(OperationStep.operation_id == operation.uuid))
     await set_statuses(session, cluster, kind, Outcome.IN_PROGRESS, nodegroup_ids=operation.nodegroup_ids)
     await session.flush()
     await emit_requested(session, cluster, operation)

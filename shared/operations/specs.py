@@ -8,6 +8,7 @@ from typing import Any
 
 from jeroboam.driver import ClusterSpec, NodegroupSpec, NodeSpec
 from shared.db.models import Cluster, Node, Nodegroup
+from shared.domain.states import Loss
 
 _FIELDS = frozenset(field.name for field in fields(ClusterSpec))
 
@@ -56,4 +57,5 @@ def node_spec(row: Node) -> NodeSpec:
         state=row.state,
         ip_address=row.ip_address,
         floating_ip=row.floating_ip,
+        lost=row.loss == Loss.MACHINE,
     )

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from jeroboam.driver import MASTER, NodeAction
 from shared.db.models import Cluster, Node, Nodegroup, OperationStep
 from shared.domain.errors import NotFound, PermanentError
-from shared.domain.states import NodeState
+from shared.domain.states import Loss, NodeState
 from shared.drivers.registry import get_engine, get_hardware
 from shared.operations.locks import lock_cluster
 from shared.operations.outputs import JoinedNodes
@@ -44,8 +44,12 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
         if shards_done is not None:
             await _give_up_on_silent(session, context, operation, rows, datetime.now(UTC) - shards_done)
         joined = sum(node.state == NodeState.JOINED for node in rows)
-        unsettled = [node for node in rows if node.state not in _SETTLED]
-        failed = {node.name: node.reason or "failed" for node in rows if node.state == NodeState.FAILED}
+        unsettled = [node for node in rows if not _is_settled(node)]
+        failed = {
+            node.name: node.reason or "failed"
+            for node in rows
+            if node.state == NodeState.FAILED and node not in unsettled
+        }
         obstacle = await _why_none_can_join(session, cluster) if unsettled else None
     if unsettled and obstacle is None:
         return Wait(f"{joined} of {len(rows)} nodes have joined", poll_delay(operation), joined, len(rows))
@@ -56,6 +60,11 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
     if obstacle is not None:
         raise PermanentError(obstacle)
     return Done(JoinedNodes(nodes=len(rows)))
+
+
+def _is_settled(node: Node) -> bool:
+    """A node whose machine was started anew is expected to report again."""
+    return node.state in _SETTLED and node.loss != Loss.AGENT
 
 
 def _concerned(operation: OperationView) -> Select[Node]:
@@ -88,7 +97,11 @@ async def ask_again(
     session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node]
 ) -> None:
     """Have each node that failed to bootstrap try once more; once per run. How it ends is the node's own report."""
-    failed = {node.uuid: node for node in nodes if node.state == NodeState.FAILED and node.server_id is not None}
+    failed = {
+        node.uuid: node
+        for node in nodes
+        if node.state == NodeState.FAILED and node.server_id is not None and node.loss is None
+    }
     actions = {uuid: NodeAction(uuid, "bootstrap") for uuid in failed}
     answers = await give_commands(session, operation.run_tag, actions, limit=command_limit(context.settings))
     for uuid, answer in answers.items():
@@ -100,7 +113,7 @@ async def _give_up_on_silent(
     session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node], waited: timedelta
 ) -> None:
     """Fail nodes that have not joined within the time of their hardware, or of the setting."""
-    late = [node for node in nodes if node.state not in _SETTLED]
+    late = [node for node in nodes if not _is_settled(node)]
     if not late:
         return
     rows = await session.execute(
@@ -112,6 +125,9 @@ async def _give_up_on_silent(
         if waited > timedelta(minutes=limit):
             spoke = "has not joined" if node.announced_at else "has not sent any report"
             reason = f"the node's agent {spoke} within {limit} minutes of its server being built"
+            if node.loss is not None:
+                node.loss, node.reason = Loss.MACHINE, f"{node.reason}, and has not within {limit} minutes"
+                continue
             await move_node(session, node, NodeState.FAILED, project_id=operation.project_id, reason=reason)
 
 

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from sandbox.openstack.nova import checks
+from sandbox.openstack.nova.actions import VM_STATES, Actions
 from sandbox.openstack.nova.servers import Servers
 from sandbox.openstack.store import Row
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, Version, page, truth
@@ -17,7 +18,8 @@ from sandbox.openstack.wire import ApiError, Call, Reply, Route, Version, page, 
 LOWEST: Version = (2, 1)
 HIGHEST: Version = (2, 90)
 NAMES = {400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest"}
-POWER = {"ACTIVE": 1, "SHUTOFF": 4}
+POWER = {"ACTIVE": 1, "PAUSED": 3, "SHUTOFF": 4, "SUSPENDED": 4, "VERIFY_RESIZE": 1}
+TASKS = {"BUILD": "spawning", "REBUILD": "rebuild_spawning", "RESIZE": "resize_migrating"}
 
 
 def render_error(error: ApiError) -> dict[str, Any]:
@@ -52,6 +54,7 @@ class Nova:
 
     def __init__(self, servers: Servers) -> None:
         self.servers = servers
+        self.actions = Actions(servers)
 
     def routes(self) -> list[Route]:
         """What Nova answers."""
@@ -168,19 +171,9 @@ class Nova:
         return Reply(200, {"volumeAttachments": shown})
 
     def action(self, call: Call) -> Reply:
-        """Stop, start and reboot: changes the state and starts or stops the node."""
+        """Stop, start, rebuild and so on."""
         call.need_member()
-        row = self._row(call)
-        if "os-stop" in call.body:
-            self.servers.hypervisor.stop(row["id"], gone=False)
-            self.servers.rows.update(row, status="SHUTOFF")
-        elif "os-start" in call.body or "reboot" in call.body:
-            self.servers.hypervisor.stop(row["id"], gone=False)
-            self.servers.rows.update(row, status="ACTIVE")
-            self.servers.hypervisor.start(self.servers.machine(row))
-        else:
-            raise ApiError(400, f"There is no such action: {', '.join(call.body)}")
-        return Reply(202)
+        return self.actions.perform(call, self._row(call))
 
     def zones(self, call: Call) -> Reply:
         """Three availability zones."""
@@ -206,7 +199,7 @@ class Nova:
 
     def _shown(self, call: Call, row: Row, *, alone: bool = True) -> dict[str, Any]:
         flavor = self.servers.flavors.rows.rows[row["flavor"]]
-        task = "deleting" if row["deleting"] else ("spawning" if row["status"] == "BUILD" else None)
+        task = "deleting" if row["deleting"] else TASKS.get(row["status"])
         active = row["status"] == "ACTIVE"
         shown: dict[str, Any] = {
             **_short(call, row),
@@ -230,15 +223,13 @@ class Nova:
             "OS-SRV-USG:launched_at": row.get("launched", "").rstrip("Z") or None,
             "OS-SRV-USG:terminated_at": None,
             "OS-EXT-STS:task_state": task,
-            "OS-EXT-STS:vm_state": {"BUILD": "building", "SHUTOFF": "stopped"}.get(
-                row["status"], row["status"].lower()
-            ),
+            "OS-EXT-STS:vm_state": VM_STATES.get(row["status"], row["status"].lower()),
             "OS-EXT-STS:power_state": POWER.get(row["status"], 0),
             "os-extended-volumes:volumes_attached": [{"id": one} for one in row["volumes"]],
             "security_groups": [{"name": "default"}],
         }
         # A list lacks the faults of servers that were not scheduled, which are in another cell's database.
-        if row["fault"] and alone:
+        if row["fault"] and (alone or row.get("launched")):
             shown["fault"] = row["fault"]
         if call.version >= (2, 26):
             shown["tags"] = row["tags"]

@@ -126,8 +126,12 @@ class Servers:
         self.hypervisor.stop(row_id, gone=True)
         self.clock.start(self._vanish(row_id), f"delete {row_id}")
 
-    def resize(self, row: Row, name_or_id: str) -> None:
-        """Change a server's flavor; it is stopped meanwhile and keeps its disk."""
+    def resize(self, row: Row, name_or_id: str, *, then: str = "ACTIVE") -> None:
+        """Change a server's flavor; it is stopped meanwhile and keeps its disk.
+
+        Args:
+            then: the status afterwards; Heat confirms a resize itself.
+        """
         flavor, old = self.flavors.find(name_or_id), self.flavors.rows.rows[row["flavor"]]
         if flavor is None or not fits_a_host(flavor):
             raise ApiError(400, "No valid host was found. No valid host found for resize")
@@ -135,7 +139,7 @@ class Servers:
             return
         self.quotas.reserve(row["project_id"], cores=flavor["vcpus"] - old["vcpus"], ram=flavor["ram"] - old["ram"])
         self.rows.update(row, flavor=flavor["id"])
-        self._interrupt(row, "RESIZE", gone=False)
+        self._interrupt(row, "RESIZE", gone=False, then=then)
 
     def rebuild(self, row: Row, name_or_id: str) -> None:
         """Change a server's image; ID, addresses and user data are kept, the disk is empty."""
@@ -143,8 +147,12 @@ class Servers:
         if image is None:
             raise ApiError(400, f"Image {name_or_id} could not be found.")
         if image["id"] != row["image"]:
-            self.rows.update(row, image=image["id"])
-            self._interrupt(row, "REBUILD", gone=True)
+            self.start_anew(row, image["id"])
+
+    def start_anew(self, row: Row, image_id: str, *, then: str = "ACTIVE") -> None:
+        """Rebuild a server, also with the image that it has."""
+        self.rows.update(row, image=image_id, fault=None)
+        self._interrupt(row, "REBUILD", gone=True, then=then)
 
     async def settled(self, row_id: str) -> None:
         """Wait until a server is no longer being built, rebuilt or resized, or is deleted."""
@@ -168,7 +176,7 @@ class Servers:
                 self.clock.start(self._vanish(row["id"]), f"delete {row['id']}")
             elif row["status"] in UNDER_WAY:
                 self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
-            elif row["status"] == "ACTIVE":
+            elif row["status"] in ("ACTIVE", "VERIFY_RESIZE"):
                 self.hypervisor.start(self.machine(row))
 
     def machine(self, row: Row) -> Machine:
@@ -191,17 +199,20 @@ class Servers:
             fault = {"code": 500, "created": iso(), "message": NO_VALID_HOST}
             self.rows.update(row, status="ERROR", updated=iso(), fault=fault)
         else:
-            self.rows.update(row, status="ACTIVE", updated=iso(), launched=iso())
+            then = row.get("then", "ACTIVE")
+            self.rows.update(row, status=then, updated=iso(), launched=iso(micro=True))
             for port in self.neutron.state.ports.where("device_id", row_id):
                 self.neutron.state.ports.update(port, status="ACTIVE")
-            self.hypervisor.start(self.machine(row))
+            if then != "SHUTOFF":
+                self.hypervisor.start(self.machine(row))
         self._wake(row_id)
 
-    def _interrupt(self, row: Row, status: str, *, gone: bool) -> None:
+    def _interrupt(self, row: Row, status: str, *, gone: bool, then: str = "ACTIVE") -> None:
+        """Stop the machine and start it again; `gone` is whether it loses its disk."""
         self.hypervisor.stop(row["id"], gone=gone)
         # A resize and a rebuild at the same time are one interruption.
         under_way = row["status"] in UNDER_WAY
-        self.rows.update(row, status=status, updated=iso())
+        self.rows.update(row, status=status, updated=iso(), then=then)
         if not under_way:
             self.clock.start(self._boot(row["id"]), f"{status} {row['id']}")
 

@@ -15,6 +15,7 @@ from services.api.nodes.queries import node_with_owners
 from services.api.wire.errors import bad_request, conflict
 from shared.db.models import Node
 from shared.drivers.registry import get_engine, get_operating_system
+from shared.operations.readmission import removal_is_pending
 from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
 from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, as_key_material, load_cluster_secret, load_cluster_secrets
 from shared.pki.node_facts import load_facts
@@ -34,6 +35,8 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
     """The engine's bootstrap for a node, or why it has to wait."""
     async with deps.db.transaction() as session:
         node, nodegroup, cluster = await node_with_owners(session, node_id)
+        if await removal_is_pending(session, node, deps.clock()):
+            return NotYet("the machine's previous membership of the cluster is being removed", 2)
         # What a node needs to know of others are the masters; the rest would be read a thousand times over.
         masters_and_self = await session.scalars(
             select(Node)

@@ -2,6 +2,8 @@
 
 Rule: a node uses the one-time token of its user data once, and its own credential ever after; it can access nothing but
 its own node. A lost response does not strand a node: the exchange may be repeated until the credential has been used.
+A used token that is offered again is a hint that the machine was rebuilt: Nova is asked, and the token stays invalid
+until it confirms that.
 """
 
 from __future__ import annotations
@@ -10,13 +12,21 @@ import hmac
 import secrets
 
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.deps import Deps
 from services.api.wire.errors import ApiError
 from services.api.wire.identifiers import as_uuid
 from shared.db.models import Node
+from shared.domain.errors import Conflict
 from shared.domain.states import NodeState
-from shared.operations.node_tokens import hash_token
+from shared.operations.attention import ask_for_look
+from shared.operations.locks import lock_cluster
+from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.readmission import begin_readmission
+from shared.pki.cluster_secrets import load_cluster_secret
+
+_RETRY_READMISSION = 30  # seconds
 
 
 def _is(token: str, stored_hash: str | None) -> bool:
@@ -32,15 +42,41 @@ async def exchange_token(deps: Deps, node_id: str, token: str) -> str:
     """Exchange a node's one-time token for its own credential.
 
     Raises:
-        ApiError: 401 when the token is not this node's, or was used up.
+        ApiError: 401 when the token is not this node's, or was used up; 425 while a rebuilt machine cannot join again.
     """
+    uuid = as_uuid(node_id)
+    known = None
+    if uuid is not None:
+        known = await deps.reader.row("SELECT cluster_id, token_hash, loss FROM nodes WHERE uuid = $1", uuid)
+    if uuid is None or known is None:
+        raise _unauthorized()
     async with deps.db.transaction() as session:
-        node = await session.get(Node, as_uuid(node_id), with_for_update=True) if as_uuid(node_id) else None
-        if node is None or node.state == NodeState.REMOVING or not _is(token, node.token_hash):
-            raise _unauthorized()
-        credential = secrets.token_urlsafe(32)
-        node.credential_hash = hash_token(credential)
-    return credential
+        if known["loss"] is not None:
+            await lock_cluster(session, known["cluster_id"])
+        node = await session.get(Node, uuid, with_for_update=True)
+        if node is not None and node.state != NodeState.REMOVING and _is(token, node.token_hash):
+            if node.loss is not None:
+                await _readmit(session, node)
+            credential = secrets.token_urlsafe(32)
+            node.credential_hash = hash_token(credential)
+            return credential
+    await _take_hint(deps, uuid, known["cluster_id"], token)
+    raise _unauthorized()
+
+
+async def _readmit(session: AsyncSession, node: Node) -> None:
+    try:
+        await begin_readmission(session, node)
+    except Conflict as error:
+        raise ApiError(425, str(error), headers={"Retry-After": str(_RETRY_READMISSION)}) from None
+
+
+async def _take_hint(deps: Deps, node_id: str, cluster_id: str, token: str) -> None:
+    """Have Nova asked about the cluster, if the token was this node's once."""
+    async with deps.db.transaction() as session:
+        seed = await load_cluster_secret(session, deps.sealer, cluster_id, SEED_SECRET)
+        if seed is not None and hmac.compare_digest(node_token(seed.secret, node_id), token):
+            await ask_for_look(session, cluster_id)
 
 
 async def authenticate(deps: Deps, node_id: str, credential: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import select
@@ -14,17 +15,25 @@ from shared.db.models import Cluster, Node, Operation
 from shared.domain.states import LIVE, NodeState, OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.locks import lock_cluster
-from shared.operations.reports import record_report
+from shared.operations.reports import is_news, is_recorded, record_report
 from shared.operations.requests import make_due
 from shared.pki.node_facts import store_facts
+
+_KNOWN = """
+SELECT cluster_id, state, loss, silent, server_status, health, last_report_at FROM nodes WHERE uuid = $1
+"""
 
 
 async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> None:
     """Process one report of a node."""
+    known = await deps.reader.row(_KNOWN, node_id)
+    if known is None:
+        raise not_found("Node", node_id)
+    if kind == "heartbeat" and _is_quiet(deps, SimpleNamespace(**known), node_id, body.get("data") or {}):
+        return
     async with deps.db.transaction() as session:
-        known = await session.get(Node, node_id)
-        if known is not None and kind != "heartbeat":
-            await lock_cluster(session, known.cluster_id)
+        if kind != "heartbeat" or is_news(SimpleNamespace(**known), body.get("data") or {}):
+            await lock_cluster(session, known["cluster_id"])
         node = await session.get(Node, node_id, with_for_update=True, populate_existing=True)
         if node is None:
             raise not_found("Node", node_id)
@@ -40,6 +49,15 @@ async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> N
             data=body.get("data", {}),
             reason=body.get("reason"),
         )
+
+
+def _is_quiet(deps: Deps, node: Any, node_id: str, health: dict[str, Any]) -> bool:
+    """Whether a heartbeat needs no transaction of its own: it says nothing new."""
+    if node.state == NodeState.REMOVING or is_news(node, health) or node.health != health:
+        return False
+    if not is_recorded(node, health, deps.clock(), deps.settings.heartbeat_seconds):
+        deps.heartbeats.add(node_id)
+    return True
 
 
 async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:

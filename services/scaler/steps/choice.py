@@ -1,7 +1,8 @@
 """Selects the nodes to add and to remove, in one transaction.
 
 Rule: the step may be run again at any time, also after the target has changed, and never reverts what it wrote: a node
-that was marked for removal is removed, and missing nodes are added as new ones.
+that was marked for removal is removed, and missing nodes are added as new ones. A node whose machine is lost is removed
+and another one added: Heat does not notice that a server is gone, so the same resource would never be built again.
 """
 
 from __future__ import annotations

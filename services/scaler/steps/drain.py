@@ -1,8 +1,8 @@
 """Drains the nodes to be removed.
 
 Rule: a drain is bounded and never blocks a removal: a node that cannot be drained within `drain_timeout_seconds`, or
-because no master is left to drain it, is removed nevertheless. The outcome is in the node's `reason` and in its last
-event.
+because no master is left to drain it, is removed nevertheless. The outcome is in the node's `reason`, in its last
+event, and, where something could not be done, in the status reason of the operation's end.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 DRAINED = "drained"
+NOT_DONE = "not "  # how every other outcome begins
 # In addition to the drain itself: until the agent has fetched the command, and until its answer has arrived.
 _GRACE = timedelta(seconds=90)
 
@@ -90,9 +91,9 @@ async def _carry_out(
         if required[key] and not answer.succeeded:
             names = ", ".join(node.name for node in about[key])
             raise PermanentError(f"{names} must not be removed: {answer.failure}")
-        reasons = answer.results_of("not_drained")
+        reasons, kept = answer.results_of("not_drained"), answer.results_of("not_removed")
         for node in about[key]:
-            await _settle(session, operation, node, _obstacle(answer, reasons.get(node.name)))
+            await _settle(session, operation, node, _obstacle(answer, reasons.get(node.name)), kept.get(node.name))
 
 
 def _obstacle(answer: Answer, result: str | None) -> str | None:
@@ -104,10 +105,16 @@ def _obstacle(answer: Answer, result: str | None) -> str | None:
     return None if result is None else result or "no reason was given"
 
 
-async def _settle(session: AsyncSession, operation: OperationView, node: Node, obstacle: str | None) -> None:
+async def _settle(
+    session: AsyncSession, operation: OperationView, node: Node, obstacle: str | None, kept: str | None = None
+) -> None:
+    """Record the outcome: why the node was not drained, and why the engine still has it."""
     assert node.state == NodeState.REMOVING
     if obstacle is None:
         node.reason = DRAINED
         await emit_node(session, node, "node.drained.v1", project_id=operation.project_id)
     else:
-        node.reason = f"not drained: {obstacle}"
+        node.reason = f"{NOT_DONE}drained: {obstacle}"
+    if kept is not None:
+        removed = f"{NOT_DONE}removed from the cluster: {kept or 'no reason was given'}"
+        node.reason = removed if obstacle is None else f"{node.reason}; {removed}"

@@ -68,6 +68,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         *_insecure_registry(context.cluster.insecure_registry),
     ]
     if context.node.is_master:
+        found.append(_file(f"{ETC}/states", script("states.sh"), "0755"))
         found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
         found += _commands(_MASTER_COMMANDS)
         if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:

@@ -15,6 +15,7 @@ from jeroboam.driver import (
     BootstrapContext,
     Capability,
     ClientConfig,
+    ClusterHealth,
     ClusterSpec,
     Drain,
     EngineDefaults,
@@ -25,6 +26,7 @@ from jeroboam.driver import (
     NodeAction,
     NodeCertificate,
     NodegroupSpec,
+    NodeHealth,
     NodeSpec,
     NotYet,
     OperatingSystem,
@@ -35,6 +37,7 @@ from jeroboam.driver import (
 from shared.drivers.kubernetes import (
     bootstrap,
     certificates,
+    health,
     kubeconfig,
     label_changes,
     members,
@@ -133,6 +136,9 @@ class KubernetesEngine(EngineDefaults):
             lifetime=lifetime,
         )
 
+    def health(self, cluster: ClusterSpec, nodes: Sequence[NodeHealth]) -> ClusterHealth:
+        return health.measure(nodes)
+
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return label_changes.problems(cluster, labels)
 
@@ -158,6 +164,11 @@ class KubernetesEngine(EngineDefaults):
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
         return members.drain(leaving, nodes, seconds)
+
+    def forget(
+        self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
+    ) -> NodeAction | Impossible | None:
+        return members.forget(node, nodes, seconds)
 
     def relabelling(
         self,

@@ -7,6 +7,7 @@ is none, nodes are removed without being drained.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jeroboam.driver import Drain, Impossible, NodeAction, NodegroupSpec, NodeSpec, Removal, joined_masters, masters
 from shared.drivers.kubernetes.node_labels import is_key, is_taint, is_value
@@ -29,13 +30,33 @@ def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) 
                 NodeAction(
                     helpers[number % len(helpers)].uuid,
                     "remove-nodes",
-                    {"nodes": " ".join(node.name for node in batch), "leaving": names, "timeout": seconds},
+                    _removal(batch, names, seconds),
                 ),
                 tuple(node.uuid for node in batch),
             )
             for number, batch in enumerate(batches)
         ]
     )
+
+
+def _removal(batch: Sequence[NodeSpec], leaving: str, seconds: int) -> dict[str, str | int]:
+    lost = " ".join(node.name for node in batch if node.lost)
+    found: dict[str, str | int] = {"nodes": " ".join(node.name for node in batch), "leaving": leaving}
+    return found | ({"lost": lost} if lost else {}) | {"timeout": seconds}
+
+
+def forget(node: NodeSpec, nodes: Sequence[NodeSpec], seconds: int) -> NodeAction | Impossible:
+    """Have a working master delete the Node object, because kubeadm refuses to join under a name that is in use.
+
+    The etcd member of a master is not replaced: its data are lost, and etcd does not accept an empty member in its
+    place.
+    """
+    if node.is_master:
+        return Impossible("a master whose disk was replaced cannot join again: its member of etcd is lost")
+    helpers = joined_masters([each for each in nodes if each.uuid != node.uuid])
+    if not helpers:
+        return Impossible("the cluster has no working master that it could join")
+    return NodeAction(helpers[0].uuid, "remove-nodes", _removal([replace(node, lost=True)], node.name, seconds))
 
 
 def credential_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossible:

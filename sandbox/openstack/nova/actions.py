@@ -1,0 +1,94 @@
+"""What users and administrators do to a server: `POST /servers/{id}/action`.
+
+Rule: an action needs the states that Nova requires for it, and the node's agent runs exactly while the machine does. A
+rebuilt machine starts from nothing; a stopped, paused or resized one keeps its disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.openstack.clock import iso
+from sandbox.openstack.nova.servers import Servers
+from sandbox.openstack.store import Row
+from sandbox.openstack.wire import ApiError, Call, Reply
+
+# Status -> Nova's vm_state, where it is not the same word.
+VM_STATES = {"BUILD": "building", "SHUTOFF": "stopped", "REBUILD": "active", "RESIZE": "active"}
+VM_STATES |= {"VERIFY_RESIZE": "resized"}
+_ANY = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR", "VERIFY_RESIZE"})
+# Action -> the name in Nova's messages, the statuses it needs, and the status that follows.
+_MOVES: dict[str, tuple[str, frozenset[str], str]] = {
+    "os-stop": ("stop", frozenset({"ACTIVE", "ERROR", "SHUTOFF"}), "SHUTOFF"),
+    "os-start": ("start", frozenset({"SHUTOFF", "ACTIVE"}), "ACTIVE"),
+    "pause": ("pause", frozenset({"ACTIVE"}), "PAUSED"),
+    "unpause": ("unpause", frozenset({"PAUSED"}), "ACTIVE"),
+    "suspend": ("suspend", frozenset({"ACTIVE"}), "SUSPENDED"),
+    "resume": ("resume", frozenset({"SUSPENDED"}), "ACTIVE"),
+    "reboot": ("reboot", _ANY, "ACTIVE"),
+    "confirmResize": ("confirm_resize", frozenset({"VERIFY_RESIZE"}), "ACTIVE"),
+}
+
+
+class Actions:
+    """Args: servers: runs them."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.servers = servers
+        self._others: dict[str, Callable[[Call, Row, Any], None]] = {
+            "rebuild": self._rebuild,
+            "resize": self._resize,
+            "os-resetState": self._reset,
+            "forceDelete": self._delete,
+        }
+
+    def perform(self, call: Call, row: Row) -> Reply:
+        """Carry out the action that the body names."""
+        for name, body in call.body.items():
+            if name in _MOVES:
+                self._move(row, *_MOVES[name])
+            elif name in self._others:
+                self._others[name](call, row, body if isinstance(body, dict) else {})
+            else:
+                continue
+            return Reply(202)
+        raise ApiError(400, f"There is no such action: {', '.join(call.body)}")
+
+    def _move(self, row: Row, action: str, needed: frozenset[str], status: str) -> None:
+        self._need(row, action, needed)
+        # A machine that goes on keeps running; the others stop, or start with the disk they have.
+        if not (row["status"] == "VERIFY_RESIZE" and action == "confirm_resize"):
+            self.servers.hypervisor.stop(row["id"], gone=False)
+        self.servers.rows.update(row, status=status, updated=iso())
+        if status == "ACTIVE":
+            self.servers.hypervisor.start(self.servers.machine(row))
+
+    def _rebuild(self, call: Call, row: Row, body: dict[str, Any]) -> None:
+        self._need(row, "rebuild", frozenset({"ACTIVE", "SHUTOFF", "ERROR"}))
+        image = str(body.get("imageRef") or "")
+        if self.servers.images.rows.get(image) is None:
+            raise ApiError(400, f"Image {image} could not be found.")
+        then = "SHUTOFF" if row["status"] == "SHUTOFF" else "ACTIVE"
+        self.servers.start_anew(row, image, then=then)
+
+    def _resize(self, call: Call, row: Row, body: dict[str, Any]) -> None:
+        self._need(row, "resize", frozenset({"ACTIVE", "SHUTOFF"}))
+        self.servers.resize(row, str(body.get("flavorRef") or ""), then="VERIFY_RESIZE")
+
+    def _reset(self, call: Call, row: Row, body: dict[str, Any]) -> None:
+        call.need_admin()
+        state = {"error": "ERROR", "active": "ACTIVE"}.get(str(body.get("state")))
+        if state is None:
+            raise ApiError(400, f"Invalid input for field/attribute state. Value: {body.get('state')}.")
+        # Only the record changes; the machine runs on.
+        self.servers.rows.update(row, status=state, updated=iso(), fault=None)
+
+    def _delete(self, call: Call, row: Row, body: dict[str, Any]) -> None:
+        self.servers.delete(row["id"])
+
+    @staticmethod
+    def _need(row: Row, action: str, statuses: frozenset[str]) -> None:
+        if row["status"] not in statuses:
+            state = VM_STATES.get(row["status"], row["status"].lower())
+            raise ApiError(409, f"Cannot '{action}' instance {row['id']} while it is in vm_state {state}")
