@@ -8,7 +8,7 @@ rebuild its disk is empty, after a resize or a migration it is not. Only a call 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from shared.cloud.types import Server
@@ -22,6 +22,9 @@ _GONE = frozenset({DELETED, "SOFT_DELETED"})
 UNDER_WAY = frozenset({"BUILD", "REBUILD", "RESIZE", "MIGRATING", "REVERT_RESIZE"})
 # Statuses in which the machine of a joined node runs.
 _RUNNING = frozenset({RUNNING, "VERIFY_RESIZE", "PASSWORD", "RESCUE", "MIGRATING"})
+
+# Our clock and Nova's. A report this close to a launch may be one of the machine before.
+CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 class Found(Enum):
@@ -39,6 +42,7 @@ class Known:
     loss: str | None = None
     launched_at: datetime | None = None
     announced_at: datetime | None = None
+    last_report_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def judge(known: Known, server: Server | None) -> Finding:
     since = known.launched_at or known.announced_at
     if since is None or server.launched_at is None:
         return Finding(server.status, known.launched_at)
-    if server.launched_at > since:
+    if server.launched_at > since and not _has_called_since(known, server.launched_at):
         reason = f"server {server.id} was rebuilt or moved at {_shown(server.launched_at)}"
         return Finding(server.status, server.launched_at, Found.STARTED_ANEW, reason)
     if known.loss == Loss.MACHINE:
@@ -79,6 +83,11 @@ def judge(known: Known, server: Server | None) -> Finding:
 def is_stopped(status: str | None) -> bool:
     """Whether the machine of a node does not run, though it exists. None: not looked at yet."""
     return status is not None and status not in _RUNNING
+
+
+def _has_called_since(known: Known, moment: datetime) -> bool:
+    """Whether the agent has used its credential on the new machine, so nothing was lost."""
+    return known.last_report_at is not None and known.last_report_at > moment + CLOCKS_DIFFER
 
 
 def _lost(known: Known, status: str, reason: str) -> Finding:

@@ -54,7 +54,7 @@ class Answers:
         if node.server_id is None or node.server_id not in self.servers or node.state == NodeState.REMOVING:
             return None
         new = self.replacements.get(node.uuid)
-        known = Known(node.server_id, node.state, node.loss, node.launched_at, node.announced_at)
+        known = Known(node.server_id, node.state, node.loss, node.launched_at, node.announced_at, node.last_report_at)
         if new is None:
             return judge(known, self.servers[node.server_id])
         reason = f"server {node.server_id} was replaced by server {new.server.id}"

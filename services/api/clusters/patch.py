@@ -43,13 +43,18 @@ _REMOVED: dict[str, Any] = {
     "health_status_reason": {},
 }
 
+_HEALTH = ("health_status", "health_status_reason")
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Args: columns: values to write immediately; node_count: of the default workers, None if not in the patch."""
+    """Args: columns: values to write immediately; node_count: of the default workers, None if not in the patch;
+    health: status and reason if the patch mentions one of them, even without a change.
+    """
 
     columns: dict[str, Any]
     node_count: int | None
+    health: tuple[str | None, dict[str, str]] | None = None
 
 
 def asked_for(row: Row, changes: list[Change]) -> Asked:
@@ -75,4 +80,6 @@ def asked_for(row: Row, changes: list[Change]) -> Asked:
         raise bad_request("Resizing the master nodegroup is not supported by this driver.")
     mentioned = any(change.attribute == "node_count" for change in changes)
     count = new.pop("node_count", document["node_count"])
-    return Asked(new, count if mentioned else None)
+    health = tuple(new.pop(name, row[name]) for name in _HEALTH)
+    measured = any(change.attribute in _HEALTH for change in changes)
+    return Asked(new, count if mentioned else None, (health[0], health[1] or {}) if measured else None)

@@ -1,7 +1,8 @@
 """`PATCH /v1/clusters/{id}`.
 
 Rule: all changes of a patch are checked before any of them is written, and all are written in one transaction. Name,
-labels and health attributes take effect immediately; a node count starts a resize.
+labels and health attributes take effect immediately; a node count starts a resize. Health that a client writes takes
+precedence over the measured one for a while, and is written again by the same patch sent again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from services.api.wire.patch import Change
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.states import OperationKind
 from shared.drivers.registry import get_engine
+from shared.operations.cluster_health import report_health
 from shared.operations.locks import lock_cluster
 from shared.operations.specs import read_spec
 
@@ -47,7 +49,7 @@ async def update_cluster(
         refuse_zero(context, asked.node_count)
         group = await default_worker(deps.reader, found["uuid"])
         resize = await check_resize(deps, context, found, group, asked.node_count, ())
-    if not asked.columns and resize is None:
+    if not asked.columns and resize is None and asked.health is None:
         return
     with resize.promise if resize else nullcontext():
         async with deps.db.transaction() as session:
@@ -55,6 +57,9 @@ async def update_cluster(
             if cluster is None:
                 raise not_found("Cluster", found["uuid"])
             await _write(session, cluster, asked)
+            if asked.health is not None:
+                status, reasons = asked.health
+                await report_health(session, cluster, status, reasons, now=deps.clock(), settings=deps.settings)
             if resize is not None:
                 await start_resize(session, deps, context, cluster, resize, rollback=rollback)
 

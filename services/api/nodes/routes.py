@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 
 from services.api.clusters.queries import one_cluster
 from services.api.context import context_of
-from services.api.deps import deps_of
+from services.api.deps import Deps, deps_of
 from services.api.operations import views as work
 from services.api.operations.queries import list_nodes, one_node
 from services.api.reader import Row
@@ -40,7 +42,7 @@ async def get_nodes(request: Request, cluster_id: str) -> Response:
         deps.reader, cluster["uuid"], state=state, nodegroup=nodegroup, marker=page.marker, limit=page.limit
     )
     base = base_url(request)
-    body: dict[str, object] = {"nodes": [work.node(row, base) for row in rows]}
+    body: dict[str, object] = {"nodes": [_view(deps, row, base) for row in rows]}
     if len(rows) == page.limit:
         following = request.url.include_query_params(limit=page.limit, marker=rows[-1]["uuid"]).query
         body["next"] = f"{base}/v1/clusters/{cluster['uuid']}/nodes?{following}"
@@ -51,5 +53,10 @@ async def get_nodes(request: Request, cluster_id: str) -> Response:
 async def get_node(request: Request, cluster_id: str, node_id: str) -> Response:
     check_query(request, ())
     cluster = await _cluster(request, cluster_id, "node:get")
-    row = await one_node(deps_of(request).reader, cluster["uuid"], node_id)
-    return json_response(work.node(row, base_url(request)))
+    deps = deps_of(request)
+    row = await one_node(deps.reader, cluster["uuid"], node_id)
+    return json_response(_view(deps, row, base_url(request)))
+
+
+def _view(deps: Deps, row: Row, base: str) -> dict[str, Any]:
+    return work.node(row, base, now=deps.clock(), heartbeat_seconds=deps.settings.heartbeat_seconds)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from services.api.reader import Row
 from services.api.wire.rendering import links
 from shared.events.reader import LoggedEvent
+from shared.operations.node_health import shown_health
 
 OPERATION = (
     "uuid",
@@ -42,12 +44,13 @@ NODE = (
     "state",
     "reason",
     "server_id",
+    "server_status",
+    "loss",
     "ip_address",
     "floating_ip",
     "version",
-    "health",
 )
-NODE_TIMES = ("created_at", "announced_at", "joined_at", "last_report_at", "updated_at")
+NODE_TIMES = ("created_at", "launched_at", "announced_at", "joined_at", "last_report_at", "updated_at")
 
 
 def operation(row: Row, base: str) -> dict[str, Any]:
@@ -60,8 +63,10 @@ def operation_step(row: Row) -> dict[str, Any]:
     return {"name": row["name"], "started_at": _time(row["started_at"]), "finished_at": _time(row["finished_at"])}
 
 
-def node(row: Row, base: str) -> dict[str, Any]:
+def node(row: Row, base: str, *, now: datetime, heartbeat_seconds: float) -> dict[str, Any]:
+    """A node; its health is its last report, unless that is void."""
     view = {name: row[name] for name in NODE}
+    view["health"] = shown_health(SimpleNamespace(**row), now, heartbeat_seconds)
     view |= {name: _time(row[name]) for name in NODE_TIMES}
     return view | {"links": links(base, "clusters", row["cluster_id"], "nodes", row["uuid"])}
 
