@@ -148,7 +148,7 @@ facts() {
     [ "$status" != 204 ] || store "$state/facts" <"$work/known"
 }
 
-# A heartbeat, if one is due; a lost one is not repeated.
+# A heartbeat, if one is due; one that was lost is repeated a little later.
 beat() {
     now=$(date +%s)
     # The second test: the clock was set back.
@@ -159,9 +159,17 @@ beat() {
     if [ -n "$health" ] && [ -x "$etc/health" ] && ! timeout 20 "$etc/health" >"$work/health" 2>&1 </dev/null; then
         health="\"healthy\": false, \"reason\": $(quoted <"$work/health")"
     fi
+    if [ -n "$health" ] && [ -x "$etc/states" ]; then
+        timeout 20 "$etc/states" 2>/dev/null </dev/null >"$work/states" || :
+        health="$health, \"states\": {$(members <"$work/states")}"
+    fi
     printf '{"kind": "heartbeat", "data": {%s}}' "$health" >"$work/beat"
     call 20 POST /reports --data-binary "@$work/beat" --header "@$state/auth"
-    [ "$status" != 409 ] || stop
+    case $status in
+    204) ;;
+    409) stop ;;
+    *) next_beat=$((now + (beat_every < 15 ? beat_every : 15))) ;;
+    esac
     facts call
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jeroboam.driver import Drain, NodegroupSpec, NodeSpec
+from jeroboam.driver import Drain, Impossible, NodeAction, NodegroupSpec, NodeSpec
 from shared.drivers.kubernetes import members
 
 GROUP = NodegroupSpec("g", "workers", "worker", "f", "i", 3)
@@ -77,3 +77,23 @@ def test_labels_of_an_earlier_version_that_kubernetes_never_took_are_left_out() 
     old = [{"key": "a b", "effect": "NoExecute"}, {"key": "c", "value": "x y", "effect": "NoExecute"}]
     (action,) = members.relabelling(group, [master(0), worker(0)], {"b --all": "x", "old": "x"}, old)
     assert action.args == {"nodes": "worker-0", "labels": "tier=gold old-", "taints": "gpu:NoSchedule", "untaint": ""}
+
+
+def test_a_master_is_told_whose_machines_are_lost() -> None:
+    leaving = [worker(0, "removing"), replace(worker(1, "removing"), lost=True)]
+    (only,) = members.drain(leaving, [master(0), *leaving], 60).removals
+    assert only.action.args == {
+        "nodes": "worker-0 worker-1", "leaving": "worker-0 worker-1", "lost": "worker-1", "timeout": 60,
+    }  # fmt: skip
+
+
+def test_a_rebuilt_worker_is_removed_by_another_nodes_command_before_it_joins_again() -> None:
+    found = members.forget(worker(0, "failed"), [master(0, "failed"), master(1), worker(0, "failed")], 60)
+    assert found == NodeAction(
+        "m1", "remove-nodes", {"nodes": "worker-0", "leaving": "worker-0", "lost": "worker-0", "timeout": 60}
+    )
+
+
+def test_a_rebuilt_master_cannot_join_again_and_no_node_can_without_a_master() -> None:
+    assert isinstance(members.forget(master(0), [master(0), master(1)], 60), Impossible)
+    assert isinstance(members.forget(worker(0), [master(0, "failed"), worker(0)], 60), Impossible)

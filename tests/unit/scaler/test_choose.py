@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +82,16 @@ def test_a_choice_made_is_not_made_again(nodes: list[NodeSpec], count: int, aske
         for found in nodes
     ]
     assert leaving(marked, count, asked) == []
+
+
+def test_lost_nodes_go_first_and_whatever_the_count() -> None:
+    nodes = [node(0), replace(node(1, "failed"), lost=True), node(2, "failed"), node(3)]
+    assert chosen(nodes, 4) == [1]
+    assert chosen(nodes, 3) == [1]
+    assert chosen(nodes, 2) == [1, 2]
+
+
+def test_a_lost_master_stays_unless_it_is_named() -> None:
+    masters = [replace(node(0, "failed", "master"), lost=True), node(1, role="master"), node(2, role="master")]
+    assert chosen(masters, 3) == []
+    assert chosen(masters, 2, "n0") == [0]
