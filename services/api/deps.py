@@ -72,6 +72,6 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         commands=CommandWatch(reader, wakeups),
         answers=Answers(settings.preflight_cache_size),
         promises=Promises(settings.preflight_promise_seconds),
-        heartbeats=QuietHeartbeats(db),
+        heartbeats=QuietHeartbeats(db, settings.heartbeat_seconds),
         bus=bus,
     )

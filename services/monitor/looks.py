@@ -85,8 +85,7 @@ class Looks:
 
     async def _look(self, project_id: str, clusters: Sequence[str]) -> int:
         try:
-            cloud = self._clouds.for_project(project_id)
-            found = await look_at_servers(self._database, self._sealer, cloud, clusters)
+            found = await look_at_servers(self._database, self._sealer, self._clouds, project_id, clusters)
         except Exception as error:
             # The claim runs out, and the look is repeated.
             log.warning("look.later", project=project_id, error=str(error))

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import MASTER, Impossible
-from shared.cloud.contract import Cloud
+from shared.cloud.contract import Cloud, CloudFactory
 from shared.cloud.types import Server
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node
@@ -61,8 +61,10 @@ class Answers:
         return Finding(new.server.status, new.server.launched_at, Found.STARTED_ANEW, reason)
 
 
-async def look_at_servers(database: Database, sealer: Sealer, cloud: Cloud, cluster_ids: Collection[str]) -> int:
-    """Look at the servers of these clusters, which are of the cloud's project.
+async def look_at_servers(
+    database: Database, sealer: Sealer, clouds: CloudFactory, project_id: str, cluster_ids: Collection[str]
+) -> int:
+    """Look at the servers of these clusters of one project. Without servers, the cloud is not asked.
 
     Returns:
         The number of nodes about which something was found.
@@ -74,7 +76,7 @@ async def look_at_servers(database: Database, sealer: Sealer, cloud: Cloud, clus
         nodes = await _nodes(session, cluster_ids)
     if not nodes:
         return 0
-    answers = await _ask(cloud, nodes)
+    answers = await _ask(clouds.for_project(project_id), nodes)
     differing = {node.cluster_id for node in nodes if _differs(node, answers.finding(node))}
     found = 0
     for cluster_id in sorted(differing):

@@ -12,7 +12,8 @@ def after_look(step: StepOfContext) -> StepOfContext:
     """The step, which finds in the rows of the cluster's nodes what Nova says of their servers now."""
 
     async def look_first(context: StepContext, operation: OperationView) -> Done | Wait:
-        await look_at_servers(context.database, context.sealer, context.cloud(operation), [operation.cluster_id])
+        clusters = [operation.cluster_id]
+        await look_at_servers(context.database, context.sealer, context.clouds, operation.project_id, clusters)
         return await step(context, operation)
 
     return look_first

@@ -27,10 +27,15 @@ UPDATE nodes SET last_report_at = now() WHERE uuid IN (
 
 
 class QuietHeartbeats:
-    """Args: database: holds the nodes."""
+    """Args:
+    database: holds the nodes.
+    heartbeat_seconds: the interval of the agents' heartbeats.
+    """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, heartbeat_seconds: float) -> None:
         self._database = database
+        # A report must be recorded well before its node is taken for silent.
+        self._pause = min(WRITE_EVERY, heartbeat_seconds / 4)
         self._heard: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
@@ -62,7 +67,7 @@ class QuietHeartbeats:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(WRITE_EVERY)
+            await asyncio.sleep(self._pause)
             try:
                 await self.write()
             except Exception as error:
