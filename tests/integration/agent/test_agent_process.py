@@ -154,6 +154,16 @@ async def test_health_is_the_drivers_own_check(machine: Machine, bootstraps: Any
     await until(lambda row: row.health == {"healthy": True})
 
 
+async def test_what_the_engine_says_of_its_members_comes_with_the_heartbeats(
+    machine: Machine, bootstraps: Any, until: Any
+) -> None:
+    hook = "#!/bin/sh\nprintf 'api=ok\\nw-1.Ready=Unknown\\nnot a pair\\n'\n"
+    bootstraps.script("exit 0", {"path": "/etc/jeroboam/states", "content": hook, "mode": "0755"})
+    machine.boot(HEARTBEAT=1)
+    told = await until(lambda row: "states" in row.health)
+    assert told.health == {"healthy": True, "states": {"api": "ok", "w-1.Ready": "Unknown"}}
+
+
 async def test_it_survives_an_api_that_goes_away(machine: Machine, bootstraps: Any, until: Any, api: Any) -> None:
     wait = 'touch "$JEROBOAM_ROOT/begun"; while [ ! -e "$JEROBOAM_ROOT/go" ]; do sleep 0.1; done'
     bootstraps.script(wait)

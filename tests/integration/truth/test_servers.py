@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -209,3 +210,20 @@ async def test_when_all_are_silent_the_health_is_unknown(made: Made, sandbox: Sa
     await until(lambda: has_health(view, "HEALTHY"))
     told = [event["status"] for event in await view.told("cluster.health.changed")]
     assert told == ["HEALTHY", "UNKNOWN", "HEALTHY"]
+
+
+async def test_what_could_not_be_drained_is_in_the_status_reason(made: Made, sandbox: Sandbox) -> None:
+    view = await made("stuck", 2)
+    name = (await view.nodes())[1]["name"]
+    url = f"http://127.0.0.1:{sandbox.layout.cloud_port}/faults"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.put(url, json={"behaviours": {"drain_fails": [name]}})
+        try:
+            assert await resize(view, 1) == "UPDATE_COMPLETE"
+        finally:
+            await http.delete(url)
+    expected = f"removed nodes: {name}: not drained: simulated pod that does not go"
+    assert (await view.shown())["status_reason"] == expected
+    assert (await view.group())["status_reason"] == expected
+    assert await resize(view, 1) == "UPDATE_COMPLETE"
+    assert (await view.shown())["status_reason"] is None
