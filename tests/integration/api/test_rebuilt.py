@@ -31,7 +31,8 @@ async def nodes(user: httpx.AsyncClient, template: dict[str, Any], deps: Deps) -
 
 
 async def offer(client: httpx.AsyncClient, node: Node, token: str) -> httpx.Response:
-    return await client.post(f"/v1/nodes/{node.uuid}/credential", headers={"X-Jeroboam-Token": token})
+    headers = {b"X-Jeroboam-Token": token.encode("latin-1")}
+    return await client.post(f"/v1/nodes/{node.uuid}/credential", headers=headers)
 
 
 async def look_is_due(deps: Deps) -> bool:
@@ -43,7 +44,8 @@ async def test_it_opens_nothing_and_nova_is_asked(
     anonymous: httpx.AsyncClient, nodes: dict[str, Node], deps: Deps
 ) -> None:
     worker = nodes["worker"]
-    assert (await offer(anonymous, worker, "guessed")).status_code == 401
+    for guessed in ("guessed", "", "\xff"):
+        assert (await offer(anonymous, worker, guessed)).status_code == 401
     assert (await offer(anonymous, worker, node_token(SEED, nodes["master"].uuid))).status_code == 401
     assert not await look_is_due(deps)
     assert (await offer(anonymous, worker, node_token(SEED, worker.uuid))).status_code == 401
