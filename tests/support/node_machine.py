@@ -24,6 +24,13 @@ fake=$FAKE
 [ "$name" = date ] || echo "$name $*" >>"$fake/calls"
 kubernetes=$JEROBOAM_ROOT/etc/kubernetes
 [ ! -f "$fake/$name-fails" ] || { cat "$fake/$name-fails" >&2; exit 1; }
+# `<program> <subcommand>-passes`: a line is an error that is printed once, by the next such call.
+passing="$fake/$name-$1-passes"
+if [ -s "$passing" ]; then
+    head -n 1 "$passing" >&2
+    sed -i 1d "$passing"
+    exit 1
+fi
 case "$name $*" in
 "kubeadm version"*) cat "$fake/version" ;;
 "kubeadm config images list"*)
@@ -39,11 +46,20 @@ case "$name $*" in
 "kubectl get --raw"*) [ ! -f "$fake/api-is-away" ] ;;
 "kubectl apply"*) for file; do :; done; cat "$file" >>"$fake/applied" ;;
 "kubectl --kubeconfig"*) cat "$fake/ready" ;;
+"kubectl get node "*jsonpath*) cat "$fake/condition-$3" 2>/dev/null || echo "True 1970-01-01T00:00:00Z" ;;
+"kubectl get volumeattachments"*) if [ -s "$fake/attached" ]; then head -n 1 "$fake/attached"; sed -i 1d "$fake/attached"; fi ;;
 "kubectl get node"*)
     shift 2
     for node; do case $node in --*) break ;; esac; [ -f "$fake/no-such-node" ] || echo "node/$node"; done ;;
 "kubectl drain"*)
-    [ "$(cat "$fake/undrainable" 2>/dev/null)" != "$2" ] || { echo "error: pod web-0 did not go" >&2; exit 1; } ;;
+    [ "$(cat "$fake/undrainable" 2>/dev/null)" != "$2" ] || { echo "error: pod web-0 did not go" >&2; exit 1; }
+    # Its machine dies now, and then no eviction ends.
+    [ "$(cat "$fake/dies" 2>/dev/null)" != "$2" ] || {
+        echo "Unknown 1970-01-01T00:00:00Z" >"$fake/condition-$2"
+        echo "$$" >"$fake/dies"
+        exec sleep 50
+    } ;;
+"kubectl delete node"*) [ ! -f "$fake/stays" ] || { cat "$fake/stays" >&2; exit 1; } ;;
 "kubectl taint"*-) [ ! -f "$fake/no-such-taint" ] || { echo "taint not found" >&2; exit 1; } ;;
 "kubectl -n kube-system get pod"*)
     manifest=$kubernetes/manifests/${5%%-k8s-*}.yaml
@@ -74,7 +90,7 @@ case "$name $*" in
 "blkid -L"*) [ -f "$fake/formatted" ] && echo /dev/vdb ;;
 "blkid -o"*) [ -f "$fake/formatted" ] && echo ext4 ;;
 "mkfs.ext4"*) touch "$fake/formatted" ;;
-"date +%Y"*) /bin/date "$@" ;;
+"date +%Y"* | "date -d"*) /bin/date "$@" ;;
 "date +%s") now=$(($(cat "$fake/now") + 50)); echo "$now" | tee "$fake/now" ;;
 "curl"*"--data-binary @"*/csr) "$PYTHON" "$LEAVES" sign "$JEROBOAM_ROOT" "$@" ;;
 "curl"*) while [ "$#" -gt 1 ]; do [ "$1" != --output ] || echo fetched >"$2"; shift; done ;;

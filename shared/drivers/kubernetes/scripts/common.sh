@@ -50,6 +50,54 @@ as_admin() {
     until_done "$1" "the API server is not ready" kubectl get --raw /readyz
 }
 
+# may_pass FILE: whether the errors of kubectl in FILE may be gone in a moment: the API cannot be reached or is busy, a
+# server that has just started does not know the roles yet, etcd has no leader, the object was changed at the same time.
+# How a wait ended is final, and so is what the API says of the request itself.
+may_pass() {
+    ! grep -Eiq -e 'global timeout reached|waiting for the condition|is invalid:' \
+        -e '\((NotFound|Invalid|BadRequest|AlreadyExists|MethodNotAllowed)\)' "$1" && grep -Eiq \
+        -e 'refused|connection reset|broken pipe|client connection lost|goaway|\bEOF\b|no route|network is unreachable' \
+        -e 'timed? ?out|deadline exceeded|unable to connect|http: server closed|use of closed network connection' \
+        -e '\((Forbidden|Unauthorized|TooManyRequests|InternalError|ServiceUnavailable|ServerTimeout|Timeout|Conflict)\)' \
+        -e 'too many requests|unavailable|unable to handle the request|bad gateway|not ready|(re)?initializing' \
+        -e "etcdserver: |leader changed|no leader|doesn't have a resource type|unable to return a response" "$1"
+}
+
+# kube ARGUMENT...: run kubectl, and again while its errors may pass: at most 10 times and for 5 minutes. Prints what the
+# last run printed.
+kube() {
+    runs=10 end=$(($(date +%s) + 300)) errors=$(mktemp)
+    while :; do
+        code=0
+        words=$(timeout 60 kubectl "$@" 2>"$errors") || code=$?
+        [ "$code" -ne 124 ] || echo "kubectl $1 timed out" >>"$errors"
+        runs=$((runs - 1))
+        if [ "$code" -eq 0 ] || ! may_pass "$errors" || [ "$runs" -le 0 ] || [ "$(date +%s)" -ge "$end" ]; then break; fi
+        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
+    done
+    [ -z "$words" ] || printf '%s\n' "$words"
+    cat "$errors" >&2
+    rm -f "$errors"
+    return "$code"
+}
+
+# drain NODE SECONDS FILE: move the node's pods elsewhere, respecting disruption budgets; what kubectl printed last is in
+# FILE. A run that was interrupted is followed by another one for the time that is left, at least a moment. A node that does not exist is
+# empty. kubectl runs in the background, so that a signal ends the wait for it.
+drain() {
+    runs=10 left=$2 end=$(($(date +%s) + $2))
+    until
+        kubectl drain "$1" --ignore-daemonsets --delete-emptydir-data --force --timeout "${left}s" >"$3" 2>&1 &
+        wait "$!"
+    do
+        ! grep -q '(NotFound): nodes ' "$3" || return 0
+        runs=$((runs - 1)) left=$((end - $(date +%s)))
+        if ! may_pass "$3" || [ "$runs" -le 0 ] || [ "$left" -lt -60 ]; then return 1; fi
+        [ "$left" -ge 10 ] || left=10
+        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
+    done
+}
+
 is_ready() {
     ready=$(kubectl --kubeconfig "$root/etc/kubernetes/kubelet.conf" get node "$NODE_NAME" \
         -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{" "}{.status.conditions[?(@.type=="Ready")].message}')

@@ -10,5 +10,11 @@ node=$(argument node)
 seconds=$(argument timeout)
 as_admin 120
 # A node that never joined or was already deleted does not need to be drained.
-[ -n "$(kubectl get node "${node:?}" --ignore-not-found -o name)" ] || exit 0
-kubectl drain "$node" --ignore-daemonsets --delete-emptydir-data --force --timeout "${seconds:-600}s"
+found=$(kube get node "${node:?}" --ignore-not-found -o name)
+[ -n "$found" ] || exit 0
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+drained=0
+drain "$node" "${seconds:-600}" "$output" || drained=$?
+cat "$output"
+exit "$drained"

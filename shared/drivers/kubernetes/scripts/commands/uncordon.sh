@@ -8,4 +8,4 @@ etc=$root/etc/jeroboam
 read_arguments
 node=$(argument node)
 as_admin 600
-kubectl uncordon "${node:?}"
+kube uncordon "${node:?}"

@@ -16,8 +16,9 @@ version=$(argument version)
 how=node
 if [ "$MASTER" = yes ]; then
     as_admin 120
-    kubectl -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}' |
-        grep -qx "kubernetesVersion: $version" || how="apply --yes $version"
+    configuration=$(kube -n kube-system get configmap kubeadm-config -o 'jsonpath={.data.ClusterConfiguration}') ||
+        fail "the cluster's configuration could not be read"
+    printf '%s\n' "$configuration" | grep -qx "kubernetesVersion: $version" || how="apply --yes $version"
 fi
 step "kubeadm upgrade ${how%% *}"
 # shellcheck disable=SC2086 # a subcommand and its arguments
