@@ -123,7 +123,7 @@ class Removal:
     """A command that drains some of the leaving nodes and removes them from the engine.
 
     `nodes` are the UUIDs of these nodes. For each node that could not be drained, the command's results contain
-    `not_drained.<node name>` with the reason.
+    `not_drained.<node name>` with the reason; for each that the engine still lists, `not_removed.<node name>`.
 
     Args:
         required: the machines are kept and the operation fails if the command fails, e.g. because the cluster would

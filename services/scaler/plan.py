@@ -35,10 +35,11 @@ class _NodesPlan(StepPlan):
         (keys.SETTLE_NODES, settle.ensure_nodes_settled),
     )
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
+        """What could not be done for removed nodes is in the operation's reason already."""
         if cluster.coe_version is None:
             await _finish_create(session, cluster)
-        await gone.show_not_drained(session, cluster, operation)
+        return operation.reason
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
@@ -78,10 +79,10 @@ class NodegroupCreatePlan(_NodesPlan):
 class NodegroupDeletePlan(_NodesPlan):
     kind = OperationKind.NODEGROUP_DELETE
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        await gone.show_not_drained(session, cluster, operation)
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
         concerned = operation.nodegroup_ids or []
         await session.execute(delete(Nodegroup).where(Nodegroup.uuid.in_(concerned)))
+        return operation.reason
 
 
 class NodegroupUpdatePlan(StepPlan):

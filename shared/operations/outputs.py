@@ -47,10 +47,7 @@ class DrainedNodes(Stored):
 
 
 class RemovedNodes(Stored):
-    """`not_drained`: nodegroup uuid -> node name -> what could not be done before its machine was deleted."""
-
     removed: int
-    not_drained: dict[str, dict[str, str]] = Field(default_factory=dict)
 
 
 class UpdatedLabels(Stored):

@@ -103,8 +103,11 @@ class Plan(Protocol):
     @property
     def steps(self) -> tuple[Step, ...]: ...
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """Called in the transaction of a successful end, after the statuses are set; records what is the kind's own."""
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
+        """Called in the transaction of a successful end, after the statuses are set; records what is the kind's own.
+
+        Returns what could not be done although the operation succeeded; it becomes the reason of the statuses.
+        """
         ...
 
     async def failed(

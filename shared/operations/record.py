@@ -130,7 +130,7 @@ async def _progress(session: AsyncSession, operation: Operation, now: datetime) 
         return
     operation.progressed_at = now
     if operation.step_reason is not None:
-        await set_status_reasons(session, operation)
+        await set_status_reasons(session, operation, operation.step_reason)
     await _emit_progress(session, operation)
 
 
@@ -173,7 +173,9 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
     await set_statuses(
         session, cluster, OperationKind(operation.kind), Outcome.COMPLETE, nodegroup_ids=operation.nodegroup_ids
     )
-    await plan.completed(session, cluster, operation)
+    operation.reason = await plan.completed(session, cluster, operation)
+    if operation.reason is not None:
+        await set_status_reasons(session, operation, operation.reason)
     await emit(
         session,
         operation_event(operation.kind, "completed"),

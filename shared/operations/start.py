@@ -150,8 +150,9 @@ async def set_statuses(
     )
 
 
-async def set_status_reasons(session: AsyncSession, operation: Operation) -> None:
-    """Show what a live operation waits for where clients look: with the statuses of the cluster and its nodegroups."""
+async def set_status_reasons(session: AsyncSession, operation: Operation, reason: str | None) -> None:
+    """Show what an operation waits for, or what it could not do, where clients look: with the statuses of the cluster
+    and of its nodegroups."""
     concerned = [Nodegroup.cluster_id == operation.cluster_id]
     if operation.nodegroup_ids is not None:
         concerned.append(Nodegroup.uuid.in_(operation.nodegroup_ids))
@@ -159,9 +160,7 @@ async def set_status_reasons(session: AsyncSession, operation: Operation) -> Non
         update(Cluster).where(Cluster.uuid == operation.cluster_id),
         update(Nodegroup).where(*concerned),
     ):
-        await session.execute(
-            statement.values(status_reason=operation.step_reason).execution_options(synchronize_session=False)
-        )
+        await session.execute(statement.values(status_reason=reason).execution_options(synchronize_session=False))
 
 
 async def emit_requested(session: AsyncSession, cluster: Cluster, operation: Operation) -> None:

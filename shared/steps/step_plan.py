@@ -35,8 +35,9 @@ class StepPlan:
     def __init__(self, context: StepContext) -> None:
         self.steps: tuple[Step, ...] = tuple(_bound(context, key, function) for key, function in self.functions)
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
         """Nothing is left to write: the steps and the statuses say it."""
+        return None
 
     async def failed(
         self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str

@@ -47,7 +47,11 @@ case "$name $*" in
 "kubectl apply"*) for file; do :; done; cat "$file" >>"$fake/applied" ;;
 "kubectl --kubeconfig"*) cat "$fake/ready" ;;
 "kubectl get node "*jsonpath*) cat "$fake/condition-$3" 2>/dev/null || echo "True 1970-01-01T00:00:00Z" ;;
-"kubectl get volumeattachments"*) if [ -s "$fake/attached" ]; then head -n 1 "$fake/attached"; sed -i 1d "$fake/attached"; fi ;;
+"kubectl get volumeattachments"*)
+    if [ -s "$fake/attached" ]; then
+        head -n 1 "$fake/attached"
+        sed -i 1d "$fake/attached"
+    fi ;;
 "kubectl get node"*)
     shift 2
     for node; do case $node in --*) break ;; esac; [ -f "$fake/no-such-node" ] || echo "node/$node"; done ;;

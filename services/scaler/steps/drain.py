@@ -1,8 +1,8 @@
 """Drains the nodes to be removed.
 
 Rule: a drain is bounded and never blocks a removal: a node that cannot be drained within `drain_timeout_seconds`, or
-because no master is left to drain it, is removed nevertheless. The outcome is in the node's `reason`, in its last
-event, and, where something could not be done, in the status reason of the operation's end.
+because no master is left to drain it, is removed nevertheless. The outcome is in the node's `reason`, in its last event
+and, unless it was simply drained, in the reason of the operation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
 DRAINED = "drained"
-NOT_DONE = "not "  # how every other outcome begins
+_NOT_DRAINED = "not drained"
+_NO_REASON = "no reason was given"
 # In addition to the drain itself: until the agent has fetched the command, and until its answer has arrived.
 _GRACE = timedelta(seconds=90)
 
@@ -57,7 +58,7 @@ async def ensure_nodes_drained(context: StepContext, operation: OperationView) -
                 await _settle(session, operation, nodes[uuid], obstacle)
             await _carry_out(session, operation, answer.removals, nodes, limit)
         waiting = [node.name for node in nodes.values() if node.reason is None]
-        drained = sum(node.reason == DRAINED for node in nodes.values())
+        drained = sum(not (node.reason or "").startswith(_NOT_DRAINED) for node in nodes.values())
     if waiting:
         done = len(nodes) - len(waiting)
         return Wait(f"{done} of {len(nodes)} nodes are drained", poll_delay(operation), done, len(nodes))
@@ -91,9 +92,10 @@ async def _carry_out(
         if required[key] and not answer.succeeded:
             names = ", ".join(node.name for node in about[key])
             raise PermanentError(f"{names} must not be removed: {answer.failure}")
-        reasons, kept = answer.results_of("not_drained"), answer.results_of("not_removed")
+        undrained, left = answer.results_of("not_drained"), answer.results_of("not_removed")
         for node in about[key]:
-            await _settle(session, operation, node, _obstacle(answer, reasons.get(node.name)), kept.get(node.name))
+            obstacle = _obstacle(answer, undrained.get(node.name))
+            await _settle(session, operation, node, obstacle, left.get(node.name))
 
 
 def _obstacle(answer: Answer, result: str | None) -> str | None:
@@ -102,19 +104,22 @@ def _obstacle(answer: Answer, result: str | None) -> str | None:
         return "the command timed out"
     if not answer.succeeded:
         return last_line(answer.output) or answer.reason
-    return None if result is None else result or "no reason was given"
+    return None if result is None else result or _NO_REASON
 
 
 async def _settle(
-    session: AsyncSession, operation: OperationView, node: Node, obstacle: str | None, kept: str | None = None
+    session: AsyncSession, operation: OperationView, node: Node, obstacle: str | None, left: str | None = None
 ) -> None:
-    """Record the outcome: why the node was not drained, and why the engine still has it."""
+    """Record how a node was drained.
+
+    Args:
+        obstacle: why it was not drained.
+        left: why the engine still lists it.
+    """
     assert node.state == NodeState.REMOVING
     if obstacle is None:
-        node.reason = DRAINED
         await emit_node(session, node, "node.drained.v1", project_id=operation.project_id)
-    else:
-        node.reason = f"{NOT_DONE}drained: {obstacle}"
-    if kept is not None:
-        removed = f"{NOT_DONE}removed from the cluster: {kept or 'no reason was given'}"
-        node.reason = removed if obstacle is None else f"{node.reason}; {removed}"
+    undone = [] if obstacle is None else [f"{_NOT_DRAINED}: {obstacle}"]
+    if left is not None:
+        undone.append(f"its engine still lists it: {left or _NO_REASON}")
+    node.reason = "; ".join(undone) or DRAINED

@@ -13,6 +13,8 @@ from shared.steps.commands import command_limit, give_commands
 from shared.steps.context import StepContext
 from shared.steps.stacks import poll_delay
 
+_SHOWN = 5
+
 
 async def ensure_nodes_labelled(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every joined node has the labels and taints of its nodegroup's row; `before` in params holds the old ones."""
@@ -33,7 +35,10 @@ async def ensure_nodes_labelled(context: StepContext, operation: OperationView) 
         answers = await give_commands(session, operation.run_tag, actions, limit=command_limit(context.settings))
         for key, answer in answers.items():
             if answer.failure is not None:
-                raise PermanentError(f"nodegroup {groups[key]}: its nodes could not be labelled: {answer.reason}")
+                named = [f"{name}: {why}" for name, why in answer.results_of("not_labelled").items()]
+                shown = [*named[:_SHOWN], *([f"and {len(named) - _SHOWN} more nodes"] if len(named) > _SHOWN else [])]
+                why = "; ".join(shown) or answer.reason
+                raise PermanentError(f"nodegroup {groups[key]}: its nodes could not be labelled: {why}")
     answered = sum(answer.succeeded for answer in answers.values())
     if answered < len(actions):
         return Wait("the labels of the nodes are being updated", poll_delay(operation), answered, len(actions))

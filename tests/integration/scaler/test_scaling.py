@@ -288,6 +288,8 @@ async def test_a_node_that_cannot_be_emptied_goes_and_the_event_says_so(made: An
     reasons = {event["name"].rsplit("-", 1)[1]: event["reason"] for event in await view.told("node.removed")}
     assert reasons == {"1": "drained", "2": "not drained: simulated pod that does not go"}
     assert [event["name"].rsplit("-", 1)[1] for event in await view.told("node.drained")] == ["1"]
+    shown = await view.shown()
+    assert shown["status_reason"].endswith("-worker-2 was removed, but not drained: simulated pod that does not go")
 
 
 async def test_a_server_that_will_not_go_fails_the_resize_and_a_retry_ends_it(

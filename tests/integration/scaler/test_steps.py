@@ -13,7 +13,7 @@ from services.scaler.steps.drain import ensure_nodes_drained
 from services.scaler.steps.gone import ensure_nodes_gone
 from services.scaler.steps.labels import ensure_nodes_labelled
 from shared.db.engine import Database
-from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup
+from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup, Operation
 from shared.domain.errors import PermanentError
 from shared.domain.states import OperationKind
 from shared.drivers.kubernetes import members
@@ -186,3 +186,50 @@ async def test_labels_reach_the_nodes_there_are(stage: Stage) -> None:
 async def test_labels_that_did_not_change_are_nobodys_business(stage: Stage) -> None:
     stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_UPDATE.value, params={"before": {}})
     assert await ensure_nodes_labelled(stage.context, stage.view) == Done(UpdatedLabels(commands=0))
+
+
+async def test_what_could_not_be_done_for_a_removed_node_is_the_operations_reason(stage: Stage) -> None:
+    async with stage.context.database.transaction() as session:
+        session.add(
+            Operation(
+                uuid=stage.view.uuid, cluster_id=stage.view.cluster_id, cluster_name="c", project_id="p1", user_id="u1",
+                kind="resize", state="waiting", attempts=0, retries=0, revision=0, done=0, total=0,
+                cancel_requested=False, params={},
+            )
+        )  # fmt: skip
+    await stage.chosen(2)
+    await ensure_nodes_drained(stage.context, stage.view)
+    nodes = await stage.nodes()
+    two, three = nodes["worker-2"].name, nodes["worker-3"].name
+    await stage.answer(results={f"not_removed.{two}": "Forbidden", f"not_drained.{three}": "a pod stays"})
+    done = await ensure_nodes_drained(stage.context, stage.view)
+    assert done == Done(DrainedNodes(drained=2, not_drained=1))
+    assert await stage.events("node.drained.v1") == ["2", "4"]
+    for _ in range(2):
+        await ensure_nodes_gone(stage.context, stage.view)
+    async with stage.context.database.transaction() as session:
+        reason = await session.scalar(select(Operation.reason).where(Operation.uuid == stage.view.uuid))
+    assert reason == (
+        f"{two} was removed, but its engine still lists it: Forbidden; "
+        f"{three} was removed, but not drained: a pod stays"
+    )
+
+
+async def test_a_node_whose_server_does_not_exist_is_told_to_the_engine(stage: Stage) -> None:
+    await stage.chosen(3)
+    await stage.set("worker-4", server_id=None)
+    await ensure_nodes_drained(stage.context, stage.view)
+    (command,) = await stage.commands()
+    assert command.args["lost"] == (await stage.nodes())["worker-4"].name
+
+
+async def test_nodes_that_could_not_be_labelled_are_named(stage: Stage) -> None:
+    async with stage.context.database.transaction() as session:
+        await session.execute(update(Nodegroup).where(Nodegroup.name == "workers").values(node_labels={"tier": "gold"}))
+    stage.view = replace(stage.view, kind=OperationKind.NODEGROUP_UPDATE.value, params={"before": {"node_labels": {}}})
+    await ensure_nodes_labelled(stage.context, stage.view)
+    await stage.answer(
+        ok=False, output="jeroboam: could not be labelled: w-1", results={"not_labelled.w-1": "Forbidden"}
+    )
+    with pytest.raises(PermanentError, match=r"could not be labelled: w-1: Forbidden$"):
+        await ensure_nodes_labelled(stage.context, stage.view)

@@ -23,20 +23,18 @@ PASSING = [
     "Error from server (InternalError): an error on the server has prevented the request from succeeding",
     "Error from server (ServiceUnavailable): the server is currently unable to handle the request",
     'Error from server (Conflict): Operation cannot be fulfilled on nodes "w-1": the object has been modified',
-    "error: the server doesn't have a resource type \"nodes\"",
+    'error: the server doesn\'t have a resource type "nodes"',
 ]
 FINAL = [
     "error: unknown flag: --overwrit",
     'The Node "w-1" is invalid: metadata.labels: Invalid value: "timeout:": name part must consist of alphanumeric',
     'Error from server (NotFound): nodes "w-1" not found',
-    'Error from server (BadRequest): the request timed out of range',
+    "Error from server (BadRequest): the request timed out of range",
 ]
 DRAIN = "kubectl drain w-1 --ignore-daemonsets --delete-emptydir-data --force --timeout 90s"
 DELETE = "kubectl delete node w-1 --ignore-not-found"
 TAINT = "kubectl taint --overwrite node w-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
-FORCE = (
-    "kubectl delete pods --all-namespaces --field-selector spec.nodeName=w-1 --force --grace-period=0 --wait=false"
-)
+FORCE = "kubectl delete pods --all-namespaces --field-selector spec.nodeName=w-1 --force --grace-period=0 --wait=false"
 # The machine's clock starts at 0 and gains 50 seconds each time it is read.
 LONG_AGO, LATER = "1970-01-01T00:00:00Z", "1999-01-01T00:00:00Z"
 
