@@ -42,9 +42,12 @@ class Infrastructure:
         sticky_clients: whether a load balancer sends all connections of one client address to the same master, because
             a client's calls depend on each other and masters do not share their state.
         address_pairs: networks that nodes may send from in addition to their own address, such as a pod network.
+        health_path: the path of the first endpoint port that answers 200 over HTTPS, to anyone, while the master can
+            serve requests, e.g. `/readyz`; load balancers query it. None: they only connect.
     """
 
     endpoint_ports: Sequence[int]
     rules: Mapping[str, Sequence[Rule]] = field(default_factory=dict)
     address_pairs: Sequence[str] = ()
     sticky_clients: bool = False
+    health_path: str | None = None

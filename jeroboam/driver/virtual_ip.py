@@ -1,7 +1,8 @@
 """The keepalived configuration of the address that several masters share in clouds without Octavia.
 
 Rule: masters use unicast VRRP, because Neutron networks may not forward multicast. A master whose health check fails
-yields the address to one whose check succeeds.
+yields the address to one whose check succeeds. All masters of a cluster must have the same virtual router ID, also one
+that is added years later, so it is an output of the base stack and never computed again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,13 @@ import hmac
 
 from jeroboam.driver.answers import BootstrapContext
 from jeroboam.driver.values import masters
+
+VIRTUAL_ROUTER_ID = "virtual_router_id"  # an output of the base stack
+
+
+def virtual_router_id(uuid: str) -> int:
+    """The VRRP ID of a new cluster, 1 to 255. Clusters on one network rarely share it, and differ in their passwords."""
+    return int.from_bytes(hashlib.sha256(uuid.encode()).digest()[:8], "big") % 255 + 1
 
 
 def keepalived_config(context: BootstrapContext, *, check: str, key_from: str) -> str:
@@ -42,7 +50,7 @@ vrrp_script apiserver {{
 vrrp_instance api {{
     state BACKUP
     interface @INTERFACE@
-    virtual_router_id {int(context.cluster.uuid[:2], 16) % 254 + 1}
+    virtual_router_id {_router_id(context)}
     priority {200 - order.index(context.node.uuid)}
     advert_int 1
     unicast_src_ip {context.node.ip_address}
@@ -60,6 +68,12 @@ vrrp_instance api {{
     }}
 }}
 """
+
+
+def _router_id(context: BootstrapContext) -> int:
+    """The stored ID. Clusters whose base stack has none were created when it was derived from the first digits."""
+    stored = context.base_outputs.get(VIRTUAL_ROUTER_ID)
+    return int(stored) if stored is not None else int(context.cluster.uuid[:2], 16) % 254 + 1
 
 
 def _password(context: BootstrapContext, secret: str) -> str:

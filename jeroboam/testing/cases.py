@@ -83,7 +83,10 @@ class Case:
 
     def outputs(self) -> dict[str, object]:
         """The base stack's outputs, with sample values."""
-        values: dict[str, object] = {name: f"id-of-{name}" for name in self.base()["outputs"]}
+        values: dict[str, object] = {
+            name: f"id-of-{name}" if isinstance(output["value"], dict) else output["value"]
+            for name, output in self.base()["outputs"].items()
+        }
         return values | {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
 
     def group(self, node: NodeSpec) -> NodegroupSpec:

@@ -96,6 +96,7 @@ def test_the_endpoint_and_both_roles_are_declared(case: Case) -> None:
     wanted = case.engine.infrastructure(case.cluster, case.groups)
     assert wanted.endpoint_ports and all(0 < port < 65536 for port in wanted.endpoint_ports)
     assert set(ROLES) <= wanted.rules.keys()
+    assert wanted.health_path is None or re.fullmatch(r"/[!-~]*", wanted.health_path)
 
 
 def test_it_is_pure(case: Case) -> None:

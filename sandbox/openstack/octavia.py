@@ -55,7 +55,7 @@ class Octavia:
     def create(self, kind: str, project_id: str, fields: dict[str, Any], parent: str | None = None) -> Row:
         """A new load balancer, or a child of `parent`."""
         above = self._above(parent)
-        self._check(kind, above, fields)
+        self._check(kind, above, fields, parent)
         row: Row = {
             "id": new_id(),
             "name": "",
@@ -90,9 +90,12 @@ class Octavia:
             )
         return self.rows[kind].add(row)
 
-    def _check(self, kind: str, above: str | None, fields: dict[str, Any]) -> None:
+    def _check(self, kind: str, above: str | None, fields: dict[str, Any], parent: str | None) -> None:
         if kind == "loadbalancers":
             octavia_checks.balancer(fields)
+        elif kind == "healthmonitors" and (balancer := self.rows["loadbalancers"].get(above)) is not None:
+            others = self.rows["healthmonitors"].where("parent", parent)
+            octavia_checks.monitor(balancer, fields, exists=any(others))
         elif kind in ("listeners", "pools"):
             balancer = self.rows["loadbalancers"].get(above)
             if balancer is None:

@@ -1,4 +1,4 @@
-"""What Octavia and its providers refuse in load balancers, listeners and pools, in their words.
+"""What Octavia and its providers refuse in load balancers, listeners, pools and health monitors, in their words.
 
 Sources: Octavia's API reference and its feature matrix of providers.
 """
@@ -6,6 +6,7 @@ Sources: Octavia's API reference and its feature matrix of providers.
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 
 from sandbox.openstack.store import Row
@@ -17,6 +18,9 @@ _OF_AMPHORA = ("LEAST_CONNECTIONS", "ROUND_ROBIN", "SOURCE_IP")
 _OF_OVN = ("SOURCE_IP_PORT",)
 # `octavia` is the old name of `amphora`.
 PROVIDERS = {"amphora": ("Amphora", _OF_AMPHORA), "octavia": ("Amphora", _OF_AMPHORA), "ovn": ("OVN", _OF_OVN)}
+MONITORS = ("HTTP", "HTTPS", "PING", "SCTP", "TCP", "TLS-HELLO", "UDP-CONNECT")
+_MONITORS_OF_OVN = ("UDP-CONNECT", "TCP")
+_CODES = r"\d{3}(\s*,\s*\d{3})*|\d{3}-\d{3}"
 
 
 def balancer(fields: dict[str, Any]) -> None:
@@ -60,6 +64,31 @@ def pool(above: Row, fields: dict[str, Any]) -> None:
     if algorithm not in known:
         end = "." if title == "Amphora" else ""
         raise _unsupported(provider, f"{title} provider does not support {algorithm} algorithm{end}")
+
+
+def monitor(above: Row, fields: dict[str, Any], *, exists: bool) -> None:
+    """Refuse a type that the provider does not have, a bad request of HTTP, and a second monitor of a pool."""
+    kind, provider = fields.get("type"), above["provider"]
+    if kind not in MONITORS:
+        text = f"Value should be one of: {', '.join(MONITORS)}"
+        raise ApiError(400, f"Invalid input for field/attribute type. Value: '{kind}'. {text}")
+    if int(fields["delay"]) < int(fields["timeout"]):
+        raise ApiError(400, "Validation failure: delay must be greater than or equal to timeout.")
+    asked = [name for name in ("url_path", "http_method", "expected_codes") if fields.get(name) is not None]
+    if asked and kind not in ("HTTP", "HTTPS"):
+        raise ApiError(400, f"Validation failure: {asked[0]} is not a valid option for health monitor type {kind}.")
+    path, codes = fields.get("url_path"), fields.get("expected_codes")
+    if path is not None and not (str(path).startswith("/") and " " not in str(path)):
+        raise ApiError(400, f"Invalid input for field/attribute url_path. Value: '{path}'.")
+    if codes is not None and not re.fullmatch(_CODES, str(codes)):
+        raise ApiError(400, f"Invalid input for field/attribute expected_codes. Value: '{codes}'.")
+    if exists:
+        raise ApiError(409, "This pool already has a health monitor")
+    if provider == "ovn" and kind not in _MONITORS_OF_OVN:
+        known = ", ".join(_MONITORS_OF_OVN)
+        raise _unsupported(
+            provider, f"OVN provider does not support {kind} health monitor type. Supported types: {known}"
+        )
 
 
 def _unsupported(provider: str, text: str) -> ApiError:

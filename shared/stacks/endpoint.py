@@ -11,6 +11,7 @@ from typing import Any
 
 from jeroboam.driver import EVERYWHERE, ClusterSpec, EndpointMode, Infrastructure, InfrastructureLabels, node_network
 from jeroboam.driver.labels import OVN
+from jeroboam.driver.virtual_ip import VIRTUAL_ROUTER_ID, virtual_router_id
 from shared.stacks.hot import Resources, get_attr, get_resource, resource
 
 
@@ -35,6 +36,8 @@ def render(
         private, port = _load_balancer(cluster, labels, wanted, name, subnet, resources)
         outputs |= {f"api_pool{end}": get_resource(f"api_pool{end}") for end, _ in suffixes(wanted.endpoint_ports)}
     else:
+        if cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
+            outputs[VIRTUAL_ROUTER_ID] = virtual_router_id(cluster.uuid)
         of_machine = cluster.endpoint_mode is EndpointMode.PORT
         resources["api_port"] = resource(
             "OS::Neutron::Port",
@@ -113,8 +116,16 @@ def _load_balancer(
             },
         )
         if labels.octavia_lb_healthcheck:
+            path = None if end else wanted.health_path
             resources[f"api_monitor{end}"] = resource(
-                "OS::Octavia::HealthMonitor",
-                {"pool": get_resource(f"api_pool{end}"), "type": "TCP", "delay": 10, "max_retries": 3, "timeout": 5},
+                "OS::Octavia::HealthMonitor", {"pool": get_resource(f"api_pool{end}"), **_check(labels, path)}
             )
     return get_attr("api_lb", "vip_address"), get_attr("api_lb", "vip_port_id")
+
+
+def _check(labels: InfrastructureLabels, path: str | None) -> dict[str, Any]:
+    """How a member is checked. OVN's load balancers do not speak HTTPS. Times in seconds."""
+    if path is None or labels.octavia_provider == OVN:
+        return {"type": "TCP", "delay": 10, "max_retries": 3, "timeout": 5}
+    asked = {"http_method": "GET", "url_path": path, "expected_codes": "200"}
+    return {"type": "HTTPS", "delay": 5, "max_retries": 3, "timeout": 4, **asked}

@@ -96,6 +96,7 @@ case "$name $*" in
 "mkfs.ext4"*) touch "$fake/formatted" ;;
 "date +%Y"* | "date -d"*) /bin/date "$@" ;;
 "date +%s") now=$(($(cat "$fake/now") + 50)); echo "$now" | tee "$fake/now" ;;
+"curl"*"--write-out"*/readyz) cat "$fake/readyz" 2>/dev/null || printf 200 ;;
 "curl"*"--data-binary @"*/csr) "$PYTHON" "$LEAVES" sign "$JEROBOAM_ROOT" "$@" ;;
 "curl"*) while [ "$#" -gt 1 ]; do [ "$1" != --output ] || echo fetched >"$2"; shift; done ;;
 esac
@@ -139,6 +140,10 @@ class NodeMachine:
     def command(self, name: str, **arguments: str | int) -> subprocess.CompletedProcess[str]:
         """Carry out one of the commands that came with the bootstrap, as the agent does."""
         return self._sh(str(self.root / "etc/jeroboam/commands.d" / name), given=_given(name, arguments))
+
+    def program(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Run one of the programs that came with the bootstrap."""
+        return self._sh(str(self.root / "etc/jeroboam" / name))
 
     def _sh(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         self.set("calls")

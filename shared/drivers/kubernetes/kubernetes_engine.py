@@ -95,6 +95,7 @@ class KubernetesEngine(EngineDefaults):
             endpoint_ports=[api_port(cluster)],
             rules={MASTER: both, WORKER: [*both, *node_ports]},
             address_pairs=[labels.pods_network_cidr],
+            health_path=labels.health_path,
         )
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:

@@ -14,7 +14,7 @@ from pydantic import Field
 from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
-from shared.drivers.kubernetes.label_types import KubeletOptions, Options, ServiceRange, Version
+from shared.drivers.kubernetes.label_types import KubeletOptions, Options, ServiceRange, Version, parse_options
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
@@ -67,6 +67,18 @@ class Labels(InfrastructureLabels):
     @property
     def minor_number(self) -> int:
         return version_numbers(self.kube_tag)[1]
+
+    @property
+    def health_path(self) -> str | None:
+        """Where the API servers say whether they are ready; None if options may keep unauthenticated clients from it.
+
+        Kubernetes grants it to them by the role `system:public-info-viewer`, so it needs RBAC as well.
+        """
+        options = dict(parse_options(self.kubeapi_options))
+        rbac = "RBAC" in options.get("authorization-mode", "RBAC").split(",")
+        anonymous = options.get("anonymous-auth", "true").lower() in ("true", "1", "t")
+        configured = {"authentication-config", "authorization-config"} & options.keys()
+        return "/readyz" if rbac and anonymous and not configured else None
 
     @property
     def dns_address(self) -> str:

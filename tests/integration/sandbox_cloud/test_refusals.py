@@ -42,6 +42,8 @@ async def test_base_stacks_of_clusters_are_accepted(demo: Any, labels: dict[str,
             "OctaviaClientException: resources.api_pool: Provider 'ovn' does not support a requested option: OVN "
             "provider does not support ROUND_ROBIN algorithm (HTTP 501)",
         ),
+        ("ovn", "api_monitor", {"type": "HTTPS"}, "does not support HTTPS health monitor type. Supported types: UDP-"),
+        ("amphora", "api_monitor", {"delay": 1}, "delay must be greater than or equal to timeout"),
         ("ovn", "api_listener", {"allowed_cidrs": ["10.0.0.0/8"]}, "does not support allowed_cidrs option (HTTP 501)"),
         ("amphora", "api_listener", {"allowed_cidrs": ["::/0"]}, "CIDR ::/0 IP version incompatible with VIP 10.0."),
         ("none", "api_lb", {}, "OctaviaClientException: resources.api_lb: Provider 'none' is not enabled. (HTTP 400)"),

@@ -76,6 +76,33 @@ def test_masters_that_share_an_address_must_know_each_other() -> None:
     assert "/etc/jeroboam/keepalived.conf" not in files(case.joined(0, 1, 2), 4)
 
 
+def router_ids(case: Case) -> set[int]:
+    texts = [files(case.joined(0, 1), place)["/etc/jeroboam/keepalived.conf"] for place in range(3)]
+    return {int(text.partition("virtual_router_id ")[2].split()[0]) for text in texts}
+
+
+def test_clusters_on_one_network_differ_in_their_router_id() -> None:
+    found = []
+    for number in range(40):
+        # Time-ordered: UUIDs of clusters begin with the same digits for years.
+        case = make_case(driver, "vip").with_cluster(uuid=f"0199a1b2-c3d4-7000-8000-{number:012d}")
+        (one,) = router_ids(case)
+        assert 1 <= one <= 255
+        assert router_ids(case) == {one}
+        found.append(one)
+    assert len(set(found)) > 30
+
+
+def test_a_master_added_to_an_old_cluster_has_the_router_id_of_its_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = make_case(driver, "vip").with_cluster(uuid="0199a1b2-c3d4-7000-8000-000000000007")
+    outputs = case.outputs()
+    stored = outputs.pop("virtual_router_id")
+    monkeypatch.setattr(Case, "outputs", lambda _: outputs)
+    assert router_ids(case) == {0x01 % 254 + 1}
+    outputs["virtual_router_id"] = str(stored)
+    assert router_ids(case) == {stored}, "Heat may give numbers as text"
+
+
 @pytest.mark.parametrize("mode", ["octavia", "port"])
 def test_no_address_is_shared_where_the_cloud_has_one(mode: str) -> None:
     assert "/etc/jeroboam/keepalived.conf" not in files(make_case(driver, mode), 0)

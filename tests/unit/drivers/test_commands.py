@@ -125,6 +125,17 @@ def test_words_of_labels_never_become_options_of_kubectl(machine: NodeMachine) -
     assert machine.called("kubectl label") == ["kubectl label --overwrite -- node w-1 a=b --all *"]
 
 
+@pytest.mark.parametrize(
+    ("status", "ready"), [("200", True), ("401", True), ("403", True), ("500", False), ("000", False), ("", False)]
+)
+def test_a_master_that_is_not_ready_yields_the_address(machine: NodeMachine, status: str, ready: bool) -> None:
+    join(machine, MASTER)
+    machine.set("readyz", status)
+    assert (machine.program("check-apiserver").returncode == 0) is ready
+    (asked,) = machine.called("curl")
+    assert asked.endswith("https://127.0.0.1:6443/readyz")
+
+
 def test_what_says_something_about_other_nodes_is_on_masters_only(machine: NodeMachine) -> None:
     join(machine, WORKER)
     commands = {path.name for path in (machine.root / "etc/jeroboam/commands.d").iterdir()}

@@ -101,6 +101,42 @@ def test_only_who_may_reaches_the_api() -> None:
     }
 
 
+def monitor(case: Case) -> dict[str, Any]:
+    properties: dict[str, Any] = base(case)["api_monitor"]["properties"]
+    return properties
+
+
+def test_only_a_master_that_is_ready_gets_requests() -> None:
+    case = make_case(driver, "octavia")
+    found = monitor(case)
+    assert (found["type"], found["http_method"], found["url_path"], found["expected_codes"]) == (
+        "HTTPS",
+        "GET",
+        "/readyz",
+        "200",
+    )
+    assert found["delay"] >= found["timeout"], "Octavia refuses anything else"
+    assert monitor(case.with_labels(kubeapi_options="--anonymous-auth=true --v=2")) == found
+    assert "api_monitor" not in base(case.with_labels(octavia_lb_healthcheck="false"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"octavia_provider": "ovn"},
+        {"kubeapi_options": "--anonymous-auth=false"},
+        {"kubeapi_options": "--v=2 --anonymous-auth False"},
+        {"kubeapi_options": "--authorization-mode=Node,Webhook"},
+        {"kubeapi_options": "--authentication-config=/etc/kubernetes/who.yaml"},
+    ],
+    ids=str,
+)
+def test_where_readiness_cannot_be_asked_a_connection_is_enough(labels: dict[str, str]) -> None:
+    found = monitor(make_case(driver, "octavia").with_labels(**labels))
+    assert found["type"] == "TCP"
+    assert not {"http_method", "url_path", "expected_codes"} & found.keys()
+
+
 def test_nodes_are_spread_and_boot_as_asked() -> None:
     case = make_case(driver, workers=3).with_labels(availability_zone="a,b")
     zones = [shard(case)[f"node-{index}"]["properties"]["availability_zone"] for index in range(3)]

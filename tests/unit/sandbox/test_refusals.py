@@ -102,6 +102,13 @@ def test_address_pairs() -> None:
         ("amphora", "listener", {"allowed_cidrs": ["x"]}, 400, "Value should be IPv4 or IPv6 CIDR format"),
         ("amphora", "listener", {"protocol_port": 0}, 400, "Invalid input for field/attribute protocol_port."),
         ("none", "balancer", {}, 400, "Provider 'none' is not enabled."),
+        ("amphora", "monitor", {"type": "X"}, 400, "Invalid input for field/attribute type. Value: 'X'."),
+        ("amphora", "monitor", {"delay": 4}, 400, "delay must be greater than or equal to timeout"),
+        ("amphora", "monitor", {"type": "TCP", "url_path": "/readyz"}, 400, "url_path is not a valid option"),
+        ("amphora", "monitor", {"url_path": "readyz"}, 400, "field/attribute url_path"),
+        ("amphora", "monitor", {"expected_codes": "2xx"}, 400, "field/attribute expected_codes"),
+        ("amphora", "monitor", {"exists": True}, 409, "This pool already has a health monitor"),
+        ("ovn", "monitor", {}, 501, "OVN provider does not support HTTPS health monitor type. Supported types: UDP-"),
     ],
 )
 def test_load_balancers(provider: str, kind: str, fields: dict[str, Any], status: int, text: str) -> None:
@@ -109,6 +116,9 @@ def test_load_balancers(provider: str, kind: str, fields: dict[str, Any], status
     with pytest.raises(ApiError) as refused:
         if kind == "balancer":
             octavia_checks.balancer({"provider": provider})
+        elif kind == "monitor":
+            known = {"type": "HTTPS", "delay": 5, "timeout": 5, **fields}
+            octavia_checks.monitor(above, known, exists=bool(known.pop("exists", False)))
         else:
             getattr(octavia_checks, kind)(above, {"protocol_port": 6443, **fields})
     assert refused.value.status == status

@@ -12,6 +12,9 @@ from sandbox.openstack.neutron.state import missing
 from sandbox.openstack.octavia_checks import ALGORITHMS, DEFAULT_PROVIDER
 from sandbox.openstack.store import public
 
+# Fewer than Octavia has.
+_MONITORS = ("PING", "TCP", "HTTP", "HTTPS", "UDP-CONNECT")
+
 
 class LoadBalancer(ResourceType):
     """OS::Octavia::LoadBalancer"""
@@ -131,6 +134,12 @@ class HealthMonitor(_Child):
     required = frozenset({"pool", "type", "delay", "max_retries", "timeout"})
     optional = frozenset({"name", "url_path", "http_method", "expected_codes", "admin_state_up", "tags"})
     rebuilt_by = frozenset({"pool", "type"})
+
+    def check(self, context: Context, properties: Properties) -> None:
+        """Heat knows the types."""
+        given = properties.get("type")
+        if isinstance(given, str) and given not in _MONITORS:
+            raise ValueError("type", f'"{given}" is not an allowed value [{", ".join(_MONITORS)}]')
 
 
 TYPES: tuple[ResourceType, ...] = (LoadBalancer(), Listener(), Pool(), PoolMember(), HealthMonitor())
