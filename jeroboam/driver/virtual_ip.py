@@ -17,7 +17,7 @@ VIRTUAL_ROUTER_ID = "virtual_router_id"  # an output of the base stack
 
 
 def virtual_router_id(uuid: str) -> int:
-    """The VRRP ID of a new cluster, 1 to 255. Clusters on one network rarely share it, and differ in their passwords."""
+    """The VRRP ID of a new cluster, 1 to 255. Clusters on one network rarely share it; their passwords differ."""
     return int.from_bytes(hashlib.sha256(uuid.encode()).digest()[:8], "big") % 255 + 1
 
 

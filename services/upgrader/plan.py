@@ -18,6 +18,8 @@ from shared.operations.record import load_view
 from shared.steps.servers import after_look
 from shared.steps.step_plan import StepPlan
 
+_SHOWN = 5
+
 
 class UpgradePlan(StepPlan):
     kind = OperationKind.UPGRADE
@@ -65,6 +67,15 @@ class RotateCaPlan(StepPlan):
         (keys.SIGN_WITH_NEW, authorities.ensure_successors_sign),
         (keys.REMOVE_OLD_AUTHORITIES, authorities.ensure_old_ones_removed),
     )
+
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
+        """Name workloads that may still run with the old authorities."""
+        left = (await load_view(session, operation)).output(keys.RESTART_WORKLOADS).not_restarted
+        if not left:
+            return None
+        shown = "; ".join(f"{name}: {why}" for name, why in list(left.items())[:_SHOWN])
+        more = f"; and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+        return f"workloads that may not trust the new authorities until they are restarted: {shown}{more}"
 
 
 class RotateCredentialsPlan(StepPlan):

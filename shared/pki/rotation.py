@@ -77,15 +77,20 @@ async def trust_successors(session: AsyncSession, cluster_id: str) -> None:
             current.certificate = "".join([*_trusted(current), successor.certificate])
 
 
-async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id: str) -> None:
-    """Sign with the successors; the predecessors remain trusted. The caller holds the cluster's lock."""
-    for current, successor in await _pairs(session, cluster_id):
+async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id: str) -> bool:
+    """Sign with the successors; the predecessors remain trusted. The caller holds the cluster's lock.
+
+    Returns whether that is new.
+    """
+    pairs = await _pairs(session, cluster_id)
+    for current, successor in pairs:
         assert successor.certificate is not None
         before = [each for each in _trusted(current) if each != successor.certificate]
         current.certificate = "".join([successor.certificate, *before])
         key = open_secret(sealer, successor).secret
         current.secret = seal_secret(sealer, cluster_id, current.kind, key)
         await session.delete(successor)
+    return bool(pairs)
 
 
 async def forget_predecessors(session: AsyncSession, cluster_id: str, names: Iterable[str]) -> None:

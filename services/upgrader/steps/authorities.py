@@ -8,6 +8,7 @@ presented with a certificate of an authority it does not trust. The state of eac
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,10 +16,14 @@ from jeroboam.driver import SecretKind
 from services.upgrader.roll import Turn, careful_batch
 from services.upgrader.steps.turns import outcome, rolling_order, take_turn, working_nodes
 from shared.domain.errors import PermanentError
+from shared.domain.kinds import OperationKind, operation_event
+from shared.events.catalog import OperationProgressed
+from shared.events.log import emit
 from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.outputs import RestartedWorkloads
 from shared.operations.plan import Done, OperationView, Wait
+from shared.operations.step_keys import SIGN_WITH_NEW
 from shared.pki import rotation
 from shared.steps.commands import LOOK_EVERY, command_limit, give_in_order
 from shared.steps.context import StepContext
@@ -68,8 +73,26 @@ async def ensure_successors_sign(context: StepContext, operation: OperationView)
     """Every node uses certificates of the new authorities, and trusts both."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
-        await rotation.let_successors_sign(session, context.sealer, operation.cluster_id)
+        if await rotation.let_successors_sign(session, context.sealer, operation.cluster_id):
+            await _tell_of_old_configurations(session, operation)
         return await _round(context, session, operation, "sign")
+
+
+async def _tell_of_old_configurations(session: AsyncSession, operation: OperationView) -> None:
+    """Emit the event whose time is the moment from which they fail, in the transaction that makes it true."""
+    reason = (
+        f"client configurations issued before {operation.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC trust only the "
+        "old authorities and stop working now, as each master gets certificates of the new ones: download them again"
+    )
+    kind = OperationKind(operation.kind)
+    await emit(
+        session,
+        operation_event(kind, "progressed"),
+        OperationProgressed(kind=kind, step=SIGN_WITH_NEW.name, done=0, total=0, reason=reason),
+        project_id=operation.project_id,
+        cluster=operation.cluster_id,
+        operation_id=operation.uuid,
+    )
 
 
 async def ensure_old_ones_removed(context: StepContext, operation: OperationView) -> Done | Wait:

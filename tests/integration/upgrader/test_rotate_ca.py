@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 
 from services.upgrader.plan import RotateCaPlan
 from shared.db.engine import Database
-from shared.db.models import Cluster, ClusterSecret, Node, NodeCommand, Nodegroup, Operation
+from shared.db.models import Cluster, ClusterSecret, Event, Node, NodeCommand, Nodegroup, Operation
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState, OperationKind
 from shared.operations.leases import Leases
@@ -178,6 +178,28 @@ async def test_what_does_not_come_back_is_named_and_holds_up_nothing(
     async with database.transaction() as session:
         found = await session.execute(text("SELECT output FROM operation_steps WHERE name = 'restart_workloads'"))
         assert found.scalar_one() == {"not_restarted": {"deployments/shop/broken": "timed out"}}
+        shown = (await session.scalars(select(Cluster))).one()
+        assert shown.status == "UPDATE_COMPLETE"
+        assert (shown.status_reason or "").endswith("restarted: deployments/shop/broken: timed out")
+
+
+async def test_the_moment_old_client_configurations_end_is_an_event(
+    database: Database, plan: RotateCaPlan, sealer: Sealer
+) -> None:
+    cluster = await begin(database, sealer, masters=2, workers=1)
+    operation = await ask(database, cluster)
+    told: list[tuple[str, bool]] = []  # what was told, and whether the new authorities sign by then
+    old = (await trusted(database, sealer, cluster))["kubernetes"][0][0]
+    for _ in range(12):
+        await walk(database, plan)
+        signs = (await trusted(database, sealer, cluster))["kubernetes"][0][0] != old
+        async with database.transaction() as session:
+            rows = await session.scalars(select(Event).where(Event.data["reason"].astext.contains("download them")))
+            told = told or [(row.data["step"], signs) for row in rows]
+            assert len(told) == signs
+        await answer(database)
+    assert (await state(database, operation))[0] == "succeeded"
+    assert told == [("sign_with_new", True)]
 
 
 async def test_a_node_that_fails_stops_it_and_a_retry_goes_on(

@@ -180,7 +180,7 @@ def test_a_part_nobody_knows_is_refused(machine: NodeMachine, case: Case) -> Non
 def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMachine, case: Case) -> None:
     follow(machine, case, MASTER, "before", part=False)
     machine.set("published", "somebody else's")
-    machine.set("deployments", "shop web\nshop broken\nshop paused")
+    machine.set("deployments", "shop web 2 2 2\nshop broken 1 1 1\nshop paused 1 1 1")
     machine.set("daemonsets", "kube-system kube-proxy")
     failed = machine.command("restart-workloads", timeout=60)
     assert failed.returncode != 0
@@ -200,3 +200,36 @@ def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMa
         "kubectl -n shop rollout restart deployments broken",
         "kubectl -n shop rollout restart deployments paused",
     ]
+
+
+def test_what_was_not_available_before_is_restarted_and_not_waited_for(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    machine.set("published", machine.text("etc/kubernetes/pki/ca.crt").strip())
+    machine.set("daemonsets", "kube-system on-a-dead-node 3 3 2\nkube-system nowhere 0 0 0")
+    machine.set("deployments", "shop web 2 2 2\nshop broken 1 1 <none>\nshop rolling 2 1 2\nshop none 0 <none> <none>")
+    machine.set("statefulsets", "shop data 3 3 3\nshop gone 1 <none> 1")
+    done = machine.command("restart-workloads", timeout=600)
+    assert done.returncode == 0, done.stderr
+    why = "it was not available before the restart and was not waited for"
+    assert machine.results == [
+        f"not_restarted.{workload}={why}"
+        for workload in (
+            "daemonsets/kube-system/on-a-dead-node",
+            "deployments/shop/broken",
+            "deployments/shop/rolling",
+            "statefulsets/shop/gone",
+        )
+    ]
+    assert len([call for call in machine.called("kubectl -n") if " rollout restart " in call]) == 8, "all of them"
+    waited = [call.split(" rollout status ")[1].split()[1] for call in machine.calls if " rollout status " in call]
+    assert waited == ["nowhere", "web", "none", "data"]
+
+
+def test_the_time_is_that_of_all_workloads_together(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    machine.set("published", machine.text("etc/kubernetes/pki/ca.crt").strip())
+    machine.set("deployments", "\n".join(f"shop d{number} 1 1 1" for number in range(40)))
+    done = machine.command("restart-workloads", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert len([call for call in machine.calls if " rollout status " in call]) < 12, "each takes 50 seconds"
+    assert machine.results[-1] == "not_restarted.deployments/shop/d39=it was not waited for after 300 seconds"
