@@ -107,6 +107,8 @@ class EngineDefaults:
     def rolling_order(self, nodes: Sequence[NodeSpec], facts: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
         """The given order."""
         return [node.uuid for node in nodes]
+    def add_on_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
+        return ()
 
     def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
         return ()

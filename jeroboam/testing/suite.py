@@ -192,6 +192,9 @@ def test_actions_are_for_nodes_that_work_and_hold_no_secret(case: Case) -> None:
     assert not isinstance(credential, Impossible)
     settling = case.engine.settling(case.cluster, case.groups, nodes)
     found = [*case.engine.trust_refresh(nodes), *credential, *settling]
+    add_ons = case.engine.add_on_actions(nodes)
+    assert not isinstance(add_ons, Impossible)
+    found = [*case.engine.trust_refresh(nodes), *credential, *add_ons]
     for node in nodes:
         own = case.engine.certificate_actions(node)
         assert {action.node_id for action in own} <= {node.uuid}

@@ -1,7 +1,8 @@
 """The plans of the upgrader: to another version, to other authorities, to another credential. Read this first.
 
 An upgrade keeps the machines: each node is drained, upgraded by its own agent and uncordoned, masters one after another
-before any worker. `nodes.version` records what was done, so a retry resumes at the node that failed.
+before any worker; then the add-ons are applied. `nodes.version` records what was done, so a retry resumes at the node
+that failed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.upgrader.steps import authorities, credential, nodes, target
-from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation
+from services.upgrader.steps import add_ons, authorities, credential, nodes, target
+from shared.db.models import Cluster, ClusterTemplate, Operation
 from shared.domain.kinds import OperationKind
 from shared.operations import step_keys as keys
 from shared.operations.params import UpgradeParams
@@ -27,24 +28,15 @@ class UpgradePlan(StepPlan):
         (keys.RESOLVE_TARGET, after_look(target.ensure_target_known)),
         (keys.UPGRADE_CONTROL_NODES, nodes.ensure_masters_upgraded),
         (keys.UPGRADE_OTHER_NODES, nodes.ensure_workers_upgraded),
+        (keys.APPLY_ADD_ONS, add_ons.ensure_add_ons_applied),
     )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """The cluster refers to its new template from now on, and new nodes get the new version."""
-        reached = (await load_view(session, operation)).output(keys.RESOLVE_TARGET)
-        groups = select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid)
-        if operation.nodegroup_ids is not None:
-            groups = groups.where(Nodegroup.uuid.in_(operation.nodegroup_ids))
-        changed = {name: value for name, value in reached.labels.items() if cluster.labels.get(name) != value}
-        whole = False
-        for group in await session.scalars(groups.execution_options(populate_existing=True)):
-            group.labels = {**group.labels, **changed}
-            group.version = reached.version
-            whole = whole or group.is_default
-        if whole:
-            cluster.labels = reached.labels
-            cluster.coe_version = reached.version
-            await _take_template(session, cluster, UpgradeParams.load(operation.params).cluster_template_id)
+        """The cluster has reached the version and refers to its new template; the steps have written the rest."""
+        if not await target.is_of_the_cluster(session, cluster.uuid, operation.nodegroup_ids):
+            return
+        cluster.coe_version = (await load_view(session, operation)).output(keys.RESOLVE_TARGET).version
+        await _take_template(session, cluster, UpgradeParams.load(operation.params).cluster_template_id)
 
 
 async def _take_template(session: AsyncSession, cluster: Cluster, template_id: str) -> None:

@@ -24,7 +24,8 @@ fake=$FAKE
 [ "$name" = date ] || echo "$name $*" >>"$fake/calls"
 kubernetes=$JEROBOAM_ROOT/etc/kubernetes
 [ ! -f "$fake/$name-fails" ] || { cat "$fake/$name-fails" >&2; exit 1; }
-# `<program> <subcommand>-passes`: a line is an error that is printed once, by the next such call.
+[ ! -f "$fake/$name-$1-fails" ] || { cat "$fake/$name-$1-fails" >&2; exit 1; }
+# `<program>-<subcommand>-passes`: a line is an error that is printed once, by the next such call.
 passing="$fake/$name-$1-passes"
 if [ -s "$passing" ]; then
     head -n 1 "$passing" >&2

@@ -6,7 +6,8 @@ because it may repair the cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.api.clusters.operable import require_operation, start
@@ -20,9 +21,11 @@ from services.api.wire.fields import Field, integer, string
 from shared.db.models import Cluster
 from shared.domain.states import OperationKind
 from shared.drivers.registry import find_driver
+from shared.operations.cluster_state import load_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.params import UpgradeParams
 from shared.operations.specs import read_spec
+from shared.operations.upgrades import cluster_target, kept_labels
 
 FIELDS = [
     Field("cluster_template", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
@@ -38,7 +41,7 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
         deps.policy.check(context, "cluster:upgrade_all_projects")
     deps.policy.check(context, "cluster:upgrade", project_id=found["project_id"], user_id=found["user_id"])
     template = await one_template(deps.reader, context.scope_project, body["cluster_template"])
-    concerned = await _nodegroups(deps, context, found, template, body.get("nodegroup"))
+    concerned, whole = await _nodegroups(deps, context, found, template, body.get("nodegroup"))
     if found["status"] not in _ACCEPTED:
         raise wrong_status(found["status"], doing="Upgrading")
     engine = require_operation(found, OperationKind.UPGRADE)
@@ -47,7 +50,11 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
         raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {found['driver']}.")
     if taken_by.operating_system.replaces_machines:
         raise _not_valid(f"Nodes with {taken_by.operating_system.name} are not upgraded in place.")
-    if problems := engine.upgrade_problems(read_spec(found["spec"], found["labels"]), template["labels"]):
+    spec = read_spec(found["spec"], found["labels"])
+    # Any other nodegroup only follows its cluster.
+    if whole and (problems := engine.upgrade_problems(spec, template["labels"])):
+        raise bad_request(" ".join(problems))
+    if whole and (problems := await _left_behind(deps, found["uuid"], template["labels"], concerned)):
         raise bad_request(" ".join(problems))
     async with deps.db.transaction() as session:
         cluster = await lock_cluster(session, found["uuid"])
@@ -69,18 +76,37 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
         )
 
 
-async def _nodegroups(deps: Deps, context: RequestContext, found: Row, template: Row, ident: str | None) -> list[str]:
-    """The UUIDs of the nodegroups to upgrade: one nodegroup, or all default nodegroups."""
+async def _left_behind(deps: Deps, cluster_id: str, wanted: Mapping[str, str], concerned: Sequence[str]) -> list[str]:
+    """What an upgrade of the default nodegroups makes impossible for those that stay as they are."""
+    cluster = await load_cluster(deps.db, cluster_id)
+    staying = [
+        replace(group, labels=kept_labels(cluster.engine, cluster.spec, group.labels))
+        for uuid, group in cluster.nodegroups.items()
+        if uuid not in concerned
+    ]
+    after = replace(cluster.spec, labels=cluster_target(cluster.engine, cluster.spec, wanted).labels)
+    found: list[str] = []
+    for group in staying:
+        known = cluster.engine.problems(cluster.spec, [group])
+        now = [text for text in cluster.engine.problems(after, [group]) if text not in known]
+        found += [f"Nodegroup {group.name}, which is not upgraded with its cluster: {text}" for text in now]
+    return found
+
+
+async def _nodegroups(
+    deps: Deps, context: RequestContext, found: Row, template: Row, ident: str | None
+) -> tuple[list[str], bool]:
+    """The UUIDs of the nodegroups to upgrade (one, or all default ones), and whether that upgrades the cluster."""
     defaults = await default_nodegroups(deps.reader, found["uuid"])
     if ident is None:
-        return defaults
+        return defaults, True
     group = await one_nodegroup(deps.reader, found["uuid"], ident)
     if group["is_default"]:
-        return defaults
+        return defaults, True
     if template["uuid"] != found["cluster_template_id"]:
         own = await one_template(deps.reader, None, found["cluster_template_id"])
         raise _not_valid(f"Nodegroup {group['name']} can be upgraded only to match cluster's template ({own['name']}).")
-    return [group["uuid"]]
+    return [group["uuid"]], False
 
 
 def _check_again(cluster: Cluster) -> None:

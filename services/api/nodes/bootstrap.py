@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import or_, select
@@ -62,7 +62,9 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
         )
         if isinstance(found, NotYet):
             return found
-        return NodeBootstrap(found, engine.version(cluster_spec(cluster)), sorted(engine.facts))
+        # A nodegroup may be of another version than its cluster.
+        own = replace(cluster_spec(cluster), labels={**cluster.labels, **nodegroup.labels})
+        return NodeBootstrap(found, engine.version(own), sorted(engine.facts))
 
 
 def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:

@@ -7,13 +7,12 @@ the new one.
 from __future__ import annotations
 
 from jeroboam.driver import Impossible
+from services.upgrader.steps.masters import carried_out
 from shared.cloud.names import credential
-from shared.domain.errors import PermanentError
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.outputs import DistributedCredential
 from shared.operations.plan import Done, OperationView, Wait
-from shared.steps.commands import LOOK_EVERY, command_limit, give_commands
 from shared.steps.context import StepContext
 from shared.steps.credentials import delete_credentials, make_credential, read_credential, store_credential
 
@@ -33,20 +32,11 @@ async def ensure_credential_distributed(context: StepContext, operation: Operati
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
         found = state.engine.credential_actions(state.nodes)
-        if isinstance(found, Impossible):
-            raise PermanentError(found.reason)
-        names = {node.uuid: node.name for node in state.nodes}
-        actions = {f"{_KEY} {number}" if number else _KEY: action for number, action in enumerate(found)}
-        limit = command_limit(context.settings)
-        answers = await give_commands(session, operation.run_tag, actions, limit=limit)
-    for key, answer in answers.items():
-        if not answer.is_pending and not answer.succeeded:
-            raise PermanentError(f"{names[actions[key].node_id]} could not apply the new credential: {answer.reason}")
-    applied = sum(answer.succeeded for answer in answers.values())
-    if applied < len(actions):
-        waiting = next(names[actions[key].node_id] for key, answer in answers.items() if answer.is_pending)
-        return Wait(f"{waiting} applies the new credential", LOOK_EVERY, applied, len(actions))
-    return Done(DistributedCredential(node_id=next((action.node_id for action in actions.values()), None)))
+        wait = await carried_out(
+            context, session, operation, state, found, purpose=_KEY, doing="apply the new credential"
+        )
+    named = [] if isinstance(found, Impossible) else [action.node_id for action in found]
+    return wait or Done(DistributedCredential(node_id=next(iter(named), None)))
 
 
 async def ensure_old_ones_gone(context: StepContext, operation: OperationView) -> Done | Wait:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sqlalchemy import update
+
+from jeroboam.driver import MASTER
 from services.upgrader.steps.turns import outcome, rolling_order, take_turn, working_nodes
+from shared.db.models import Nodegroup
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.params import UpgradeParams
@@ -44,5 +48,9 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         for node in nodes:
             if node.uuid in done:
                 node.version = target.version
+        if turn.over and not turn.failures:
+            concerned = [uuid for uuid, group in state.nodegroups.items() if (group.role == MASTER) == masters]
+            chosen = set(concerned if operation.nodegroup_ids is None else operation.nodegroup_ids) & set(concerned)
+            await session.execute(update(Nodegroup).where(Nodegroup.uuid.in_(chosen)).values(version=target.version))
         names = {node.uuid: node.name for node in nodes}
     return outcome(turn, names, "upgraded")

@@ -152,6 +152,9 @@ class KubernetesEngine(EngineDefaults):
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         return upgrade.actions(cluster, node, nodes)
 
+    def add_on_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
+        return members.add_on_actions(nodes)
+
     def certificate_actions(self, node: NodeSpec) -> Sequence[NodeAction]:
         return certificates.actions(node)
 

@@ -67,6 +67,14 @@ def credential_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossib
     return [NodeAction(first.uuid, "bootstrap")]
 
 
+def add_on_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossible:
+    """Run only the part of that master's bootstrap that applies the add-ons."""
+    found = credential_actions(nodes)
+    if isinstance(found, Impossible):
+        return found
+    return [replace(action, args={"part": "add-ons"}) for action in found]
+
+
 def relabelling(
     nodegroup: NodegroupSpec,
     nodes: Sequence[NodeSpec],

@@ -187,6 +187,18 @@ async def test_refused_upgrades(api: MemoryApi) -> None:
     assert (await upgrade(api, cluster_template="t2", version="1.6")).status_code == 406
 
 
+async def test_an_upgrade_does_not_leave_a_nodegroup_too_far_behind(api: MemoryApi) -> None:
+    cluster = await api.built()
+    made = await api.client.post("/v1/clusters/c1/nodegroups", json={"name": "old", "labels": {"kube_tag": "v1.31.0"}})
+    assert made.status_code == 202, made.text
+    await api.end_operation(cluster)
+    await newer_template(api, "next", "v1.35.0")
+    answer = await upgrade(api, cluster_template="next")
+    text = "Nodegroup old, which is not upgraded with its cluster: label kube_tag: nodes of v1.31.0 cannot join API "
+    assert (answer.status_code, detail(answer)[: len(text)]) == (400, text)
+    assert (await upgrade(api, cluster_template="t1", nodegroup="old")).status_code == 202
+
+
 async def test_another_nodegroup_follows_its_clusters_template(api: MemoryApi) -> None:
     cluster = await api.built()
     await newer_template(api)

@@ -212,3 +212,125 @@ async def test_a_template_that_became_older_meanwhile_says_so(database: Database
         )
     await walk(database, plan)
     assert "Kubernetes does not support downgrades" in str((await read(database, operation)).reason)
+
+
+async def add_group(database: Database, name: str, version: str | None) -> str:
+    """A nodegroup beside the default ones, with one joined node."""
+    async with database.transaction() as session:
+        cluster = (await session.scalars(select(Cluster))).one()
+        group = Nodegroup(
+            uuid=new_id(), cluster_id=cluster.uuid, project_id="p1", name=name, role="worker", is_default=False,
+            flavor_id="m1", image_id="ubuntu", operating_system="ubuntu", hardware="vm", node_count=1,
+            labels={"kube_tag": version} if version else {}, status="CREATE_COMPLETE",
+        )  # fmt: skip
+        session.add(group)
+        await session.flush()
+        for node in await add_nodes(session, cluster, group, 1, 50):
+            node.state, node.version = NodeState.JOINED, version or OLD
+        return group.uuid
+
+
+async def groups_of(database: Database) -> dict[str, tuple[str | None, str | None]]:
+    """Nodegroup -> its label and its version."""
+    async with database.transaction() as session:
+        rows = await session.scalars(select(Nodegroup))
+        return {row.name: (row.labels.get("kube_tag"), row.version) for row in rows}
+
+
+async def complete(database: Database) -> None:
+    async with database.transaction() as session:
+        (await session.scalars(select(Cluster))).one().coe_version = OLD
+
+
+async def go_on(database: Database, plan: UpgradePlan, operation: str, until: str = "") -> None:
+    """Answer everything until a command is asked for, or the operation has ended."""
+    for _ in range(60):
+        await walk(database, plan)
+        if (await read(database, operation)).state != "waiting":
+            return
+        if until in {what for what, _, _ in await waiting(database)}:
+            return
+        await answer(database)
+
+
+async def test_the_add_ons_follow_the_nodes(database: Database, plan: UpgradePlan) -> None:
+    operation = await begin(database, masters=3, workers=1)
+    await complete(database)
+    await go_on(database, plan, operation, until="bootstrap")
+    assert await waiting(database) == [("bootstrap", "default-master-0", "")]
+    assert set((await versions(database)).values()) == {NEW}
+    async with database.transaction() as session:
+        (command,) = await session.scalars(select(NodeCommand).where(NodeCommand.name == "bootstrap"))
+        cluster = (await session.scalars(select(Cluster))).one()
+        assert command.args == {"part": "add-ons"}
+        # What the master fetches now is rendered from these.
+        assert (cluster.labels["kube_tag"], cluster.coe_version) == (NEW, OLD)
+    assert await groups_of(database) == {"default-master": (NEW, NEW), "default-worker": (NEW, NEW)}
+    await answer(database)
+    await walk(database, plan)
+    assert (await read(database, operation)).state == "succeeded"
+    async with database.transaction() as session:
+        assert (await session.scalars(select(Cluster))).one().coe_version == NEW
+
+
+async def test_add_ons_that_are_rejected_fail_the_upgrade_and_a_retry_applies_them(
+    database: Database, plan: UpgradePlan
+) -> None:
+    operation = await begin(database, masters=1, workers=1)
+    await complete(database)
+    await go_on(database, plan, operation, until="bootstrap")
+    await answer(database, ok=False, output="jeroboam: 40-cloud-controller.yaml was rejected: Forbidden")
+    await walk(database, plan)
+    row = await read(database, operation)
+    assert row.state == "failed"
+    assert "could not apply the add-ons of v1.35.0: jeroboam: 40-cloud-controller.yaml was rejected" in str(row.reason)
+    async with database.transaction() as session:
+        cluster = (await session.scalars(select(Cluster))).one()
+        assert (cluster.status, cluster.coe_version) == ("UPDATE_FAILED", OLD), "it has not been reached"
+        locked = await lock_cluster(session, cluster.uuid)
+        assert locked is not None
+        failed = (await session.execute(select(Operation))).scalar_one()
+        await retry_operation(session, failed, locked, request_id=None, timeout=timedelta(hours=1))
+    await walk(database, plan)
+    assert await waiting(database) == [("bootstrap", "default-master-0", "")], "and nothing else"
+    await answer(database)
+    await walk(database, plan)
+    assert (await read(database, operation)).state == "succeeded"
+
+
+async def test_a_nodegroup_that_is_not_upgraded_keeps_its_version(database: Database, plan: UpgradePlan) -> None:
+    operation = await begin(database, masters=1, workers=1)
+    await add_group(database, "plain", None)
+    await add_group(database, "pinned", "v1.33.0")
+    async with database.transaction() as session:
+        defaults = await session.scalars(select(Nodegroup.uuid).where(Nodegroup.is_default))
+        (await session.scalars(select(Operation))).one().nodegroup_ids = list(defaults)
+    await go_on(database, plan, operation)
+    assert (await read(database, operation)).state == "succeeded"
+    assert await groups_of(database) == {
+        "default-master": (NEW, NEW),
+        "default-worker": (NEW, NEW),
+        "plain": (OLD, None),
+        "pinned": ("v1.33.0", None),
+    }
+
+
+async def test_a_nodegroup_follows_its_cluster_and_not_a_template(database: Database, plan: UpgradePlan) -> None:
+    first = await begin(database, masters=1, workers=1)
+    group = await add_group(database, "late", "v1.33.0")
+    await go_on(database, plan, first)
+    async with database.transaction() as session:
+        cluster = await lock_cluster(session, (await session.scalars(select(Cluster.uuid))).one())
+        assert cluster is not None
+        template = (await session.scalars(select(ClusterTemplate).where(ClusterTemplate.name == "new"))).one()
+        template.labels = {"kube_tag": "v1.36.0"}  # the cluster was made with a label of its own
+        operation = await start_operation(
+            session, cluster=cluster, kind=OperationKind.UPGRADE, user_id="u1", request_id=None,
+            params=UpgradeParams(cluster_template_id=template.uuid, nodegroup="late"), timeout=None,
+            nodegroup_ids=[group],
+        )  # fmt: skip
+        uuid = operation.uuid
+    await go_on(database, plan, uuid, until="bootstrap")
+    assert (await read(database, uuid)).state == "succeeded", "without add-ons, which are the cluster's"
+    assert (await groups_of(database))["late"] == (NEW, NEW)
+    assert (await versions(database))["late-0"] == NEW

@@ -42,6 +42,13 @@ def test_a_master_that_goes_or_does_not_work_is_told_nothing() -> None:
     assert nothing == Drain(impossible={"w0": "the cluster has no working master"})
 
 
+def test_the_first_master_applies_the_add_ons_if_it_works() -> None:
+    (action,) = members.add_on_actions([worker(0), master(1), master(0)])  # type: ignore[misc]
+    assert (action.node_id, action.command, action.args) == ("m0", "bootstrap", {"part": "add-ons"})
+    refused = members.add_on_actions([master(0, "failed"), master(1)])
+    assert refused == Impossible("master-0, which applies the add-ons, is failed")
+
+
 def test_labels_and_taints_that_are_gone_are_taken_off() -> None:
     group = replace(
         GROUP,

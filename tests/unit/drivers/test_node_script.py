@@ -175,3 +175,21 @@ def test_the_operators_manifests_are_applied_last(machine: NodeMachine) -> None:
     fetched = [call.split()[-1] for call in machine.called("curl")]
     assert fetched == ["https://mirror.example.org/calico.yaml", "https://mirror.example.org/more.yaml"]
     assert (machine.fake / "applied").read_text().endswith("fetched\nfetched\n")
+
+
+def test_add_ons_of_another_version_are_applied_without_touching_the_node(machine: NodeMachine) -> None:
+    case = make_case(driver, "octavia")
+    refused = machine.run(bootstrap(case, 0), part="add-ons")
+    assert "this node is not a member of its cluster" in refused.stderr
+    assert machine.run(bootstrap(case, 0)).returncode == 0
+    (machine.fake / "applied").unlink()
+    done = machine.run(bootstrap(case.with_labels(kube_tag="v1.35.0").joined(0), 0), part="add-ons")
+    assert done.returncode == 0, done.stderr
+    applied = (machine.fake / "applied").read_text()
+    for name in ("openstack-cloud-controller-manager", "cinder-csi-plugin"):
+        assert f"/{name}:v1.35.0" in applied and f"/{name}:v1.34.0" not in applied
+    assert not machine.called("apt-get") and not machine.called("systemctl") and not machine.called("kubeadm join")
+    machine.set("kubectl-apply-fails", "Error from server (Forbidden): daemonsets.apps is forbidden")
+    failed = machine.run(bootstrap(case.joined(0), 0), part="add-ons")
+    assert failed.returncode != 0
+    assert ".yaml was rejected: Error from server (Forbidden): daemonsets.apps is forbidden" in failed.stderr

@@ -170,6 +170,10 @@ certificates)
     [ -f "$member" ] || fail "this node is not a member of its cluster"
     follow_authorities
     ;;
+add-ons)
+    [ -f "$member" ] || fail "this node is not a member of its cluster"
+    apply_add_ons
+    ;;
 *) fail "unknown part $(argument part)" ;;
 esac
 step "wait until the node is ready"
