@@ -15,8 +15,8 @@ from jeroboam.driver import Bootstrap
 from shared.drivers.agent import bundle
 
 PROGRAMS = (
-    "swapoff modprobe sysctl systemctl kubeadm kubectl kubelet containerd keepalived apt-get apt-mark ip lsblk blkid "
-    "mkfs.ext4 mount mountpoint curl date"
+    "swapoff modprobe sysctl systemctl kubeadm kubectl kubelet containerd keepalived apt-get apt-cache apt-mark ip "
+    "lsblk blkid mkfs.ext4 mount mountpoint curl date"
 )
 _PROGRAM = """#!/bin/sh
 name=${0##*/}
@@ -77,6 +77,8 @@ case "$name $*" in
 *" rollout restart "*) [ ! -f "$fake/paused-$6" ] || { echo "error: can't restart paused deployment" >&2; exit 1; } ;;
 "kubectl -n kube-system get configmap"*) echo "kubernetesVersion: $(cat "$fake/cluster-version")" ;;
 "kubeadm upgrade apply"*) cp "$fake/version" "$fake/cluster-version" ;;
+"containerd --version") cat "$fake/containerd-version" 2>/dev/null ;;
+"apt-cache policy containerd") echo "  Candidate: $(cat "$fake/containerd-offered")" ;;
 "kubelet --version") echo "Kubernetes $(cat "$fake/kubelet-version")" ;;
 "apt-get "*" install "*)
     for package; do
@@ -84,6 +86,11 @@ case "$name $*" in
         case $package in
         kubeadm=*) echo "$version" >"$fake/version" ;;
         kubelet=*) echo "$version" >"$fake/kubelet-version" ;;
+        containerd) case "$*" in
+            *--download-only*) ;;
+            *) [ ! -f "$fake/containerd-offered" ] ||
+                echo "containerd $(cat "$fake/containerd-offered")" | sed 's/ / x /' >"$fake/containerd-version" ;;
+            esac ;;
         esac
     done ;;
 "ip -o -4 route"*) echo "default via 10.0.0.1 dev ens3 proto dhcp" ;;

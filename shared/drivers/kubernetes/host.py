@@ -100,6 +100,7 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "API_PORT": api_port(context.cluster),
         "KUBERNETES_VERSION": labels.kube_tag,
         "KUBERNETES_APT_MIRROR": labels.kubernetes_apt_mirror or "",
+        "CONTAINERD_VERSION": labels.lowest_containerd or "",
         "IMAGE_REPOSITORY": labels.container_infra_prefix.rstrip("/"),
         "CRI_SOCKET": kubeadm.CRI_SOCKET,
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",

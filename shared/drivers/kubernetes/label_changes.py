@@ -13,7 +13,7 @@ from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"kubernetes_apt_mirror"}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"kubernetes_apt_mirror", "containerd_version"}
 _KNOWN = Labels.names() | {*POD_NETWORK_LABELS}
 
 

@@ -21,6 +21,12 @@ def _version(value: str) -> str:
     return value
 
 
+def _runtime_version(value: str) -> str:
+    if not re.fullmatch(r"v?[0-9]{1,3}(\.[0-9]{1,4}){0,2}", value):
+        raise ValueError("must be the lowest version of containerd to use, such as 2.0 or 1.7.24")
+    return value.removeprefix("v")
+
+
 def _service_range(value: str) -> str:
     network = ipaddress.IPv4Network(cidr(value))
     # Kubernetes supports at most 20 bits for services, and the DNS service uses the tenth address.
@@ -65,6 +71,7 @@ def parse_options(text: str) -> list[tuple[str, str]]:
 
 
 Version = Annotated[str, AfterValidator(_version)]
+RuntimeVersion = Annotated[str, AfterValidator(_runtime_version)]
 ServiceRange = Annotated[str, AfterValidator(_service_range)]
 Options = Annotated[str, AfterValidator(_options)]
 KubeletOptions = Annotated[str, AfterValidator(_kubelet_options)]

@@ -14,10 +14,21 @@ from pydantic import Field
 from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
-from shared.drivers.kubernetes.label_types import KubeletOptions, Options, ServiceRange, Version, parse_options
+from shared.drivers.kubernetes.label_types import (
+    KubeletOptions,
+    Options,
+    RuntimeVersion,
+    ServiceRange,
+    Version,
+    parse_options,
+)
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
+# The kubelet takes its cgroup driver from the runtime, which containerd 1.x does not tell. Until 1.37 it warns and uses
+# its own configuration, then it does not start (KEP-4033); containerd 1.7 is not maintained any more since before 1.37.
+CONTAINERD_2_MINOR = 37
+CONTAINERD_2 = "2.0"
 KUBELET_SKEW = 3  # minor versions a kubelet may be behind the API servers: Kubernetes' version skew policy
 # Magnum's label for the pod network of each CNI.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
@@ -27,11 +38,12 @@ class Labels(InfrastructureLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
-        *("kube_tag", "kubernetes_apt_mirror", "kubelet_options", "container_infra_prefix")
+        *("kube_tag", "kubernetes_apt_mirror", "kubelet_options", "container_infra_prefix", "containerd_version")
     }
 
     kube_tag: Version = DEFAULT_VERSION
     kubernetes_apt_mirror: Url | None = None
+    containerd_version: RuntimeVersion | None = None
     network_driver: Literal["flannel", "calico", "cilium"] = "flannel"
     cni_manifest_url: Url | None = None
     post_install_manifest_url: Url | None = None
@@ -67,6 +79,15 @@ class Labels(InfrastructureLabels):
     @property
     def minor_number(self) -> int:
         return version_numbers(self.kube_tag)[1]
+
+    @property
+    def needs_containerd_2(self) -> bool:
+        return self.minor_number >= CONTAINERD_2_MINOR
+
+    @property
+    def lowest_containerd(self) -> str | None:
+        """The lowest version of containerd that nodes may have; None for any."""
+        return self.containerd_version or (CONTAINERD_2 if self.needs_containerd_2 else None)
 
     @property
     def health_path(self) -> str | None:
@@ -114,6 +135,12 @@ def label_problems(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None)
         problems.append(
             f"label cni_manifest_url: network driver {labels.network_driver} is not built in; "
             "specify the URL of its manifest, or use network driver flannel"
+        )
+    given = labels.containerd_version
+    if given and labels.needs_containerd_2 and version_numbers(given) < version_numbers(CONTAINERD_2)[:1]:
+        problems.append(
+            f"label containerd_version: {given} is too old; Kubernetes {labels.kube_tag} needs containerd "
+            f"{CONTAINERD_2} or newer, because its kubelet asks the runtime for the cgroup driver"
         )
     if labels.dns_service_ip not in (None, labels.dns_address):
         problems.append(

@@ -16,11 +16,14 @@ DRAIN_SECONDS = 600
 
 
 def upgraded_labels(cluster: ClusterSpec, labels: Mapping[str, str]) -> dict[str, str]:
-    """The cluster's labels with the template's version; the label is not added for the version that it has already."""
+    """The cluster's labels with the template's versions; no label is added for a version that it has already."""
+    after = dict(cluster.labels)
     version = str(labels.get("kube_tag") or DEFAULT_VERSION)
-    if version == (cluster.labels.get("kube_tag") or DEFAULT_VERSION):
-        return dict(cluster.labels)
-    return {**cluster.labels, "kube_tag": version}
+    if version != (cluster.labels.get("kube_tag") or DEFAULT_VERSION):
+        after["kube_tag"] = version
+    if labels.get("containerd_version"):
+        after["containerd_version"] = str(labels["containerd_version"])
+    return after
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
@@ -41,10 +44,18 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
 
 
 def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> list[NodeAction]:
-    """Download packages and images, drain the node, upgrade it, uncordon it."""
-    version = {"version": read_labels(cluster).kube_tag}
+    """Download packages and images, drain the node, upgrade it, uncordon it.
+
+    A node keeps the scripts of the version that made it. Those of the first one do not know that containerd may have to
+    be upgraded, too, so they are replaced before.
+    """
+    labels = read_labels(cluster)
+    version = {"version": labels.kube_tag}
+    if labels.lowest_containerd:
+        version["containerd"] = labels.lowest_containerd
     helper = _helper(node, nodes)
     return [
+        *([NodeAction(node.uuid, "bootstrap", {"part": "scripts"})] if labels.lowest_containerd else []),
         NodeAction(node.uuid, "upgrade-prepare", version),
         NodeAction(helper, "drain", {"node": node.name, "timeout": DRAIN_SECONDS}),
         NodeAction(node.uuid, "upgrade", version),

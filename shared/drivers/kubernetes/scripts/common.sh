@@ -44,6 +44,25 @@ install() {
     apt-mark hold kubeadm kubelet kubectl >/dev/null
 }
 
+# containerd_is VERSION: whether containerd has at least that version. Prints the one it has.
+containerd_is() {
+    has=$(containerd --version 2>/dev/null | awk '{ print $3 }' | sed -e 's/^v//' -e 's/[^0-9.].*//')
+    echo "${has:-none}"
+    is_at_least "$has" "$1"
+}
+
+is_at_least() { [ -n "$1" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# upgrade_containerd VERSION KUBERNETES: install the distribution's containerd if the present one is older than the first
+# version, which the second one needs; fail if both are. An empty version is any.
+upgrade_containerd() {
+    if [ -z "$1" ] || containerd_is "$1" >/dev/null; then return; fi
+    install containerd
+    systemctl restart containerd
+    found=$(containerd_is "$1") || fail "containerd $found is installed and Kubernetes $2 needs $1 or" \
+        "newer (label containerd_version): use an image with it, or add a source of packages that has it"
+}
+
 # as_admin SECONDS: use kubectl as the cluster's administrator; wait up to SECONDS for the API. Masters only.
 as_admin() {
     export KUBECONFIG="$root/etc/kubernetes/admin.conf"

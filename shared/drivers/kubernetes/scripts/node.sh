@@ -67,9 +67,10 @@ install_packages() {
         number=${KUBERNETES_VERSION#v}
         missing="$missing kubeadm=$number-* kubelet=$number-* kubectl=$number-*"
     fi
-    [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # a list of packages
-    install $missing
+    [ -z "$missing" ] || install $missing
+    # That of a member is upgraded with Kubernetes, when the node is drained.
+    [ -f "$member" ] || upgrade_containerd "$CONTAINERD_VERSION" "$KUBERNETES_VERSION"
 }
 
 images() {
@@ -170,6 +171,8 @@ certificates)
     [ -f "$member" ] || fail "this node is not a member of its cluster"
     follow_authorities
     ;;
+# Only the files that came with this script.
+scripts) ;;
 add-ons)
     [ -f "$member" ] || fail "this node is not a member of its cluster"
     apply_add_ons

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Downloads the packages and images of an upgrade without changing the node. Argument: version.
+# Downloads the packages and images of an upgrade without changing the node. Arguments: version; containerd (the lowest
+# version, optional).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -10,12 +11,23 @@ etc=$root/etc/jeroboam
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 read_arguments
 version=$(argument version)
+runtime=$(argument containerd)
 
 if [ "$(kubeadm version -o short)" != "${version:?}" ]; then
     [ -n "$KUBERNETES_APT_MIRROR" ] || fail "kubeadm $version is not installed:" \
     "set the label kubernetes_apt_mirror"
     use_mirror "$version"
     install "kubeadm=${version#v}-*"
+fi
+if [ -n "$runtime" ] && ! found=$(containerd_is "$runtime"); then
+    step "download containerd"
+    until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
+    offered=$(apt-cache policy containerd | sed -n 's/^ *Candidate: *//p')
+    is_at_least "${offered%%[!0-9.]*}" "$runtime" || fail "containerd $found is installed, the sources of packages offer" \
+        "${offered:-none} and Kubernetes $version needs $runtime or newer (label containerd_version): add a source of" \
+        "packages that has it, or replace the nodes by ones with another image"
+    apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=5 --download-only install containerd ||
+        fail "the package containerd could not be downloaded"
 fi
 [ "$MASTER" != yes ] || {
     step "pull the images of $version"

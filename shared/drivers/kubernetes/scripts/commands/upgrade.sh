@@ -1,5 +1,6 @@
 #!/bin/sh
-# Upgrades this node, which must be drained. It can be repeated at any time. Argument: version.
+# Upgrades this node, which must be drained. It can be repeated at any time. Arguments: version;
+# containerd (the lowest version, optional).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -11,6 +12,8 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 read_arguments
 version=$(argument version)
 [ "$(kubeadm version -o short)" = "${version:?}" ] || fail "kubeadm is not $version: run upgrade-prepare first"
+
+upgrade_containerd "$(argument containerd)" "$version"
 
 # The first master changes the cluster's configuration; all other nodes apply it.
 how=node
