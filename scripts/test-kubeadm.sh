@@ -1,5 +1,6 @@
 #!/bin/bash
-# Run the node scripts on a real kubeadm cluster: a master and a worker, each in its own namespaces.
+# Run the node scripts on two real kubeadm clusters, a master with a worker and three masters, each machine in its own
+# namespaces. Both are tested at the same time, because each mostly waits.
 #
 #   scripts/test-kubeadm.sh [PYTEST ARGUMENTS...]
 #
@@ -10,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ "$(id -u)" = 0 ] || { echo "test-kubeadm: root is required for namespaces and mounts" >&2; exit 1; }
 CACHE=${XDG_CACHE_HOME:-${HOME:?set HOME or XDG_CACHE_HOME}/.cache}
 export JEROBOAM_KUBEADM=${JEROBOAM_KUBEADM:-$CACHE/jeroboam/kubeadm}
-PACKAGES="containerd runc etcd-server containernetworking-plugins iproute2 iptables conntrack socat ethtool"
+PACKAGES="keepalived containerd runc etcd-server containernetworking-plugins iproute2 iptables conntrack socat ethtool"
 BUILD="golang-1.19-go golang-github-modern-go-reflect2-dev gcc libc6-dev make rsync jq dpkg-dev"
 
 missing=
@@ -31,4 +32,13 @@ if [ ! -x "$JEROBOAM_KUBEADM/kubeadm" ]; then
   echo "test-kubeadm: building Kubernetes 1.20.2 into $JEROBOAM_KUBEADM"
   scripts/build-kubernetes.sh "$JEROBOAM_KUBEADM" >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
 fi
-.venv/bin/python -m pytest -m kubeadm "${@:-tests/kubeadm}"
+# The next minor version is the same build with another version in its programs, as another -X of the linker would set it.
+if [ ! -x "$JEROBOAM_KUBEADM/next/kubeadm" ]; then
+  mkdir -p "$JEROBOAM_KUBEADM/next"
+  for program in kube-apiserver kube-controller-manager kube-scheduler kubelet kubectl kubeadm; do
+    LC_ALL=C sed 's/v1\.20\.2/v1.21.0/g' "$JEROBOAM_KUBEADM/$program" >"$JEROBOAM_KUBEADM/next/$program.new"
+    chmod 0755 "$JEROBOAM_KUBEADM/next/$program.new"
+    mv "$JEROBOAM_KUBEADM/next/$program.new" "$JEROBOAM_KUBEADM/next/$program"
+  done
+fi
+.venv/bin/python -m pytest -n 2 --dist loadfile -m kubeadm "${@:-tests/kubeadm}"

@@ -12,16 +12,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 REGISTRY = "registry.test/kubernetes"
+_CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+# With `-v` it ends, as the real one: `kubeadm upgrade` runs it to see whether pods start.
 _PAUSE = """
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 static void end(int number) { _exit(number & 0); }
-int main(void) { signal(SIGTERM, end); signal(SIGINT, end); for (;;) pause(); }
+int main(int count, char **words) {
+    if (count > 1 && strcmp(words[1], "-v") == 0) return 0;
+    signal(SIGTERM, end); signal(SIGINT, end); for (;;) pause();
+}
 """
 
 
 def make_images(programs: Path, directory: Path) -> list[Path]:
-    """An archive each for the control plane, etcd and the pause program, which stands for any workload too.
+    """An archive each for the control plane of both versions, etcd and the pause program, which is any workload.
 
     Args:
         programs: where Kubernetes was built.
@@ -31,10 +37,11 @@ def make_images(programs: Path, directory: Path) -> list[Path]:
         ["gcc", "-static", "-Os", "-x", "c", "-", "-o", str(pause)], input=_PAUSE.encode(), check=True, timeout=60
     )
     named = {
-        **{f"{each}:v1.20.2": programs / each for each in ("kube-apiserver", "kube-controller-manager")},
-        "kube-scheduler:v1.20.2": programs / "kube-scheduler",
+        **{f"{each}:v1.20.2": programs / each for each in _CONTROL_PLANE},
+        **{f"{each}:v1.21.0": programs / "next" / each for each in _CONTROL_PLANE},
         "etcd:3.4.13-0": Path("/usr/bin/etcd"),
-        "pause:3.2": pause,
+        # There is no CoreDNS, and kube-proxy is not built; kubeadm upgrade only looks whether the images are there.
+        **dict.fromkeys(("pause:3.2", "coredns:1.7.0", "kube-proxy:v1.20.2", "kube-proxy:v1.21.0"), pause),
     }
     return [_archive(f"{REGISTRY}/{name}", program, directory) for name, program in named.items()]
 

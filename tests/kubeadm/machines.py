@@ -23,10 +23,10 @@ SIGNER_PORT = 9511
 _OWN = (
     *("/etc/kubernetes", "/etc/jeroboam", "/etc/containerd", "/etc/cni", "/etc/modules-load.d", "/etc/sysctl.d"),
     *("/var/lib/kubelet", "/var/lib/jeroboam", "/var/lib/etcd", "/var/lib/containerd"),
-    *("/var/log/pods", "/var/log/containers", "/opt/cni", "/run/flannel"),
+    *("/var/log/pods", "/var/log/containers", "/opt/cni", "/run/flannel", "/etc/keepalived", "/etc/apt"),
 )
 _CGROUPS = Path("/sys/fs/cgroup")
-_NOTHING = ("swapoff", "modprobe", "sysctl", "apt-get", "apt-mark")
+_NOTHING = ("swapoff", "modprobe", "sysctl", "apt-mark")
 
 
 def _ip(*arguments: str) -> None:
@@ -60,8 +60,6 @@ class Machine:
             shutil.copy(program, directory / "bin")
         for name_of_none in _NOTHING:
             shutil.copy(PROGRAMS / "nothing", directory / "bin" / name_of_none)
-        for built in ("kubectl", "kubelet"):
-            (directory / "bin" / built).symlink_to(Path(os.environ["JEROBOAM_KUBEADM"]) / built)
         self._connect(addresses)
         self._make_cgroups()
         self._init = self._boot()
@@ -132,6 +130,7 @@ class Machine:
             "PYTHON": sys.executable,
             "REGISTRY": REGISTRY,
             "WANTED_VERSION": os.environ["WANTED_VERSION"],
+            "NEXT_VERSION": os.environ["NEXT_VERSION"],
             "JEROBOAM_KUBEADM": os.environ["JEROBOAM_KUBEADM"],
         }
         spaces = ["nsenter", "-t", str(self._init.pid), "--mount", "--net", "--uts", "env", "-i"]
@@ -147,7 +146,7 @@ class Machine:
 
     def close(self) -> None:
         """Stop the services, then whatever else lives in the name spaces."""
-        self.do("systemctl", "stop", "kubelet")
+        self.do("systemctl", "stop", "keepalived", "kubelet")
         tasks = self.do("ctr", "--namespace", "k8s.io", "tasks", "list", "-q").stdout.split()
         for task in tasks:
             self.do("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "KILL", task)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jeroboam.driver import make_client_certificate
-from tests.kubeadm.conftest import Pair
+from tests.kubeadm.conftest import Cluster
 from tests.kubeadm.images import REGISTRY
 from tests.support.ca_phases import secrets_in
 
@@ -16,7 +16,7 @@ COMMANDS = "/etc/jeroboam/commands.d"
 ADMIN = "https://10.0.0.4:6443/api/v1/nodes"
 
 
-def nodes(pair: Pair) -> dict[str, str]:
+def nodes(pair: Cluster) -> dict[str, str]:
     """Node -> whether it is Ready."""
     found = json.loads(pair.kubectl("get", "nodes", "-o", "json"))["items"]
     return {
@@ -27,7 +27,7 @@ def nodes(pair: Pair) -> dict[str, str]:
     }
 
 
-def running_pods(pair: Pair) -> dict[str, str]:
+def running_pods(pair: Cluster) -> dict[str, str]:
     """Pod of deployment `web` whose container runs -> when that was started."""
     found = json.loads(pair.kubectl("get", "pods", "--selector", "app=web", "-o", "json"))["items"]
     started = {
@@ -39,11 +39,11 @@ def running_pods(pair: Pair) -> dict[str, str]:
     return {name: since for name, since in started.items() if since}
 
 
-def run_command(pair: Pair, name: str, given: str) -> subprocess.CompletedProcess[str]:
+def run_command(pair: Cluster, name: str, given: str) -> subprocess.CompletedProcess[str]:
     return pair.master.do(f"{COMMANDS}/{name}", given=given)
 
 
-def asked_by(pair: Pair, client: str, trusting: str) -> str:
+def asked_by(pair: Cluster, client: str, trusting: str) -> str:
     """What an administrator of one phase's authority is answered who trusts another's: a status, 000 for no TLS."""
     made = make_client_certificate(
         secrets_in(pair.case, client)["kubernetes"],
@@ -60,7 +60,7 @@ def asked_by(pair: Pair, client: str, trusting: str) -> str:
     ).stdout  # fmt: skip
 
 
-def test_a_master_makes_the_cluster_and_a_worker_joins(pair: Pair) -> None:
+def test_a_master_makes_the_cluster_and_a_worker_joins(pair: Cluster) -> None:
     for machine in (pair.master, pair.worker):
         done = pair.bootstrap(machine, "before")
         assert done.returncode == 0, done.stdout + done.stderr
@@ -71,7 +71,7 @@ def test_a_master_makes_the_cluster_and_a_worker_joins(pair: Pair) -> None:
     assert pair.bootstrap(pair.worker, "before").returncode == 0, "it may run again at any time"
 
 
-def test_authorities_follow_one_another_while_everything_works(pair: Pair) -> None:
+def test_authorities_follow_one_another_while_everything_works(pair: Cluster) -> None:
     pair.kubectl("create", "deployment", "web", f"--image={REGISTRY}/pause:3.2", "--replicas=2")
     pair.kubectl("create", "deployment", "broken", f"--image={REGISTRY}/nothing:1")
     pair.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
@@ -99,7 +99,7 @@ def test_authorities_follow_one_another_while_everything_works(pair: Pair) -> No
     assert "restart the control plane" not in again.stdout, "where nothing differs nothing happens"
 
 
-def test_a_kubelet_still_gets_a_certificate_from_the_cluster_itself(pair: Pair) -> None:
+def test_a_kubelet_still_gets_a_certificate_from_the_cluster_itself(pair: Cluster) -> None:
     """The controller manager signs with the authority that is left."""
     pair.worker.do("systemctl", "stop", "kubelet")
     pair.kubectl("delete", "node", "w0")
@@ -116,7 +116,7 @@ def own_taints(node: dict[str, Any]) -> list[dict[str, str]]:
     return [taint for taint in node["spec"].get("taints", []) if not taint["key"].startswith("node.kubernetes.io/")]
 
 
-def test_labels_and_taints_come_and_go(pair: Pair) -> None:
+def test_labels_and_taints_come_and_go(pair: Cluster) -> None:
     given = "nodes=w0\nlabels=tier=gold\ntaints=gpu=yes:NoSchedule\nuntaint=slow:NoExecute-\n"
     assert run_command(pair, "label-nodes", given).returncode == 0
     node = json.loads(pair.kubectl("get", "node", "w0", "-o", "json"))
@@ -128,7 +128,7 @@ def test_labels_and_taints_come_and_go(pair: Pair) -> None:
     assert own_taints(node) == []
 
 
-def test_a_node_is_emptied_filled_again_and_taken_out(pair: Pair) -> None:
+def test_a_node_is_emptied_filled_again_and_taken_out(pair: Cluster) -> None:
     drained = run_command(pair, "drain", "node=w0\ntimeout=120\n")
     assert drained.returncode == 0, drained.stderr
     assert running_pods(pair) == {}, "nothing runs there"

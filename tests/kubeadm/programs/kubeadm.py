@@ -1,4 +1,4 @@
-"""kubeadm 1.20 for scripts that think it is today's: versions and configuration translated, nothing else.
+"""kubeadm 1.20 and 1.21 for scripts that think they are today's: versions and configuration translated, nothing else.
 
 What 1.20 does not know of today's configuration is its form only: arguments are a mapping, the socket a path.
 """
@@ -13,8 +13,11 @@ from typing import Any
 
 import yaml
 
-WANTED, HAVE = os.environ["WANTED_VERSION"], "v1.20.2"
-REAL = str(Path(os.environ["JEROBOAM_KUBEADM"]) / "kubeadm")
+HAVE = {os.environ["WANTED_VERSION"]: "v1.20.2", os.environ["NEXT_VERSION"]: "v1.21.0"}
+CHOSEN = Path(os.environ["RUN"]) / "kubeadm-version"  # written by apt-get
+INSTALLED = CHOSEN.read_text().strip() if CHOSEN.exists() else os.environ["WANTED_VERSION"]
+PROGRAMS = Path(os.environ["JEROBOAM_KUBEADM"])
+REAL = str((PROGRAMS / "next" if os.environ["NEXT_VERSION"] == INSTALLED else PROGRAMS) / "kubeadm")
 TRANSLATED = Path("/etc/jeroboam/kubeadm.v1beta2.yaml")
 # There is no systemd here, and the machine may have swap and a full disk.
 KUBELET = {
@@ -43,7 +46,7 @@ def translated(document: dict[str, Any]) -> dict[str, Any]:
     if document["apiVersion"].startswith("kubeadm."):
         document["apiVersion"] = "kubeadm.k8s.io/v1beta2"
     if "kubernetesVersion" in document:
-        document["kubernetesVersion"] = HAVE
+        document["kubernetesVersion"] = HAVE[document["kubernetesVersion"]]
     if "nodeRegistration" in document:
         registration = document["nodeRegistration"]
         registration["criSocket"] = registration["criSocket"].removeprefix("unix://")
@@ -52,17 +55,23 @@ def translated(document: dict[str, Any]) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["version"]:
-        print(WANTED)
+        print(INSTALLED)
         return 0
-    arguments = [argument.replace(WANTED, HAVE) for argument in arguments]
+    for today, real in HAVE.items():
+        arguments = [argument.replace(today, real) for argument in arguments]
     if arguments[0] in ("init", "join"):
         place = arguments.index("--config") + 1
         documents = yaml.safe_load_all(Path(arguments[place]).read_text())
         TRANSLATED.write_text(yaml.safe_dump_all([translated(each) for each in documents]))
         arguments[place] = str(TRANSLATED)
+    if arguments[0] in ("init", "join", "upgrade"):
         arguments.append("--ignore-preflight-errors=all")
     done = subprocess.run([REAL, *arguments], stdout=subprocess.PIPE, text=True, check=False)
-    sys.stdout.write(done.stdout.replace(HAVE, WANTED) if arguments[0] == "config" else done.stdout)
+    said = done.stdout
+    if arguments[0] == "config":
+        for today, real in HAVE.items():
+            said = said.replace(real, today)
+    sys.stdout.write(said)
     return done.returncode
 
 
