@@ -57,14 +57,10 @@ class UpdatedLabels(Stored):
 
 
 class UpgradeTarget(Stored):
-    """The labels the cluster is to have, and the version they mean.
-
-    `changes` are those of them that an upgrade sets; nodegroups that are upgraded get them, too.
-    """
+    """The labels the cluster is to have, and the version they mean."""
 
     labels: dict[str, str]
     version: str
-    changes: dict[str, str] = Field(default_factory=dict)
 
 
 class ChangedNodes(Stored):

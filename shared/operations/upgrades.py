@@ -16,28 +16,38 @@ from shared.operations.outputs import UpgradeTarget
 
 def cluster_target(engine: Engine, cluster: ClusterSpec, template: Mapping[str, str]) -> UpgradeTarget:
     """The target of a cluster that is upgraded to a template with these labels."""
-    labels = dict(engine.upgraded_labels(cluster, template))
-    return _target(engine, cluster, labels, _changes(engine, cluster, template))
+    return _target(engine, cluster, engine.upgraded_labels(cluster, template))
 
 
 def nodegroup_target(engine: Engine, cluster: ClusterSpec) -> UpgradeTarget:
     """The target of nodegroups that follow their cluster."""
-    return _target(engine, cluster, dict(cluster.labels), _changes(engine, cluster, cluster.labels))
+    return _target(engine, cluster, cluster.labels)
 
 
-def kept_labels(engine: Engine, cluster: ClusterSpec, nodegroup: Mapping[str, str]) -> dict[str, str]:
-    """The labels of a nodegroup that does not follow an upgrade of its cluster.
+def _target(engine: Engine, cluster: ClusterSpec, labels: Mapping[str, str]) -> UpgradeTarget:
+    return UpgradeTarget(labels=dict(labels), version=engine.version(replace(cluster, labels=labels)))
+
+
+def followed_labels(
+    engine: Engine, cluster: ClusterSpec, target: Mapping[str, str], nodegroup: Mapping[str, str]
+) -> dict[str, str]:
+    """The labels of a nodegroup after it was upgraded: its own ones, as the engine changes them.
 
     Args:
-        cluster: as it is before the upgrade.
+        cluster: as it is before.
+        target: the cluster's labels afterwards.
     """
-    return {**_changes(engine, cluster, cluster.labels), **nodegroup}
+    whole = replace(cluster, labels={**target, **nodegroup})
+    after = engine.upgraded_labels(whole, target)
+    return {name: value for name, value in after.items() if name in nodegroup or cluster.labels.get(name) != value}
 
 
-def _target(engine: Engine, cluster: ClusterSpec, labels: dict[str, str], changes: dict[str, str]) -> UpgradeTarget:
-    return UpgradeTarget(labels=labels, version=engine.version(replace(cluster, labels=labels)), changes=changes)
+def kept_labels(
+    engine: Engine, cluster: ClusterSpec, target: Mapping[str, str], nodegroup: Mapping[str, str]
+) -> dict[str, str]:
+    """The labels of a nodegroup that does not follow: what it had by its cluster's becomes its own. Arguments as above.
 
-
-def _changes(engine: Engine, cluster: ClusterSpec, wanted: Mapping[str, str]) -> dict[str, str]:
-    """The labels that an upgrade to `wanted` sets, whatever the cluster has."""
-    return dict(engine.upgraded_labels(replace(cluster, labels={}), wanted))
+    What the upgrade changes is what another one back to the labels before would change.
+    """
+    back = engine.upgraded_labels(replace(cluster, labels=target), cluster.labels)
+    return {**{name: value for name, value in back.items() if target.get(name) != value}, **nodegroup}

@@ -79,12 +79,13 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
 async def _left_behind(deps: Deps, cluster_id: str, wanted: Mapping[str, str], concerned: Sequence[str]) -> list[str]:
     """What an upgrade of the default nodegroups makes impossible for those that stay as they are."""
     cluster = await load_cluster(deps.db, cluster_id)
+    target = cluster_target(cluster.engine, cluster.spec, wanted).labels
     staying = [
-        replace(group, labels=kept_labels(cluster.engine, cluster.spec, group.labels))
+        replace(group, labels=kept_labels(cluster.engine, cluster.spec, target, group.labels))
         for uuid, group in cluster.nodegroups.items()
         if uuid not in concerned
     ]
-    after = replace(cluster.spec, labels=cluster_target(cluster.engine, cluster.spec, wanted).labels)
+    after = replace(cluster.spec, labels=target)
     found: list[str] = []
     for group in staying:
         known = cluster.engine.problems(cluster.spec, [group])

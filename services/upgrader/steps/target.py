@@ -14,7 +14,7 @@ from shared.operations.outputs import UpgradeTarget
 from shared.operations.params import UpgradeParams
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.specs import cluster_spec
-from shared.operations.upgrades import cluster_target, kept_labels, nodegroup_target
+from shared.operations.upgrades import cluster_target, followed_labels, kept_labels, nodegroup_target
 from shared.steps.context import StepContext
 
 
@@ -54,16 +54,14 @@ async def record_target(
     """
     engine, before = get_engine(cluster.engine), cluster_spec(cluster)
     whole = await is_of_the_cluster(session, cluster.uuid, nodegroup_ids)
-    # An operation that an earlier version began has no `changes`.
-    changes = target.changes or {name: at for name, at in target.labels.items() if cluster.labels.get(name) != at}
     groups = await session.scalars(
         select(Nodegroup).where(Nodegroup.cluster_id == cluster.uuid).execution_options(populate_existing=True)
     )
     for group in groups:
         if nodegroup_ids is None or group.uuid in nodegroup_ids:
-            group.labels = {**group.labels, **changes}
+            group.labels = followed_labels(engine, before, target.labels, group.labels)
             group.version = target.version
         elif whole:
-            group.labels = kept_labels(engine, before, group.labels)
+            group.labels = kept_labels(engine, before, target.labels, group.labels)
     if whole:
         cluster.labels = target.labels
