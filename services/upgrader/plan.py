@@ -27,8 +27,7 @@ class UpgradePlan(StepPlan):
     functions = (
         (keys.RESOLVE_TARGET, after_look(target.ensure_target_known)),
         (keys.UPGRADE_CONTROL_NODES, nodes.ensure_masters_upgraded),
-        (keys.UPGRADE_OTHER_NODES, nodes.ensure_workers_upgraded),
-        (keys.APPLY_ADD_ONS, add_ons.ensure_add_ons_applied),
+        (keys.UPGRADE_OTHER_NODES, add_ons.ensure_workers_and_add_ons_upgraded),
     )
 
     async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:

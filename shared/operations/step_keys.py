@@ -53,7 +53,6 @@ UPDATE_NODE_LABELS = StepKey("update_node_labels", outputs.UpdatedLabels)
 RESOLVE_TARGET = StepKey("resolve_target", outputs.UpgradeTarget)
 UPGRADE_CONTROL_NODES = StepKey("upgrade_control_nodes", outputs.ChangedNodes)
 UPGRADE_OTHER_NODES = StepKey("upgrade_other_nodes", outputs.ChangedNodes)
-APPLY_ADD_ONS = StepKey("apply_add_ons", outputs.ChangedNodes)
 
 # rotate_ca
 CREATE_AUTHORITIES = StepKey("create_authorities", outputs.NoOutput)
