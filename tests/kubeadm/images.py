@@ -24,6 +24,33 @@ int main(int count, char **words) {
     signal(SIGTERM, end); signal(SIGINT, end); for (;;) pause();
 }
 """
+# There is no CoreDNS. `kubeadm upgrade` waits until it is ready, so this answers the kubelet, and nothing else.
+_COREDNS = """
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static const char answer[] = "HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nOK";
+static void end(int number) { _exit(number & 0); }
+static void serve(int port) {
+    int yes = 1, listening = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(listening, (struct sockaddr *)&at, sizeof at) || listen(listening, 16)) _exit(1);
+    for (;;) {
+        char asked[2048];
+        int client = accept(listening, 0, 0);
+        if (client < 0) continue;
+        if (read(client, asked, sizeof asked) > 0 && write(client, answer, sizeof answer - 1) < 0) _exit(1);
+        close(client);
+    }
+}
+int main(void) {
+    signal(SIGTERM, end); signal(SIGINT, end); signal(SIGPIPE, SIG_IGN);
+    if (fork() == 0) serve(8080);
+    serve(8181);
+}
+"""
 
 
 def make_images(programs: Path, directory: Path) -> list[Path]:
@@ -32,18 +59,22 @@ def make_images(programs: Path, directory: Path) -> list[Path]:
     Args:
         programs: where Kubernetes was built.
     """
-    pause = directory / "pause"
-    subprocess.run(
-        ["gcc", "-static", "-Os", "-x", "c", "-", "-o", str(pause)], input=_PAUSE.encode(), check=True, timeout=60
-    )
+    pause, coredns = _compiled(_PAUSE, directory / "pause"), _compiled(_COREDNS, directory / "coredns")
     named = {
         **{f"{each}:v1.20.2": programs / each for each in _CONTROL_PLANE},
         **{f"{each}:v1.21.0": programs / "next" / each for each in _CONTROL_PLANE},
         "etcd:3.4.13-0": Path("/usr/bin/etcd"),
-        # There is no CoreDNS, and kube-proxy is not built; kubeadm upgrade only looks whether the images are there.
-        **dict.fromkeys(("pause:3.2", "coredns:1.7.0", "kube-proxy:v1.20.2", "kube-proxy:v1.21.0"), pause),
+        "coredns:1.7.0": coredns,
+        # kube-proxy is not built; kubeadm upgrade only looks whether the images are there.
+        **dict.fromkeys(("pause:3.2", "kube-proxy:v1.20.2", "kube-proxy:v1.21.0"), pause),
     }
     return [_archive(f"{REGISTRY}/{name}", program, directory) for name, program in named.items()]
+
+
+def _compiled(source: str, program: Path) -> Path:
+    command = ["gcc", "-static", "-Os", "-x", "c", "-", "-o", str(program)]
+    subprocess.run(command, input=source.encode(), check=True, timeout=60)
+    return program
 
 
 def _archive(name: str, program: Path, directory: Path) -> Path:
@@ -54,7 +85,7 @@ def _archive(name: str, program: Path, directory: Path) -> Path:
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": [f"/bin/{program.name}"], "Env": ["PATH=/bin"]},
+            "config": {"Entrypoint": [f"/bin/{program.name}"], "Env": ["PATH=/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         }
     ).encode()

@@ -101,8 +101,8 @@ kube() {
 }
 
 # drain NODE SECONDS FILE: move the node's pods elsewhere, respecting disruption budgets; what kubectl printed last is in
-# FILE. A run that was interrupted is followed by another one for the time that is left, at least a moment. A node that does not exist is
-# empty. kubectl runs in the background, so that a signal ends the wait for it.
+# FILE. A run that was interrupted is followed by another one for the time that is left, at least a moment. A node that
+# does not exist is empty. kubectl runs in the background, so that a signal ends the wait for it.
 drain() {
     runs=10 left=$2 end=$(($(date +%s) + $2))
     until
