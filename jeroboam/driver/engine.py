@@ -193,6 +193,9 @@ class Engine(Protocol):
         Args:
             nodes: the masters, or the other nodes, that have joined.
             facts: node UUID -> name -> value, of all nodes that have reported facts.
+        """
+        ...
+
     def add_on_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
         """The actions that bring what runs in the cluster besides its nodes to the cluster's labels; empty if none.
 

@@ -107,6 +107,7 @@ class EngineDefaults:
     def rolling_order(self, nodes: Sequence[NodeSpec], facts: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
         """The given order."""
         return [node.uuid for node in nodes]
+
     def add_on_actions(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction] | Impossible:
         return ()
 

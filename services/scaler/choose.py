@@ -2,7 +2,8 @@
 
 Rule: nodes named in the request are always removed, and so are nodes whose machines are lost, which others replace. The
 rest follows in this order: nodes that failed or were never created, nodes that have not joined yet, then the newest.
-Masters hold the cluster's data, so a master is only removed if the request names it, even if its machine is lost.
+Masters hold the cluster's data, so a master is only removed if the request names it; one whose machine is lost is also
+replaced if the engine can replace masters.
 """
 
 from __future__ import annotations
@@ -16,16 +17,21 @@ _MISSED_LEAST = {NodeState.FAILED: 0, NodeState.PLANNED: 0, NodeState.CREATING: 
 _MISSED_MOST = 2
 
 
-def leaving(nodes: Sequence[NodeSpec], count: int, asked: Collection[str]) -> list[NodeSpec]:
+def leaving(
+    nodes: Sequence[NodeSpec], count: int, asked: Collection[str], *, replaces_masters: bool = False
+) -> list[NodeSpec]:
     """The nodes to remove, in the order of selection.
 
     Args:
         nodes: those of one nodegroup; nodes that are already being removed are ignored.
         count: the number of nodes that remain.
         asked: uuids of nodes to remove regardless of the count.
+        replaces_masters: whether the engine can replace a master whose machine is lost.
     """
     present = [node for node in nodes if node.state != NodeState.REMOVING]
-    going = {node.uuid for node in present if node.uuid in asked or (node.lost and not node.is_master)}
+    going = {
+        node.uuid for node in present if node.uuid in asked or (node.lost and (replaces_masters or not node.is_master))
+    }
     chosen = sorted((node for node in present if node.uuid in going), key=lambda node: node.index)
     others = sorted((node for node in present if node.uuid not in going and not node.is_master), key=_order)
     surplus = len(present) - len(chosen) - count

@@ -14,6 +14,7 @@ from services.scaler.choose import leaving
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState, OperationKind
+from shared.drivers.registry import get_engine
 from shared.operations.locks import lock_cluster
 from shared.operations.nodes import add_nodes
 from shared.operations.outputs import SelectedNodes
@@ -60,7 +61,8 @@ async def _settle(
         count, asked = 0, set(by_id)
     else:
         count, asked = group.node_count, set(operation.read_params(ResizeParams).nodes_to_remove)
-    for chosen in leaving([node_spec(node) for node in rows], count, asked):
+    replaces_masters = get_engine(cluster.engine).resizes_masters
+    for chosen in leaving([node_spec(node) for node in rows], count, asked, replaces_masters=replaces_masters):
         await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
     staying = [node for node in rows if node.state != NodeState.REMOVING]
     if len(staying) > count:

@@ -95,3 +95,9 @@ def test_a_lost_master_stays_unless_it_is_named() -> None:
     masters = [replace(node(0, "failed", "master"), lost=True), node(1, role="master"), node(2, role="master")]
     assert chosen(masters, 3) == []
     assert chosen(masters, 2, "n0") == [0]
+
+
+def test_an_engine_that_replaces_masters_replaces_a_lost_one() -> None:
+    masters = [replace(node(0, "failed", "master"), lost=True), node(1, role="master"), node(2, role="master")]
+    assert [each.index for each in leaving(masters, 3, (), replaces_masters=True)] == [0]
+    assert leaving(masters[1:], 2, (), replaces_masters=True) == []

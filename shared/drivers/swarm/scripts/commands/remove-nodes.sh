@@ -27,6 +27,8 @@ done
 end=$(($(date +%s) + ${seconds:-600}))
 empty() {
     until [ "$(running_on "$1")" = 0 ]; do
+        # Tasks of a node that is down are listed as they were; Swarm starts them elsewhere.
+        [ "$(docker node inspect --format '{{.Status.State}}' "$1")" = ready ] || return 0
         [ "$(date +%s)" -lt "$end" ] || return 1
         sleep 2
     done
