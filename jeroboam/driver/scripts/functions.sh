@@ -34,8 +34,15 @@ read_arguments() { arguments=$(cat); }
 # argument NAME: print the value of an argument, or nothing.
 argument() { printf '%s\n' "$arguments" | sed -n "s/^$1=//p" | head -n 1; }
 
-# result NAME VALUE: write one result of a command.
-result() { printf '%s=%s\n' "$1" "$2" >>"${JEROBOAM_RESULTS:-/dev/stdout}"; }
+# result NAME VALUE: write one result of a command. An agent of an earlier version provides no file for results; they are
+# printed then, and read from the output.
+result() {
+    if [ -n "${JEROBOAM_RESULTS:-}" ]; then
+        printf '%s=%s\n' "$1" "$2" >>"$JEROBOAM_RESULTS"
+    else
+        printf '%s=%s\n' "$1" "$2"
+    fi
+}
 
 # why FILE: the end of a program's output, as the value of a result.
 why() { tail -n 1 "$1" | tr '\011\015' '  ' | LC_ALL=C tr -cd '\012\040-\176' | cut -c 1-120; }

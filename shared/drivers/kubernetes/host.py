@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network, texts
+from jeroboam.driver.scripts import FUNCTIONS, MACHINE
 from shared.drivers.kubernetes import kubeadm
 from shared.drivers.kubernetes.labels import Labels, api_port
 
@@ -57,6 +58,8 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
     """
     found = [
         _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
+        _file(f"{ETC}/functions.sh", FUNCTIONS),
+        _file(f"{ETC}/machine.sh", MACHINE),
         _file(f"{ETC}/common.sh", script("common.sh")),
         _file(f"{ETC}/certificates.sh", script("certificates.sh")),
         _file(f"{ETC}/health", script("health.sh"), "0755"),
@@ -104,6 +107,7 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "IMAGE_REPOSITORY": labels.container_infra_prefix.rstrip("/"),
         "CRI_SOCKET": kubeadm.CRI_SOCKET,
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
+        "CONTAINER_DIRECTORY": "/var/lib/containerd",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
         "CNI_MANIFEST_URL": labels.cni_manifest_url or _operators_cni(context, labels),
         "POST_INSTALL_MANIFEST_URL": labels.post_install_manifest_url or "",

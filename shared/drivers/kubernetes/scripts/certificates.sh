@@ -92,27 +92,11 @@ has_restarted() {
 certify_kubelet() {
     if certified "$kubelet_pki/kubelet-client-current.pem" "$pki/ca.crt"; then return; fi
     step "renew the kubelet's certificate"
-    (
-        umask 077
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$work/key" \
-            -subj "/O=system:nodes/CN=system:node:$NODE_NAME" -out "$work/csr" 2>/dev/null
-        printf '{"csr": "%s"}' "$(sed 's/$/\\n/' "$work/csr" | tr -d '\n')" >"$work/request"
-        until_done 300 "the kubelet's certificate was not signed" ask_certificate
-        cat "$work/certificate" "$work/key" >"$kubelet_pki/kubelet-client-$(date +%Y-%m-%d-%H-%M-%S).pem"
-    )
+    certify "/O=system:nodes/CN=system:node:$NODE_NAME" "$work/key" "$work/certificate"
+    (umask 077 && cat "$work/certificate" "$work/key" >"$kubelet_pki/kubelet-client-$(date +%Y-%m-%d-%H-%M-%S).pem")
     newest=$(cd "$kubelet_pki" && find . -name 'kubelet-client-2*.pem' | sort | tail -n 1)
     ln -s "$newest" "$kubelet_pki/kubelet-client-next.pem"
     mv -T "$kubelet_pki/kubelet-client-next.pem" "$kubelet_pki/kubelet-client-current.pem"
-}
-
-ask_certificate() {
-    # shellcheck source=/dev/null
-    . "$etc/agent.env"
-    [ ! -f "$etc/ca.pem" ] || set -- --cacert "$etc/ca.pem"
-    curl --fail --silent --show-error --connect-timeout 10 --max-time 60 "$@" \
-        --header "@$root/var/lib/jeroboam/auth" --header 'Content-Type: application/json' \
-        --header 'Accept: application/x-pem-file' --data-binary "@$work/request" --output "$work/certificate" \
-        "${JEROBOAM_URL%/}/v1/nodes/$JEROBOAM_NODE_ID/csr"
 }
 
 follow_authorities() {

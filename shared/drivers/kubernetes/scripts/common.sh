@@ -1,22 +1,8 @@
 #!/bin/sh
-# Functions of the node's scripts; sourced by them.
+# Functions of the node's scripts that concern Kubernetes; sourced by them, and sources those of every engine.
 root=${JEROBOAM_ROOT:-}
-
-step() { echo "== $*"; }
-fail() {
-    echo "jeroboam: $*" >&2
-    exit 1
-}
-
-# until_done SECONDS WHAT COMMAND...: repeat the command until it succeeds; on timeout, fail with WHAT and its last output.
-until_done() {
-    end=$(($(date +%s) + $1)) what=$2
-    shift 2
-    until words=$("$@" 2>&1); do
-        [ "$(date +%s)" -lt "$end" ] || fail "$what: $(printf '%s' "$words" | tail -n 3)"
-        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
-    done
-}
+# shellcheck source=/dev/null
+. "$root/etc/jeroboam/functions.sh"
 
 # fetch LABEL URL FILE: download a URL that was given by a label.
 fetch() {
@@ -34,21 +20,17 @@ use_mirror() {
         >"$root/etc/apt/sources.list.d/kubernetes.list"
 }
 
-# install PACKAGE...: update the package lists and install packages.
-install() {
-    step "install $*"
-    until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
-    apt-get -q -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=300 \
-        -o Acquire::Retries=5 -o Dpkg::Options::=--force-confold install "$@" ||
-        fail "the packages $* could not be installed"
-    apt-mark hold kubeadm kubelet kubectl >/dev/null
-}
-
 # containerd_is VERSION: whether containerd has at least that version. Prints the one it has.
 containerd_is() {
     has=$(containerd --version 2>/dev/null | awk '{ print $3 }' | sed -e 's/^v//' -e 's/[^0-9.].*//')
     echo "${has:-none}"
     is_at_least "$has" "$1"
+}
+
+# install_kubernetes PACKAGE...: install packages, and keep apt from upgrading those of Kubernetes by itself.
+install_kubernetes() {
+    install "$@"
+    apt-mark hold kubeadm kubelet kubectl >/dev/null
 }
 
 is_at_least() { [ -n "$1" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
@@ -125,22 +107,3 @@ is_ready() {
         return 1
     }
 }
-
-# The arguments of a command are lines NAME=VALUE on standard input.
-read_arguments() { arguments=$(cat); }
-
-# result NAME VALUE: write one result of a command. An agent of the previous version provides no file for results; they
-# are printed then, and read from the output.
-result() {
-    if [ -n "${JEROBOAM_RESULTS:-}" ]; then
-        printf '%s=%s\n' "$1" "$2" >>"$JEROBOAM_RESULTS"
-    else
-        printf '%s=%s\n' "$1" "$2"
-    fi
-}
-
-# why FILE: the end of a program's output, as the value of a result.
-why() { tail -n 1 "$1" | tr '\011\015' '  ' | LC_ALL=C tr -cd '\012\040-\176' | cut -c 1-120; }
-
-# argument NAME: print the value of an argument, or nothing.
-argument() { printf '%s\n' "$arguments" | sed -n "s/^$1=//p" | head -n 1; }

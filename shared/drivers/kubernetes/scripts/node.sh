@@ -16,6 +16,8 @@ member=$root/var/lib/jeroboam/member
 # shellcheck source=/dev/null
 . "$etc/common.sh"
 # shellcheck source=/dev/null
+. "$etc/machine.sh"
+# shellcheck source=/dev/null
 . "$etc/certificates.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -25,30 +27,6 @@ prepare_host() {
     [ ! -f "$root/etc/fstab" ] || sed -i '/^[^#].*[[:space:]]swap[[:space:]]/s/^/# /' "$root/etc/fstab"
     while read -r module; do modprobe "$module"; done <"$root/etc/modules-load.d/kubernetes.conf"
     sysctl --quiet --system
-}
-
-# The volume for container images: the disk labelled `containers`, otherwise a blank disk of the requested size.
-find_volume() {
-    blkid -L containers && return
-    lsblk -bdnpo NAME,SIZE,TYPE | while read -r name size kind; do
-        [ "$kind" = disk ] && [ "$size" = "$((CONTAINER_VOLUME_GIB * 1073741824))" ] || continue
-        # A blank disk has no file system and no partitions, unlike the system disk and a config drive.
-        [ -n "$(lsblk -nro FSTYPE,PARTTYPE "$name" | tr -d ' \n')" ] || echo "$name"
-    done | head -n 1 | grep .
-}
-
-mount_container_volume() {
-    [ -n "$CONTAINER_VOLUME_GIB" ] || return 0
-    place=$root/var/lib/containerd
-    if mountpoint -q "$place"; then return; fi
-    step "mount the container volume"
-    until_done 300 "no blank disk of $CONTAINER_VOLUME_GIB GiB has appeared" find_volume
-    disk=$(find_volume)
-    [ -n "$(blkid -o value -s TYPE "$disk" || :)" ] || mkfs.ext4 -q -L containers "$disk"
-    mkdir -p "$place"
-    grep -q '^LABEL=containers ' "$root/etc/fstab" ||
-        echo "LABEL=containers $place ext4 defaults,nofail 0 2" >>"$root/etc/fstab"
-    mount "$place"
 }
 
 # Packages are part of the image or are installed from the operator's mirror.
@@ -68,7 +46,7 @@ install_packages() {
         missing="$missing kubeadm=$number-* kubelet=$number-* kubectl=$number-*"
     fi
     # shellcheck disable=SC2086 # a list of packages
-    [ -z "$missing" ] || install $missing
+    [ -z "$missing" ] || install_kubernetes $missing
     # That of a member is upgraded with Kubernetes, when the node is drained.
     [ -f "$member" ] || upgrade_containerd "$CONTAINERD_VERSION" "$KUBERNETES_VERSION"
 }
@@ -95,22 +73,6 @@ configure_containerd() {
         systemctl start containerd
     fi
 }
-
-# Masters without a load balancer share an address.
-share_address() {
-    [ -n "$VIRTUAL_IP" ] || return 0
-    step "share the address $VIRTUAL_IP"
-    mkdir -p "$root/etc/keepalived"
-    interface=$(ip -o -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)
-    (umask 077 && sed "s|@INTERFACE@|${interface:?no default route}|" "$etc/keepalived.conf" \
-        >"$root/etc/keepalived/keepalived.conf")
-    systemctl enable --quiet keepalived
-    # Not restarted: the address must not move because the bootstrap is repeated.
-    systemctl reload-or-restart keepalived
-    [ "$ROLE" != init ] || until_done 60 "keepalived has not set up $VIRTUAL_IP" has_address "$VIRTUAL_IP"
-}
-
-has_address() { ip -o addr show | grep -q " $1/"; }
 
 become_member() {
     if [ -f "$member" ]; then
@@ -163,7 +125,7 @@ case $(argument part) in
     mount_container_volume
     install_packages
     configure_containerd
-    share_address
+    if [ "$ROLE" = init ]; then share_address yes; else share_address no; fi
     become_member
     apply_add_ons
     ;;

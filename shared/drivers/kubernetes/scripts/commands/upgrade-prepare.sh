@@ -17,7 +17,7 @@ if [ "$(kubeadm version -o short)" != "${version:?}" ]; then
     [ -n "$KUBERNETES_APT_MIRROR" ] || fail "kubeadm $version is not installed:" \
     "set the label kubernetes_apt_mirror"
     use_mirror "$version"
-    install "kubeadm=${version#v}-*"
+    install_kubernetes "kubeadm=${version#v}-*"
 fi
 if [ -n "$runtime" ] && ! found=$(containerd_is "$runtime"); then
     step "download containerd"

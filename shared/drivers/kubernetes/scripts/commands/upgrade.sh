@@ -29,7 +29,7 @@ kubeadm upgrade $how || fail "kubeadm upgrade ${how%% *} failed"
 
 if [ "$(kubelet --version)" != "Kubernetes $version" ]; then
     use_mirror "$version"
-    install "kubelet=${version#v}-*" "kubectl=${version#v}-*"
+    install_kubernetes "kubelet=${version#v}-*" "kubectl=${version#v}-*"
 fi
 systemctl daemon-reload
 systemctl restart kubelet
