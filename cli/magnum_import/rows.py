@@ -79,7 +79,7 @@ def cluster_values(cluster: SourceRow, template: SourceRow) -> Values:
         "status": status_here(cluster["status"]),
         "health_status_reason": cluster["health_status_reason"] or {},
     }
-    return {**values, "spec": stored(_spec(values, template))}
+    return {**values, "spec": stored(_spec(values, template), {})}
 
 
 def _spec(values: Values, template: SourceRow) -> ClusterSpec:

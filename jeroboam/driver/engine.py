@@ -47,6 +47,8 @@ class Engine(Protocol):
         capabilities: the operations it supports besides create and delete; all others are rejected.
         network_drivers: the accepted values of a template's `network_driver`, the default first; empty for any.
         volume_drivers: the accepted values of a template's `volume_driver`.
+        release_labels: labels whose defaults change from one release of the engine's code to the next, such as its
+            version; a cluster keeps those that it was created with.
         resizes_masters: whether masters can be added, removed and replaced after the cluster was created.
         adopted: whether its clusters were created by another system, whose stacks are known only by their IDs.
     """
@@ -60,6 +62,7 @@ class Engine(Protocol):
     capabilities: frozenset[Capability]
     network_drivers: Sequence[str]
     volume_drivers: Sequence[str]
+    release_labels: Mapping[str, str]
     resizes_masters: bool
     adopted: bool
 

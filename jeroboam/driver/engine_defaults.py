@@ -42,6 +42,7 @@ class EngineDefaults:
     capabilities: frozenset[Capability] = frozenset()
     network_drivers: Sequence[str] = ()
     volume_drivers: Sequence[str] = ()
+    release_labels: Mapping[str, str] = {}
     resizes_masters: bool = False
     adopted: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}

@@ -13,14 +13,39 @@ from shared.domain.states import Loss
 _FIELDS = frozenset(field.name for field in fields(ClusterSpec))
 
 
-def stored(spec: ClusterSpec) -> dict[str, Any]:
-    """What goes into `clusters.spec`. Labels are left out: the row has them, and they may change."""
-    return {name: getattr(spec, name) for name in _FIELDS if name != "labels"}
+_DEFAULTS = "default_labels"
+
+
+def stored(spec: ClusterSpec, defaults: Mapping[str, str]) -> dict[str, Any]:
+    """What goes into `clusters.spec`. Labels are left out: the row has them, and they may change.
+
+    Args:
+        defaults: the engine's `release_labels`; a cluster keeps those of the release that it was created with.
+    """
+    return {name: getattr(spec, name) for name in _FIELDS if name != "labels"} | {_DEFAULTS: dict(defaults)}
 
 
 def read_spec(values: Mapping[str, Any], labels: Mapping[str, str]) -> ClusterSpec:
     """A cluster's spec from the columns `spec` and `labels`; what another version stored besides is ignored."""
-    return ClusterSpec(**{name: value for name, value in values.items() if name in _FIELDS}, labels=labels)
+    known = {name: value for name, value in values.items() if name in _FIELDS}
+    return ClusterSpec(**known, labels=with_defaults(values, labels))
+
+
+def with_defaults(values: Mapping[str, Any], labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Labels with the defaults of the release that the cluster was created with; `values` is the column `spec`."""
+    missing = {name: value for name, value in (values.get(_DEFAULTS) or {}).items() if not _is_set(labels, name)}
+    return {**labels, **missing} if missing else labels
+
+
+def without_defaults(row: Cluster, labels: Mapping[str, str]) -> dict[str, str]:
+    """The same labels as users see them: without defaults that were not among the cluster's labels before."""
+    defaults = row.spec.get(_DEFAULTS) or {}
+    return {name: value for name, value in labels.items() if name in row.labels or defaults.get(name) != value}
+
+
+def _is_set(labels: Mapping[str, str], name: str) -> bool:
+    """An empty label counts as not set."""
+    return bool(str(labels.get(name, "")).strip())
 
 
 def cluster_spec(row: Cluster) -> ClusterSpec:

@@ -40,7 +40,7 @@ class OldRows:
         await self.insert(
             "clusters", uuid=uuid, name="c", project_id="p1", user_id="u1", cluster_template_id=template,
             driver="kubernetes-ubuntu", coe="kubernetes", labels={}, floating_ip_enabled=True, master_lb_enabled=False,
-            spec=stored(spec), status=status, stack_id="base", base_outputs={"network_id": "n"},
+            spec=stored(spec, {}), status=status, stack_id="base", base_outputs={"network_id": "n"},
         )  # fmt: skip
         for name, role in (("masters", "master"), ("workers", "worker")):
             await self.insert(

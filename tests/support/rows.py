@@ -40,7 +40,7 @@ async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: 
         labels={},
         floating_ip_enabled=True,
         master_lb_enabled=False,
-        spec=stored(spec),
+        spec=stored(spec, {}),
         status="CREATE_COMPLETE",
         event_sequence=0,
     )

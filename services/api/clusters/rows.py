@@ -90,7 +90,7 @@ def cluster_columns(
         "engine": driver.engine.name,
         "coe": template["coe"],
         "ssh_public_key": spec.ssh_public_key,
-        "spec": stored(spec),
+        "spec": stored(spec, driver.engine.release_labels),
     }
 
 

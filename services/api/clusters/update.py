@@ -25,7 +25,7 @@ from shared.domain.states import OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.cluster_health import report_health
 from shared.operations.locks import lock_cluster
-from shared.operations.specs import read_spec
+from shared.operations.specs import read_spec, with_defaults
 
 
 async def update_cluster(
@@ -68,7 +68,8 @@ def _check_labels(found: Row, labels: dict[str, str]) -> None:
     engine = get_engine(found["engine"])
     if OperationKind.RESIZE.value not in engine.capabilities:
         raise bad_request(f"Labels apply only to new nodes, and driver {found['driver']} creates none.")
-    problems = engine.label_change_problems(read_spec(found["spec"], found["labels"]), labels)
+    wanted = with_defaults(found["spec"], labels)
+    problems = engine.label_change_problems(read_spec(found["spec"], found["labels"]), wanted)
     if problems:
         raise bad_request(" ".join(problems))
 

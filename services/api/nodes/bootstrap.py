@@ -47,9 +47,10 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
         engine = get_engine(cluster.engine)
         if engine.secrets.keys() - opened.keys():
             return NotYet("the cluster's keys have not been generated yet")
+        spec = cluster_spec(cluster)
         found = engine.bootstrap(
             BootstrapContext(
-                cluster=cluster_spec(cluster),
+                cluster=spec,
                 nodegroup=nodegroup_spec(nodegroup),
                 node=node_spec(node),
                 nodes=[node_spec(each) for each in masters_and_self],
@@ -63,7 +64,7 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
         if isinstance(found, NotYet):
             return found
         # A nodegroup may be of another version than its cluster.
-        own = replace(cluster_spec(cluster), labels={**cluster.labels, **nodegroup.labels})
+        own = replace(spec, labels={**spec.labels, **nodegroup.labels})
         return NodeBootstrap(found, engine.version(own), sorted(engine.facts))
 
 

@@ -13,7 +13,7 @@ from shared.drivers.registry import get_engine
 from shared.operations.outputs import UpgradeTarget
 from shared.operations.params import UpgradeParams
 from shared.operations.plan import Done, OperationView, Wait
-from shared.operations.specs import cluster_spec
+from shared.operations.specs import cluster_spec, without_defaults
 from shared.operations.upgrades import cluster_target, followed_labels, kept_labels, nodegroup_target
 from shared.steps.context import StepContext
 
@@ -64,4 +64,4 @@ async def record_target(
         elif whole:
             group.labels = kept_labels(engine, before, target.labels, group.labels)
     if whole:
-        cluster.labels = target.labels
+        cluster.labels = without_defaults(cluster, target.labels)

@@ -45,7 +45,7 @@ from shared.drivers.kubernetes import (
     shape,
     upgrade,
 )
-from shared.drivers.kubernetes.labels import api_port, read_labels
+from shared.drivers.kubernetes.labels import DEFAULT_VERSION, api_port, read_labels
 
 NODE_PORTS = (30000, 32767)
 IP_IN_IP = "4"
@@ -68,6 +68,7 @@ class KubernetesEngine(EngineDefaults):
         "front-proxy": "front_proxy",
     }
     capabilities = frozenset(Capability)
+    release_labels: Mapping[str, str] = {"kube_tag": DEFAULT_VERSION}
     network_drivers: Sequence[str] = ("flannel", "calico", "cilium")
     volume_drivers: Sequence[str] = ("cinder",)
 
