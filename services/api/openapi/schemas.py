@@ -86,7 +86,7 @@ SCHEMAS: dict[str, Schema] = {
     "NodegroupSummary": _resource(clusters.NODEGROUP_REDUCED, "merge_labels"),
     "Nodegroup": _resource(clusters.NODEGROUP_FULL, "merge_labels", "links", *_DIFFERENCES, *_TIMES),
     "NodegroupAccepted": _resource(clusters.NODEGROUP_ACCEPTED, optional=clusters.NODEGROUP_GIVEN),
-    "Node": _resource(work.NODE, *work.NODE_TIMES, "links"),
+    "Node": _resource(work.NODE, "health", *work.NODE_TIMES, "links"),
     "Operation": _resource(work.OPERATION, *work.OPERATION_TIMES, "links", optional=("steps",)),
     "Event": _resource(
         ("specversion", "id", "source", "type", "subject", "time", "projectid", "clusterid", "operationid"),

@@ -217,7 +217,7 @@ async def test_what_could_not_be_done_for_a_removed_node_is_the_operations_reaso
 
 async def test_a_node_whose_server_does_not_exist_is_told_to_the_engine(stage: Stage) -> None:
     await stage.chosen(3)
-    await stage.set("worker-4", server_id=None)
+    await stage.set("worker-4", loss="machine")
     await ensure_nodes_drained(stage.context, stage.view)
     (command,) = await stage.commands()
     assert command.args["lost"] == (await stage.nodes())["worker-4"].name

@@ -222,7 +222,7 @@ async def test_what_could_not_be_drained_is_in_the_status_reason(made: Made, san
             assert await resize(view, 1) == "UPDATE_COMPLETE"
         finally:
             await http.delete(url)
-    expected = f"removed nodes: {name}: not drained: simulated pod that does not go"
+    expected = f"{name} was removed, but not drained: simulated pod that does not go"
     assert (await view.shown())["status_reason"] == expected
     assert (await view.group())["status_reason"] == expected
     assert await resize(view, 1) == "UPDATE_COMPLETE"
