@@ -186,7 +186,7 @@ class Node(Base):
     # SHA-256 hashes of the one-time token in user data, and of the credential that it was exchanged for.
     token_hash: Mapped[str | None]
     credential_hash: Mapped[str | None]
-    # The command that removes the previous membership of a machine that was started anew; it joins after it.
+    # The command that removes the previous membership of a machine that was relaunched; it joins after it.
     removal_id: Mapped[str | None]
     silent: Mapped[bool] = mapped_column(server_default=text("false"))  # no report for three heartbeats
     health: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))

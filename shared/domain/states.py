@@ -96,7 +96,7 @@ class Loss(StrEnum):
     """Why a failed node cannot simply be asked to try again."""
 
     MACHINE = "machine"  # its server is gone or in error: the node is replaced by another one
-    AGENT = "agent"  # its server was started anew; it counts again when its agent has called
+    AGENT = "agent"  # its server was relaunched; it counts again when its agent has called
 
 
 def check_operation_move(old: OperationState, new: OperationState) -> None:

@@ -147,7 +147,7 @@ def _subject(kind: OperationKind) -> str:
 _NODE_MEANINGS = {
     "announced": "A node's agent made its first call.",
     "joined": "A node joined the cluster.",
-    "failed": "A node could not be created, could not join, or its machine was lost or started anew.",
+    "failed": "A node could not be created, could not join, or its machine was lost or relaunched.",
     "drained": "A node that is being removed was drained.",
     "removed": "A node was removed.",
 }

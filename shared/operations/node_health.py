@@ -39,7 +39,7 @@ def problem_of(node: Facts) -> str | None:
     if node.state == NodeState.FAILED:
         return node.reason or "failed"
     if node.removal_id is not None and node.state != NodeState.JOINED:
-        return "the machine was started anew and has not joined again"
+        return "the machine was relaunched and has not joined again"
     if node.state == NodeState.JOINED and is_stopped(node.server_status):
         return f"server {node.server_id} is in status {node.server_status}"
     return None

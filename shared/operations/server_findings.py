@@ -1,7 +1,7 @@
 """What follows from Nova's answer about the server of a node. Pure.
 
 Rule: a node is lost only if Nova says so of its own server: it does not exist, is deleted, or is in error. A server
-that is stopped, paused or suspended is not lost. A later `launched_at` means that the machine was started anew: after a
+that is stopped, paused or suspended is not lost. A later `launched_at` means that the machine was relaunched: after a
 rebuild its disk is empty, after a resize or a migration it is not. Only a call of the agent tells the two apart.
 """
 
@@ -29,7 +29,7 @@ CLOCKS_DIFFER = timedelta(seconds=60)
 
 class Found(Enum):
     LOST = auto()
-    STARTED_ANEW = auto()
+    RELAUNCHED = auto()
     BACK = auto()  # was lost; the same machine is there again
 
 
@@ -73,7 +73,7 @@ def judge(known: Known, server: Server | None) -> Finding:
         return Finding(server.status, known.launched_at)
     if server.launched_at > since and not _has_called_since(known, server.launched_at):
         reason = f"server {server.id} was rebuilt or moved at {_shown(server.launched_at)}"
-        return Finding(server.status, server.launched_at, Found.STARTED_ANEW, reason)
+        return Finding(server.status, server.launched_at, Found.RELAUNCHED, reason)
     if known.loss == Loss.MACHINE:
         reason = f"server {server.id} is in status {server.status} again"
         return Finding(server.status, server.launched_at, Found.BACK, reason)

@@ -1,8 +1,8 @@
 """Compares the nodes of clusters of one project with Nova, and records what follows.
 
 Rule: one paged list of the project's servers answers for all clusters. A server that is not in it is asked for by its
-ID before that is believed. If nothing differs, nothing is written. A node that is lost, or whose machine was started
-anew, fails with the reason; a one-time token becomes valid again only here, on Nova's word.
+ID before that is believed. If nothing differs, nothing is written. A node that is lost, or whose machine was
+relaunched, fails with the reason; a one-time token becomes valid again only here, on Nova's word.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Answers:
         if new is None:
             return judge(known, self.servers[node.server_id])
         reason = f"server {node.server_id} was replaced by server {new.server.id}"
-        return Finding(new.server.status, new.server.launched_at, Found.STARTED_ANEW, reason)
+        return Finding(new.server.status, new.server.launched_at, Found.RELAUNCHED, reason)
 
 
 async def look_at_servers(

@@ -63,7 +63,7 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
 
 
 def _is_settled(node: Node) -> bool:
-    """A node whose machine was started anew is expected to report again."""
+    """A node whose machine was relaunched is expected to report again."""
     return node.state in _SETTLED and node.loss != Loss.AGENT
 
 

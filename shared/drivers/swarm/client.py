@@ -1,6 +1,6 @@
 """The configuration of Docker's client.
 
-Rule: Docker's API has no roles. Whoever has a client certificate of the cluster's authority has root's rights on the
+Rule: Docker's API has no roles. A client certificate of the cluster's authority gives root's rights on the
 managers, so only users who may change the cluster get one.
 """
 

@@ -38,7 +38,7 @@ def test_the_last_report_counts_for_three_heartbeats() -> None:
         ({"state": "failed"}, "failed"),
         ({"server_status": "SHUTOFF"}, "server s1 is in status SHUTOFF"),
         ({"server_status": "PAUSED"}, "server s1 is in status PAUSED"),
-        ({"state": "announced", "removal_id": "x"}, "the machine was started anew and has not joined again"),
+        ({"state": "announced", "removal_id": "x"}, "the machine was relaunched and has not joined again"),
     ],
 )
 def test_what_the_node_said_last_does_not_count_when_its_machine_does_not_work(

@@ -52,8 +52,8 @@ def test_a_machine_between_two_lives_is_left_alone(status: str) -> None:
 def test_a_later_launch_is_a_new_machine_until_its_agent_has_called() -> None:
     again = replace(SERVER, launched_at=LATER)
     found = judge(NODE, again)
-    assert (found.outcome, found.launched_at) == (Found.STARTED_ANEW, LATER)
-    assert judge(replace(NODE, last_report_at=LATER + timedelta(seconds=1)), again).outcome is Found.STARTED_ANEW
+    assert (found.outcome, found.launched_at) == (Found.RELAUNCHED, LATER)
+    assert judge(replace(NODE, last_report_at=LATER + timedelta(seconds=1)), again).outcome is Found.RELAUNCHED
     assert judge(replace(NODE, last_report_at=LATER + timedelta(minutes=2)), again) == Finding("ACTIVE", LATER)
     # Another look, whose answer is older than what is stored.
     assert judge(replace(NODE, launched_at=LATER), SERVER).outcome is None
@@ -62,7 +62,7 @@ def test_a_later_launch_is_a_new_machine_until_its_agent_has_called() -> None:
 def test_before_the_first_look_the_announcement_is_what_a_launch_is_compared_with() -> None:
     unknown = replace(NODE, launched_at=None)
     assert judge(unknown, SERVER) == Finding("ACTIVE", THEN)
-    assert judge(unknown, replace(SERVER, launched_at=LATER)).outcome is Found.STARTED_ANEW
+    assert judge(unknown, replace(SERVER, launched_at=LATER)).outcome is Found.RELAUNCHED
     silent = replace(unknown, announced_at=None, state="creating")
     assert judge(silent, replace(SERVER, launched_at=LATER)) == Finding("ACTIVE", None)
 
