@@ -56,7 +56,9 @@ def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int |
 
     def port(name: str, wanted: int | None = None) -> int:
         before = remembered.get(name)
-        if wanted is not None and wanted not in chosen and bindable(wanted):
+        if wanted is not None and not bindable(wanted):
+            raise RuntimeError(f"port {wanted} is in use or not allowed; choose another one")
+        if wanted is not None and wanted not in chosen:
             # Whoever asks for a port by number may have claimed it for this purpose.
             found = wanted
         elif isinstance(before, int) and before not in chosen and take_port(before):

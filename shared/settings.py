@@ -7,9 +7,12 @@ so on.
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.cloud.settings import CloudSettings
@@ -30,6 +33,9 @@ class Settings(BaseSettings):
     openstack_notification_exchanges: list[str] = ["heat", "nova"]
 
     public_url: str = Field(default="http://127.0.0.1:9511", description="URL at which nodes and users reach this API")
+    public_url_allow_http: bool = Field(
+        default=False, description="accept http in public_url although bootstraps, which contain keys, go through it"
+    )
     public_ca_file: Path | None = Field(default=None, description="CA certificate that nodes need to verify public_url")
     secret_keys: list[SecretStr] = Field(
         min_length=1,
@@ -103,6 +109,18 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_format: str = Field(default="json", pattern="^(json|console)$")
 
+    @model_validator(mode="after")
+    def _keys_are_encrypted_on_the_way(self) -> Self:
+        url = urlsplit(self.public_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ValueError("public_url: must be an http or https URL")
+        if url.scheme == "http" and not self.public_url_allow_http and not _is_loopback(url.hostname):
+            raise ValueError(
+                "public_url: nodes fetch keys from it, so it must be https; set JEROBOAM_PUBLIC_URL_ALLOW_HTTP=true to "
+                "accept http, e.g. on a network that encrypts"
+            )
+        return self
+
     @field_validator("database_url")
     @classmethod
     def _asyncpg_dialect(cls, value: SecretStr) -> SecretStr:
@@ -111,3 +129,10 @@ class Settings(BaseSettings):
         if not separator or not scheme.startswith("postgres"):
             raise ValueError("must be a postgresql:// URL")
         return SecretStr(f"postgresql+asyncpg://{rest}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -45,6 +45,7 @@ from shared.cloud.errors import Unauthorized
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
 from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
+from shared.runtime.health import Check, Readiness
 
 log = structlog.get_logger(__name__)
 # Routes are matched in order, so the most frequently used come first.
@@ -109,6 +110,12 @@ def create_app(deps: Deps) -> FastAPI:
         ],
     )
     app.state.deps = deps
+    checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
+    if deps.bus is not None:
+        checks["bus"] = deps.bus.check
+    given = "public_url" in deps.settings.model_fields_set
+    app.state.public_url = deps.settings.public_url.rstrip("/") if given else None
+    app.state.readiness = Readiness(checks)
     for module in _ROUTERS:
         # An included router is matched twice for each request, which costs as much as the handler; plain routes once.
         app.router.routes.extend(module.router.routes)

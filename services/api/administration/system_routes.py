@@ -12,7 +12,6 @@ from services.api.wire import microversion
 from services.api.wire.accept import accept_of, prefers_json
 from services.api.wire.bodies import check_query
 from services.api.wire.rendering import base_url, empty_response, json_response
-from shared.runtime.health import Check, run_checks
 
 router = APIRouter(tags=["system"])
 
@@ -81,12 +80,9 @@ async def live() -> Response:
 
 @router.get("/readyz", summary="Readiness probe")
 async def ready(request: Request) -> Response:
-    """Returns 200 if all dependencies of the API respond, otherwise 503, with the status of each dependency."""
+    """Returns 200 if all dependencies of the API respond, otherwise 503; says of each dependency whether it does."""
     deps = deps_of(request)
-    checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
-    if deps.bus is not None:
-        checks["bus"] = deps.bus.check
-    parts = await run_checks(checks)
+    parts = await request.app.state.readiness.parts()
     good = not deps.closing and all(state == "ok" for state in parts.values())
     return json_response({"ready": good, "draining": deps.closing, "parts": parts}, 200 if good else 503)
 

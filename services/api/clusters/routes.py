@@ -62,6 +62,9 @@ async def post(request: Request) -> Response:
     if boolean("dry_run", request.query_params.get("dry_run", "false")):
         return json_response(preview(deps, await prepare(deps, context, body)))
     key = read_key(request, context, body)
+    if key is not None:
+        # An answer that is repeated must not be given to someone who may not make the request.
+        deps.policy.check(context, "cluster:create")
     if (answer := await replay(deps.reader, key)) is not None:
         return answer
     return json_response(await accept(deps, context, await prepare(deps, context, body), key), 202)

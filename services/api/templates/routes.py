@@ -50,6 +50,9 @@ async def post(request: Request) -> Response:
     deps, context = deps_of(request), context_of(request)
     body = await read_object(request, "cluster_template")
     key = read_key(request, context, body)
+    if key is not None:
+        # An answer that is repeated must not be given to someone who may not make the request.
+        deps.policy.check(context, "clustertemplate:create")
     if (answer := await replay(deps.reader, key)) is not None:
         return answer
     view, url = await templates.create_template(deps, context, body, key, base_url(request))

@@ -71,7 +71,10 @@ def unauthorized_response(auth_url: str) -> Response:
 
 
 def base_url(request: Request) -> str:
-    """Scheme and host of the request, so that links work for the caller."""
+    """The base of links: the operator's public URL, or the scheme and host of the request where none is set."""
+    public: str | None = request.app.state.public_url
+    if public is not None:
+        return public
     host = request.headers.get("host", "")
     if not host or not all(character.isalnum() or character in ".-:[]_" for character in host):
         server = request.scope.get("server") or ("localhost", 80)
