@@ -102,7 +102,12 @@ async def _sandbox(data_dir: Path | None, options: dict[str, Any]) -> None:
 def instructions(running: Sandbox) -> str:
     """Addresses, and commands to paste into another terminal."""
     layout = running.layout
-    openstack = Path(sys.executable).with_name("openstack")
+    openstack, jeroboam = (Path(sys.executable).with_name(name) for name in ("openstack", "jeroboam"))
+    name, labels, then = "k8s --coe kubernetes", "", f"{jeroboam} events --follow"
+    if running.has_machines:
+        # Their engine is Docker; the API's floating IP is an address of this machine.
+        name, labels = "swarm --coe swarm", " --labels master_lb_floating_ip_enabled=true"
+        then = f'eval "$({jeroboam} cluster config demo --env)" && docker info'
     return f"""\
   API        {layout.api_url}/v1
   Keystone   {layout.auth_url}   (users demo, alt, admin; password "{PASSWORD}")
@@ -112,12 +117,12 @@ def instructions(running: Sandbox) -> str:
 Another terminal:
 
   export OS_CLIENT_CONFIG_FILE={layout.clouds_file} OS_CLOUD=jeroboam
-  {openstack} coe cluster template create k8s --coe kubernetes --image ubuntu-24.04 \\
+  {openstack} coe cluster template create {name} --image ubuntu-24.04 \\
       --external-network public --flavor m1.small --master-flavor m1.small \\
-      --master-lb-enabled --floating-ip-disabled
-  {openstack} coe cluster create demo --cluster-template k8s --master-count 3 --node-count 5
+      --master-lb-enabled --floating-ip-disabled{labels}
+  {openstack} coe cluster create demo --cluster-template {name.split()[0]} --master-count 3 --node-count 5
   {openstack} coe cluster list
-  {Path(sys.executable).with_name("jeroboam")} events --follow
+  {then}
 
   TOKEN=$({openstack} token issue -f value -c id)
   curl -s -H "X-Auth-Token: $TOKEN" {layout.api_url}/v1/clusters

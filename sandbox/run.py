@@ -69,6 +69,11 @@ class Sandbox:
         self._launch = launch
 
     @property
+    def has_machines(self) -> bool:
+        """Whether servers are machines with real engines."""
+        return self._hypervisor != SIMULATED
+
+    @property
     def api_url(self) -> str:
         return self.layout.api_url
 
