@@ -62,6 +62,25 @@ def _zones(value: str) -> str:
     return texts.printable(value, 4096)
 
 
+def parse_ports(text: str) -> list[tuple[int, int]]:
+    """Parse ports and ranges such as `80 443 30000-32767`. Raises ValueError."""
+    found = []
+    for word in text.replace(",", " ").split():
+        match = re.fullmatch(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", word)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 0 < low <= high <= 65535:
+            raise ValueError("must be ports and ranges of ports such as '80 443 30000-32767'")
+        found.append((low, high))
+    if len(found) > 20:
+        raise ValueError("must be at most 20 ports and ranges")
+    return found
+
+
+def _ports(value: str) -> str:
+    parse_ports(value)
+    return value
+
+
 def _provider(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", value):
         raise ValueError("must be the name of one of Octavia's providers, such as amphora or ovn")
@@ -82,6 +101,7 @@ Url = Annotated[str, AfterValidator(texts.url)]
 Domain = Annotated[str, AfterValidator(texts.domain)]
 Name = Annotated[str, AfterValidator(texts.printable)]
 Number = Annotated[int, BeforeValidator(_number)]
+Ports = Annotated[str, AfterValidator(_ports)]
 Zones = Annotated[str, AfterValidator(_zones)]
 Provider = Annotated[str, AfterValidator(_provider)]
 Algorithm = Literal["ROUND_ROBIN", "LEAST_CONNECTIONS", "SOURCE_IP", "SOURCE_IP_PORT"]

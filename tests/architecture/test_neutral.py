@@ -10,12 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WORDS = re.compile(
     r"kubernetes|kubeadm|kubelet|kubectl|kubeconfig|k8s|etcd|flannel|calico|cilium|containerd|system:(masters|node)"
-    r"|swarm|dockerd|raft",
+    r"|swarm|dockerd|raft|mesos|marathon|zookeeper",
     re.IGNORECASE,
 )
 # The engines themselves, and where Magnum's own API or an example for readers has such a word.
 EXCEPTIONS = (
     "shared/drivers/kubernetes/",
+    "shared/drivers/mesos/",
     "shared/drivers/swarm/",
     "shared/drivers/magnum_imported.py",
     "shared/db/migrations/",

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from jeroboam.driver import MASTER, ClusterSpec, EndpointMode, InfrastructureLabels, NodegroupSpec, node_network, texts
-from jeroboam.driver.label_types import Cidr, Number
+from jeroboam.driver.label_types import Cidr, Number, Ports
 from jeroboam.driver.labels import MACHINE_LABELS
 
 DEFAULT_API_PORT = 2376
@@ -37,11 +37,6 @@ def _version(value: str) -> str:
     return value
 
 
-def _ports(value: str) -> str:
-    parse_ports(value)
-    return value
-
-
 def _plugins(value: str) -> str:
     parse_plugins(value)
     return value
@@ -51,20 +46,6 @@ def _mirrors(value: str) -> str:
     for word in value.split():
         texts.url(word)
     return value
-
-
-def parse_ports(text: str) -> list[tuple[int, int]]:
-    """Parse ports and ranges such as `80 443 30000-32767`. Raises ValueError."""
-    found = []
-    for word in text.replace(",", " ").split():
-        match = re.fullmatch(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?", word)
-        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-        if not 0 < low <= high <= 65535:
-            raise ValueError("must be ports and ranges of ports such as '80 443 30000-32767'")
-        found.append((low, high))
-    if len(found) > 20:
-        raise ValueError("must be at most 20 ports and ranges")
-    return found
 
 
 def parse_plugins(text: str) -> list[tuple[str, str]]:
@@ -88,7 +69,6 @@ def version_numbers(version: str) -> tuple[int, ...]:
 
 
 Version = Annotated[str, AfterValidator(_version)]
-Ports = Annotated[str, AfterValidator(_ports)]
 Plugins = Annotated[str, AfterValidator(_plugins)]
 Mirrors = Annotated[str, AfterValidator(_mirrors)]
 

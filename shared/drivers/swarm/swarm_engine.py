@@ -33,8 +33,9 @@ from jeroboam.driver import (
     SecretKind,
     joined_masters,
 )
+from jeroboam.driver.label_types import parse_ports
 from shared.drivers.swarm import bootstrap, client, labels, members, node_labels, upgrade
-from shared.drivers.swarm.labels import api_port, parse_ports, read_labels
+from shared.drivers.swarm.labels import api_port, read_labels
 
 ESP = "50"  # encrypted overlay networks
 MOST_MANAGERS = 7  # more make writes slower and the swarm no safer; Docker's documentation

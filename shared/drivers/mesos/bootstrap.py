@@ -1,0 +1,100 @@
+"""Renders the files and script with which one node joins the cluster.
+
+Rule: all masters start together, because a majority of them is needed for anything to work; each knows the addresses of
+all. Agents wait for a master.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jeroboam.driver import (
+    Bootstrap,
+    BootstrapContext,
+    EndpointMode,
+    NotYet,
+    joined_masters,
+    keepalived_config,
+    masters,
+    texts,
+)
+from jeroboam.driver.proxies import docker_proxy_files
+from jeroboam.driver.scripts import FUNCTIONS, MACHINE
+from shared.drivers.mesos import credentials, scripts, settings, units
+from shared.drivers.mesos.labels import MASTER_PORT, Labels, marathon_port
+from shared.drivers.mesos.settings import ETC, file
+
+_MASTER_COMMANDS = ("remove-nodes", "note-agents")
+_AGENT_COMMANDS = ("set-attributes",)
+
+
+def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
+    """The node's bootstrap, or why it has to wait."""
+    if (waiting := _not_yet(context)) is not None:
+        return waiting
+    files = [
+        file(f"{ETC}/node.env", settings.environment(_variables(context)), "0600"),
+        file(f"{ETC}/functions.sh", FUNCTIONS),
+        file(f"{ETC}/machine.sh", MACHINE),
+        file(f"{ETC}/mesos.sh", scripts.text("mesos.sh")),
+        file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
+        file(f"{ETC}/facts", scripts.text("facts.sh"), "0755"),
+    ]
+    files += _of_master(context) if context.node.is_master else _of_agent(context, labels)
+    return Bootstrap(script=scripts.text("node.sh"), files=files)
+
+
+def _not_yet(context: BootstrapContext) -> NotYet | None:
+    if "api_private_address" not in context.base_outputs:
+        return NotYet("the address of the cluster's API is not known yet", 3)
+    unknown = [node.name for node in masters(context.nodes) if node.ip_address is None]
+    if unknown:
+        return NotYet(f"waiting for the addresses of {', '.join(unknown)}", 3)
+    if context.node.ip_address is None:
+        return NotYet("the address of this node is not known yet", 3)
+    if not context.node.is_master and not joined_masters(context.nodes):
+        return NotYet("waiting for a master", 3)
+    return None
+
+
+def _of_master(context: BootstrapContext) -> list[dict[str, str]]:
+    found = [*settings.of_master(context), *units.of_master(), *_commands(*_MASTER_COMMANDS)]
+    if _shares_address(context):
+        check = f"{ETC}/check-api"
+        shared = keepalived_config(context, check=check, key_from=credentials.SECRET)
+        found += [file(check, scripts.text("check-api.sh"), "0755"), file(f"{ETC}/keepalived.conf", shared, "0600")]
+    return found
+
+
+def _of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
+    found = [*settings.of_agent(context, labels), *units.of_agent(), *docker_proxy_files(context, labels)]
+    if context.cluster.insecure_registry:
+        try:
+            registry = texts.registry(context.cluster.insecure_registry)
+        except ValueError:
+            pass  # of a row that an earlier version stored
+        else:
+            found.append(file("/etc/docker/daemon.json", json.dumps({"insecure-registries": [registry]}) + "\n"))
+    return found + _commands(*_AGENT_COMMANDS)
+
+
+def _shares_address(context: BootstrapContext) -> bool:
+    return context.node.is_master and context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP
+
+
+def _variables(context: BootstrapContext) -> dict[str, Any]:
+    return {
+        "MASTER": "yes" if context.node.is_master else "no",
+        "NODE_NAME": context.node.name,
+        "NODE_ADDRESS": context.node.ip_address,
+        "MASTERS": " ".join(f"{node.ip_address}:{MASTER_PORT}" for node in masters(context.nodes)),
+        "MARATHON_PORT": marathon_port(context.cluster),
+        "VIRTUAL_IP": context.base_outputs["api_private_address"] if _shares_address(context) else "",
+        "CONTAINER_VOLUME_GIB": "" if context.node.is_master else context.nodegroup.docker_volume_size or "",
+        "CONTAINER_DIRECTORY": "/var/lib/docker",
+    }
+
+
+def _commands(*names: str) -> list[dict[str, str]]:
+    return [file(f"{ETC}/commands.d/{name}", scripts.text(f"commands/{name}.sh"), "0755") for name in names]

@@ -1,0 +1,146 @@
+"""The labels of Mesos clusters: types, defaults and checks.
+
+Rule: Magnum's labels keep their names and their rules. Labels with the same effect for all engines are in
+`jeroboam.driver.labels`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
+
+from pydantic import AfterValidator, ValidationError
+
+from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver.label_types import Ports
+from jeroboam.driver.labels import MACHINE_LABELS
+
+MARATHON_PORT = 8080
+MASTER_PORT = 5050
+AGENT_PORT = 5051
+ZOOKEEPER_PORT = 2181
+# Ports of masters that Marathon cannot have.
+TAKEN_PORTS = {
+    MASTER_PORT: "the Mesos master",
+    ZOOKEEPER_PORT: "ZooKeeper's clients",
+    2888: "ZooKeeper's followers",
+    3888: "ZooKeeper's elections",
+}
+AGENT_LABELS = frozenset(
+    {
+        "mesos_slave_isolation",
+        "mesos_slave_image_providers",
+        "mesos_slave_work_dir",
+        "mesos_slave_executor_env_variables",
+    }
+)
+ISOLATORS = (
+    *("filesystem/posix", "filesystem/linux", "filesystem/shared", "posix/cpu", "posix/mem", "posix/disk"),
+    *("cgroups/cpu", "cgroups/mem", "docker/runtime", "namespaces/pid"),
+)
+PROVIDERS = ("docker", "appc")
+_PATH = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+MOST_VARIABLES = 100
+
+
+def _listed(value: str, known: Sequence[str]) -> str:
+    words = [word for part in value.split(",") if (word := part.strip())]
+    if unknown := [word for word in words if word not in known]:
+        raise ValueError(f"{unknown[0][:100]!r} is not one of {', '.join(known)}")
+    return ",".join(dict.fromkeys(words))
+
+
+def _isolation(value: str) -> str:
+    return _listed(value, ISOLATORS)
+
+
+def _image_providers(value: str) -> str:
+    return _listed(value, PROVIDERS)
+
+
+def _directory(value: str) -> str:
+    path = value.rstrip("/")
+    if len(path) > 255 or not _PATH.fullmatch(path):
+        raise ValueError(
+            "must be an absolute path of letters, digits, '_', '.', '-' and '/', such as /var/lib/mesos/agent"
+        )
+    return path
+
+
+def _variables(value: str) -> str:
+    wrong = 'must be a JSON object of names and texts, such as {"LANG": "C.UTF-8"}'
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError(wrong) from None
+    if not isinstance(found, dict) or len(found) > MOST_VARIABLES:
+        raise ValueError(f"{wrong}, at most {MOST_VARIABLES}")
+    for name, text in found.items():
+        if not _VARIABLE.fullmatch(name) or not isinstance(text, str) or "\0" in text:
+            raise ValueError(f"{wrong}: {name[:100]!r} is not a variable with a text")
+    return json.dumps(found, sort_keys=True)
+
+
+Isolation = Annotated[str, AfterValidator(_isolation)]
+ImageProviders = Annotated[str, AfterValidator(_image_providers)]
+Directory = Annotated[str, AfterValidator(_directory)]
+Variables = Annotated[str, AfterValidator(_variables)]
+
+
+class Labels(InfrastructureLabels):
+    """The labels of a cluster; docs/mesos-driver.md documents them."""
+
+    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | AGENT_LABELS
+
+    mesos_slave_isolation: Isolation = ""
+    mesos_slave_image_providers: ImageProviders = ""
+    mesos_slave_work_dir: Directory = "/var/lib/mesos/agent"
+    mesos_slave_executor_env_variables: Variables = ""
+    published_ports: Ports = "31000-32000"
+
+
+def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:
+    """The labels of a cluster, or of one of its nodegroups. Raises pydantic.ValidationError."""
+    return Labels.read(cluster, nodegroup)
+
+
+def marathon_port(cluster: ClusterSpec) -> int:
+    """The port of Marathon's API on the masters."""
+    return cluster.apiserver_port or MARATHON_PORT
+
+
+def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+    """All problems with labels and ports, as sentences for the user."""
+    found = Labels.problems(cluster)
+    whole = bool(not found)
+    for group in nodegroups:
+        wrong = Labels.problems(cluster, group)
+        found += wrong
+        if whole and not wrong:
+            found += Labels.contradictions(cluster, group)
+            found += _runtime_problems(read_labels(cluster, group))
+    try:
+        found += _runtime_problems(read_labels(cluster))
+    except ValidationError:
+        pass  # named above
+    if (port := marathon_port(cluster)) in TAKEN_PORTS:
+        found.append(f"apiserver_port: {port} is used by {TAKEN_PORTS[port]}; use another, such as {MARATHON_PORT}")
+    return list(dict.fromkeys(found))
+
+
+def _runtime_problems(labels: Labels) -> list[str]:
+    providers, isolators = labels.mesos_slave_image_providers.split(","), labels.mesos_slave_isolation.split(",")
+    if "docker" in providers and "docker/runtime" not in isolators:
+        return ["label mesos_slave_image_providers: docker needs docker/runtime in the label mesos_slave_isolation"]
+    return []
+
+
+def label_change_problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+    """Why the cluster's labels cannot be changed to `labels`: only those of new machines can."""
+    old = cluster.labels
+    changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
+    fixed = [name for name in changed if name in Labels.names() - Labels.of_machines]
+    return [f"label {name}: it cannot be changed after the cluster was created." for name in fixed]
