@@ -273,7 +273,7 @@ class Engine(Protocol):
         old_labels: Mapping[str, str],
         old_taints: Sequence[Mapping[str, str]],
     ) -> Sequence[NodeAction]:
-        """The actions, in order, that change a nodegroup's joined nodes from the old labels and taints to the current ones.
+        """The actions, in order, that change a nodegroup's joined nodes from the old labels and taints to the new ones.
 
         Args:
             nodes: all nodes of the cluster.

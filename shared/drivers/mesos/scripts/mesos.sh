@@ -21,13 +21,14 @@ get() {
 # call BODY: a call of the operator API. Sets `code` and writes the answer to $answer; fails if no master answered.
 answer=$scratch/answer
 call() {
-    call_end=$(($(date +%s) + retry_seconds)) code=000
+    call_end=$(($(date +%s) + retry_seconds)) code=000 told=
     while :; do
         for master in $MASTERS; do
             : >"$answer"
             code=$(curl --config "$own/curl-master" --silent --noproxy '*' --proto =http --connect-timeout 5 \
                 --max-time 30 --output "$answer" --write-out '%{http_code}' --header 'Content-Type: application/json' \
                 --header 'Accept: application/json' --data-binary "$1" "http://$master/api/v1") || code=000
+            [ "$code" = 307 ] || told="$code $(LC_ALL=C tr -cd '\040-\176' <"$answer" | cut -c 1-200)"
             case $code in
             307 | 503 | 000) ;;
             *) return 0 ;;
@@ -38,8 +39,8 @@ call() {
     done
 }
 
-# said: what the last call answered, in one line.
-said() { echo "$code $(LC_ALL=C tr -cd '\040-\176' <"$answer" | cut -c 1-200)"; }
+# said: what a master that does not redirect answered last, in one line.
+said() { echo "${told:-no answer}"; }
 
 # asked BODY: `call`, and the command fails unless the answer is 200.
 asked() {
