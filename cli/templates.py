@@ -10,12 +10,14 @@ import typer
 from cli.output import show_one, show_rows
 from cli.requests import pairs, replaced
 from cli.state import failures_as_words, options
+from cli.template_seed import seed
 
 app = typer.Typer(no_args_is_help=True, help="Create, show, change and delete cluster templates.")
 
 COLUMNS = ("uuid", "name", "coe", "image_id", "network_driver", "public", "tags")
 
 Name = Annotated[str, typer.Argument(help="name or UUID of the template")]
+app.command()(seed)
 
 
 @app.command("list")
