@@ -40,7 +40,7 @@ class Layout:
         return self.directory / "clouds.yaml"
 
 
-SERVICES = ("provisioner", "scaler", "upgrader", "monitor")
+SERVICES = ("provisioner", "scaler", "upgrader", "monitor", "notifier")
 
 
 def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int | None = None) -> Layout:

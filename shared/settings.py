@@ -12,10 +12,50 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.cloud.settings import CloudSettings
+
+
+class WebhookSettings(BaseModel):
+    """`JEROBOAM_WEBHOOKS__*`: where webhooks may point to, and how deliveries are sent."""
+
+    allow_http: bool = Field(default=False, description="permit http:// URLs, on port 80 and on `ports`")
+    ports: list[str] = Field(default=["443"], description="permitted ports and ranges of ports, e.g. 8000-8999")
+    allowed_networks: list[IPvAnyNetwork] = Field(
+        default=[], description="networks that are permitted although they are not public"
+    )
+    denied_networks: list[IPvAnyNetwork] = Field(default=[], description="networks that are refused in any case")
+    allowed_hosts: list[str] = Field(default=[], description="host:port that are permitted whatever their addresses")
+    ca_file: Path | None = Field(default=None, description="CA certificates to accept besides those of the system")
+    max_per_project: int = Field(default=20, ge=0)
+    timeout_seconds: float = Field(default=15, gt=0, le=60, description="limit for one attempt, including DNS")
+    retry_seconds: list[float] = Field(
+        default=[5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
+        max_length=50,
+        description="delays between the attempts of a delivery; the last attempt follows the last delay",
+    )
+    disable_after_hours: float = Field(
+        default=120, gt=0, description="a webhook without a success for this long is disabled"
+    )
+    concurrency: int = Field(default=16, ge=1, le=1000, description="requests to one receiver at the same time")
+    process_concurrency: int = Field(default=1000, ge=1, description="requests of one process at the same time")
+    catch_up_rate: float = Field(
+        default=50, gt=0, description="deliveries a second to a receiver that has recovered, until it caught up"
+    )
+    lease_seconds: float = Field(default=20, gt=1, description="how long a dead process keeps its webhooks claimed")
+    secret_overlap_hours: float = Field(default=24, ge=0, description="how long an old secret signs after a rotation")
+    retention_days: float = Field(default=14, gt=0, description="how long deliveries and attempts are kept")
+
+    @field_validator("ports")
+    @classmethod
+    def _ranges(cls, value: list[str]) -> list[str]:
+        for text in value:
+            first, _, last = text.partition("-")
+            if not (first.isdigit() and (last or first).isdigit() and 1 <= int(first) <= int(last or first) <= 65535):
+                raise ValueError(f"{text!r} is not a port or a range of ports")
+        return value
 
 
 class Settings(BaseSettings):
@@ -100,6 +140,8 @@ class Settings(BaseSettings):
     drain_timeout_seconds: int = Field(
         default=600, ge=1, le=3600, description="timeout for draining; after it, nodes are removed anyway"
     )
+
+    webhooks: WebhookSettings = WebhookSettings()
 
     lease_seconds: float = Field(default=60, gt=1)
     poll_seconds: float = Field(default=2, gt=0, description="longest delay of due work when no notification arrives")

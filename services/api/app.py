@@ -37,6 +37,8 @@ from services.api.openapi.document import install
 from services.api.operations import routes as operations
 from services.api.quotas import routes as quotas
 from services.api.templates import routes as templates
+from services.api.webhooks import delivery_routes as deliveries
+from services.api.webhooks import routes as webhooks
 from services.api.wire.errors import ApiError
 from services.api.wire.rendering import error_response, unauthorized_response
 from services.api.wire.routing_errors import not_here, refused_by_name, routes_of
@@ -60,6 +62,8 @@ _ROUTERS = (
     certificates,
     credentials,
     events,
+    webhooks,
+    deliveries,
     federations,
     quotas,
     stats,

@@ -24,6 +24,7 @@ from shared.db.engine import Database
 from shared.domain.clock import utc_now
 from shared.pki.sealing import Sealer
 from shared.settings import Settings
+from shared.webhooks.targets import TargetPolicy
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Deps:
     answers: Answers
     promises: Promises
     heartbeats: QuietHeartbeats
+    targets: TargetPolicy
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
     closing: bool = False
@@ -73,5 +75,6 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         answers=Answers(settings.preflight_cache_size),
         promises=Promises(settings.preflight_promise_seconds),
         heartbeats=QuietHeartbeats(db, settings.heartbeat_seconds),
+        targets=TargetPolicy.of(settings),
         bus=bus,
     )

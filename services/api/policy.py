@@ -106,6 +106,17 @@ RULES = {
     "operation:retry": _MEMBER,
     "operation:cancel": _MEMBER,
     "event:get_all": _READER,
+    "webhook:create": _MEMBER,
+    "webhook:get": _READER,
+    "webhook:get_all": _READER,
+    # The complete URL, and headers and bodies of attempts: both can contain keys of the receiver.
+    "webhook:get_private": _MEMBER,
+    "webhook:update": _MEMBER,
+    "webhook:delete": _MEMBER,
+    "webhook:test": _MEMBER,
+    "webhook:rotate_secret": _MEMBER,
+    "webhook:get_deliveries": _READER,
+    "webhook:redeliver": _MEMBER,
 }
 
 

@@ -4,6 +4,7 @@ from shared.db.bus_models import BusMessage, BusQueue
 from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, NodeFact, Nodegroup
 from shared.db.declarative import Base
 from shared.db.federation_models import Federation, FederationMember
+from shared.db.webhook_models import Webhook, WebhookAttempt, WebhookCursor, WebhookDelivery
 from shared.db.work_models import (
     DeadLetter,
     Event,
@@ -34,4 +35,8 @@ __all__ = [
     "OperationStep",
     "Quota",
     "ServiceHeartbeat",
+    "Webhook",
+    "WebhookAttempt",
+    "WebhookCursor",
+    "WebhookDelivery",
 ]

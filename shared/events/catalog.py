@@ -103,6 +103,33 @@ class QuotaExceeded(EventData):
     wanted: int
 
 
+class WebhookDisabled(EventData):
+    webhook_id: str
+    name: str
+    reason: str
+    failing_since: str | None = Field(default=None, description="time of the first attempt that failed")
+
+
+class WebhookExhausted(EventData):
+    webhook_id: str
+    name: str
+    event_id: str = Field(description="the event that was not delivered")
+    event_type: str
+    attempts: int = Field(ge=1)
+    reason: str = Field(description="why the last attempt failed")
+
+
+class WebhookRecovered(EventData):
+    webhook_id: str
+    name: str
+    failing_since: str | None = None
+
+
+class WebhookTested(EventData):
+    webhook_id: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """One entry of the catalog. `name` is the routing key; PREFIX + `name` is the CloudEvents type.
@@ -161,5 +188,9 @@ CATALOG: dict[str, EventType] = {
         EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was rejected because of a quota."),
+        EventType("webhook.disabled.v1", WebhookDisabled, "A webhook was disabled because its receiver kept failing."),
+        EventType("webhook.exhausted.v1", WebhookExhausted, "All attempts to deliver an event to a webhook failed."),
+        EventType("webhook.recovered.v1", WebhookRecovered, "The receiver of a webhook accepts events again."),
+        EventType("webhook.tested.v1", WebhookTested, "A test of a webhook; sent to that webhook only."),
     ]
 }

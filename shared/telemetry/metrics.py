@@ -25,3 +25,11 @@ CLOUD_QUERIES = Counter(
     "jeroboam_cloud_queries_total", "Requests to OpenStack that requests of the API waited for", ["service"]
 )
 LEASES_LOST = Counter("jeroboam_leases_lost_total", "Writes rejected because another process holds the lease")
+WEBHOOK_ATTEMPTS = Counter("jeroboam_webhook_attempts_total", "Attempts to deliver an event to a webhook", ["outcome"])
+WEBHOOK_LAG = Histogram(
+    "jeroboam_webhook_lag_seconds",
+    "Seconds from the transaction of an event to the response of the receiver, for deliveries that needed one attempt",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60),
+)
+WEBHOOKS_DISABLED = Counter("jeroboam_webhooks_disabled_total", "Webhooks that were disabled after failures")
+WEBHOOKS_ACTIVE = Gauge("jeroboam_webhooks_active", "Webhooks for which this process is sending")

@@ -22,12 +22,20 @@ from services.api.federations.manage import FIELDS as FEDERATION_FIELDS
 from services.api.nodegroups.fields import FIELDS as NODEGROUP_FIELDS
 from services.api.nodes.agent_routes import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
 from services.api.openapi.examples import EXAMPLES
-from services.api.openapi.patches import CLUSTER_PATCH, FEDERATION_PATCH, NODEGROUP_PATCH, TEMPLATE_PATCH
+from services.api.openapi.patches import (
+    CLUSTER_PATCH,
+    FEDERATION_PATCH,
+    NODEGROUP_PATCH,
+    TEMPLATE_PATCH,
+    WEBHOOK_PATCH,
+)
 from services.api.openapi.queries import query_schema
 from services.api.openapi.refusals import add_refusals, path_parameters
 from services.api.openapi.schemas import SCHEMAS, Schema, body, listed, ref
 from services.api.quotas.manage import FIELDS as QUOTA_FIELDS
 from services.api.templates.fields import FIELDS as TEMPLATE_FIELDS
+from services.api.webhooks.fields import FIELDS as WEBHOOK_FIELDS
+from services.api.webhooks.fields import REDELIVER_FIELDS
 from services.api.wire import microversion
 
 _PAGE = ("limit", "marker", "sort_key", "sort_dir")
@@ -121,6 +129,19 @@ _ROUTES: dict[tuple[str, str], _Route] = {
         {200: {"type": "string"}}, ("after", "cluster", "type"), media="text/event-stream"
     ),
     ("get", "/v1/event-types"): _Route({200: _ANY}),
+    ("get", "/v1/webhooks"): _Route({200: listed("webhooks", "Webhook")}, _PAGE),
+    ("post", "/v1/webhooks"): _Route({201: ref("NewWebhook")}, body=body(WEBHOOK_FIELDS)),
+    ("get", "/v1/webhooks/{webhook_id}"): _Route(_one("Webhook")),
+    ("patch", "/v1/webhooks/{webhook_id}"): _Route(_one("Webhook"), body=WEBHOOK_PATCH),
+    ("delete", "/v1/webhooks/{webhook_id}"): _Route({204: None}),
+    ("post", "/v1/webhooks/{webhook_id}/test"): _Route({202: ref("Accepted")}),
+    ("post", "/v1/webhooks/{webhook_id}/rotate-secret"): _Route(_one("NewSecret")),
+    ("post", "/v1/webhooks/{webhook_id}/redeliver"): _Route({202: ref("Redelivery")}, body=body(REDELIVER_FIELDS)),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries"): _Route(
+        {200: listed("deliveries", "Delivery")}, ("limit", "marker", "state")
+    ),
+    ("get", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}"): _Route(_one("DeliveryLog")),
+    ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): _Route({202: ref("Accepted")}),
     ("post", "/v1/nodes/{node_id}/credential"): _Route({200: _ANY}, auth="token"),
     ("get", "/v1/nodes/{node_id}/bootstrap"): _Route({200: _ANY}, auth="node"),
     ("post", "/v1/nodes/{node_id}/reports"): _Route({204: None}, body=body(REPORT_FIELDS), auth="node"),

@@ -43,6 +43,13 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     ],
     ("post", "/v1/certificates"): {"cluster_uuid": "demo", "csr": _CSR, "ca_cert_type": "kubernetes"},
     ("post", "/v1/federations"): {"name": "eu", "hostcluster_id": "demo", "properties": {"dns-zone": "example.org."}},
+    ("post", "/v1/webhooks"): {
+        "name": "ci",
+        "url": "https://hooks.example.com/jeroboam",
+        "event_types": ["cluster.*.completed", "node.failed"],
+    },
+    ("patch", "/v1/webhooks/{webhook_id}"): [{"op": "replace", "path": "/enabled", "value": False}],
+    ("post", "/v1/webhooks/{webhook_id}/redeliver"): {"since": "2026-11-25T10:00:00Z"},
     ("post", "/v1/quotas"): {"project_id": "demo", "resource": "Cluster", "hard_limit": 10},
     ("patch", "/v1/quotas/{project_id}/{resource}"): {"hard_limit": 12},
 }

@@ -1,7 +1,8 @@
 """JSON Schemas of PATCH bodies: Magnum's list of operations, or openstacksdk's plain object.
 
 Rule: an object has exactly the attributes that can be changed, with their schemas of POST, and null if an attribute can
-be removed; the operations of a nodegroup also take objects and lists.
+be removed; the operations of nodegroups and webhooks also take
+objects and lists.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from services.api.federations.manage import FIELDS as FEDERATION_FIELDS
 from services.api.nodegroups.fields import FIELDS as NODEGROUP_FIELDS
 from services.api.openapi.schemas import Schema
 from services.api.templates.fields import FIELDS as TEMPLATE_FIELDS
+from services.api.webhooks.fields import FIELDS as WEBHOOK_FIELDS
 from services.api.wire.fields import Field
 from services.api.wire.patch import ID_MOVED, OPERATIONS, PATH_PATTERN
 
@@ -65,3 +67,6 @@ NODEGROUP_PATCH = _patch(
     [*_WRITTEN, "object", "array"],
 )
 FEDERATION_PATCH = _patch(_named(FEDERATION_FIELDS, "member_ids", "properties"))
+WEBHOOK_PATCH = _patch(
+    {field.name: field.schema for field in WEBHOOK_FIELDS if not field.read_only}, [*_WRITTEN, "array"]
+)

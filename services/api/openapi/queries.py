@@ -16,7 +16,9 @@ from services.api.federations import routes as federations
 from services.api.nodegroups import routes as nodegroups
 from services.api.quotas import routes as quotas
 from services.api.templates import routes as templates
+from services.api.webhooks.queries import COLUMNS as WEBHOOK_COLUMNS
 from services.api.wire.fields import BOOLEAN_WORDS
+from shared.db.webhook_models import DELIVERY_STATES
 from shared.domain.states import NodeState, OperationState
 
 Schema = dict[str, Any]
@@ -51,6 +53,8 @@ _BY_PLACE: dict[tuple[str, str], Schema] = {
     ("federations", "sort_key"): _sorted_by(federations.COLUMNS),
     ("nodegroups", "sort_key"): _sorted_by(nodegroups.COLUMNS),
     ("quotas", "sort_key"): _sorted_by(quotas.COLUMNS),
+    ("webhooks", "sort_key"): _sorted_by(WEBHOOK_COLUMNS),
+    ("deliveries", "state"): {"enum": list(DELIVERY_STATES)},
     ("quotas", "marker"): {"type": "string", "pattern": "^([0-9]{1,18})?$"},
     ("operations", "state"): {"enum": [state.value for state in OperationState]},
     ("nodes", "state"): {"enum": [state.value for state in NodeState]},

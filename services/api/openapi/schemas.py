@@ -14,6 +14,7 @@ from services.api.clusters import views as clusters
 from services.api.federations import views as federations
 from services.api.operations import views as work
 from services.api.templates import views as templates
+from services.api.webhooks import views as webhooks
 
 Schema = dict[str, Any]
 
@@ -29,7 +30,7 @@ _TYPES: dict[str, Schema] = {
         (
             *("id", "node_count", "master_count", "docker_volume_size", "create_timeout", "apiserver_port", "done"),
             *("min_node_count", "max_node_count", "total", "attempts", "index", "shard", "revision"),
-            *("hard_limit", "report_count", "clusters", "nodes"),
+            *("hard_limit", "report_count", "clusters", "nodes", "last_status", "deliveries"),
         ),
         _INTEGER,
     ),
@@ -37,6 +38,7 @@ _TYPES: dict[str, Schema] = {
         (
             *("registry_enabled", "tls_disabled", "public", "hidden", "master_lb_enabled", "floating_ip_enabled"),
             *("merge_labels", "is_default", "cancel_requested", "disabled"),
+            *("ordered", "enabled", "more"),
         ),
         _BOOLEAN,
     ),
@@ -51,12 +53,20 @@ _TYPES: dict[str, Schema] = {
         (
             *("created_at", "updated_at", "started_at", "finished_at", "deadline_at", "next_attempt_at"),
             *("announced_at", "joined_at", "last_report_at"),
+            *("failing_since", "last_success_at", "old_secret_until"),
         ),
         _TIME,
     ),
-    **dict.fromkeys(("node_addresses", "master_addresses", "member_ids", "nodegroup_ids"), _TEXTS),
+    **dict.fromkeys(
+        (
+            *("node_addresses", "master_addresses", "member_ids", "nodegroup_ids"),
+            *("event_types", "cluster_ids", "outcomes"),
+        ),
+        _TEXTS,
+    ),
     "node_taints": {"type": "array", "items": {"type": "object"}},
     "steps": {"type": "array", "items": {"type": "object"}},
+    "log": {"type": "array", "items": {"type": "object"}},
     "links": {
         "type": "array",
         "items": {
@@ -98,6 +108,12 @@ SCHEMAS: dict[str, Schema] = {
     "Quota": _resource(administration.QUOTA[1:], optional=("id", *_TIMES)),
     "Stats": _resource(("clusters", "nodes")),
     "Service": _resource(administration.SERVICE, *_TIMES),
+    "Webhook": _resource(webhooks.ATTRIBUTES, "links"),
+    "NewWebhook": _resource(webhooks.ATTRIBUTES, "links", "secret"),
+    "NewSecret": _resource(("uuid", "secret", "old_secret_until")),
+    "Delivery": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links"),
+    "DeliveryLog": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links", "request_body", "log"),
+    "Redelivery": _resource(("deliveries", "more")),
     "Accepted": _resource(("uuid",)),
     "Preview": {"type": "object", "required": ["accepted", "stacks", "nodes", "quotas", "problems"]},
     "Config": _resource(("filename", "content", "expires_at", "group")),

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from services.api.reader import Row
-from services.api.wire.rendering import links
+from services.api.wire.rendering import links, time_text
 from shared.events.reader import LoggedEvent
 from shared.operations.node_health import shown_health
 
@@ -55,19 +55,23 @@ NODE_TIMES = ("created_at", "launched_at", "announced_at", "joined_at", "last_re
 
 def operation(row: Row, base: str) -> dict[str, Any]:
     view = {name: row[name] for name in OPERATION}
-    view |= {name: _time(row[name]) for name in OPERATION_TIMES}
+    view |= {name: time_text(row[name]) for name in OPERATION_TIMES}
     return view | {"links": links(base, "operations", row["uuid"])}
 
 
 def operation_step(row: Row) -> dict[str, Any]:
-    return {"name": row["name"], "started_at": _time(row["started_at"]), "finished_at": _time(row["finished_at"])}
+    return {
+        "name": row["name"],
+        "started_at": time_text(row["started_at"]),
+        "finished_at": time_text(row["finished_at"]),
+    }
 
 
 def node(row: Row, base: str, *, now: datetime, heartbeat_seconds: float) -> dict[str, Any]:
     """A node; its health is its last report, unless that is void."""
     view = {name: row[name] for name in NODE}
     view["health"] = shown_health(SimpleNamespace(**row), now, heartbeat_seconds)
-    view |= {name: _time(row[name]) for name in NODE_TIMES}
+    view |= {name: time_text(row[name]) for name in NODE_TIMES}
     return view | {"links": links(base, "clusters", row["cluster_id"], "nodes", row["uuid"])}
 
 
@@ -88,7 +92,3 @@ def event(logged: LoggedEvent, prefix: str) -> dict[str, Any]:
         "data": logged.data,
         "cursor": str(logged.cursor),
     }
-
-
-def _time(value: datetime | None) -> str | None:
-    return value.isoformat() if value else None

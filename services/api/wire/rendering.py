@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -68,6 +69,11 @@ def unauthorized_response(auth_url: str) -> Response:
     message = "The request you have made requires authentication."
     challenge = {"WWW-Authenticate": f'Keystone uri="{auth_url.removesuffix("/v3")}"'}
     return json_response({"error": {"code": 401, "title": "Unauthorized", "message": message}}, 401, challenge)
+
+
+def time_text(value: datetime | None) -> str | None:
+    """A time in ISO 8601."""
+    return value.isoformat() if value else None
 
 
 def base_url(request: Request) -> str:

@@ -77,6 +77,8 @@ NODE_COUNT = [{"op": "replace", "path": "/node_count", "value": 2}]
 TAGS = [{"op": "replace", "path": "/tags", "value": "x"}]
 PROPERTIES = [{"op": "replace", "path": "/properties", "value": "{'dns-zone': 'example.com.'}"}]
 NODEGROUPS_READ = (401, 401, 404, 403, 200, 200, 200)
+WEBHOOK = {"url": "https://hooks.example.com/x"}
+PAUSED = [{"op": "replace", "path": "/enabled", "value": False}]
 MIN_COUNT = [{"op": "replace", "path": "/min_node_count", "value": 1}]
 # fmt: off
 MATRIX = {
@@ -123,6 +125,17 @@ MATRIX = {
     "POST /v1/operations/{operation_id}/retry": Row(changes(202)),
     "POST /v1/operations/{operation_id}/cancel": Row(changes(202)),
     "GET /v1/events": Row(lists()), "GET /v1/events/stream": Row(lists()), "GET /v1/event-types": Row(with_token(200)),
+
+    "GET /v1/webhooks": Row(lists()), "POST /v1/webhooks": Row(creates(201), WEBHOOK),
+    "GET /v1/webhooks/{webhook_id}": Row(reads()),
+    "PATCH /v1/webhooks/{webhook_id}": Row(changes(200), PAUSED),
+    "DELETE /v1/webhooks/{webhook_id}": Row(changes(204)),
+    "POST /v1/webhooks/{webhook_id}/test": Row(changes(202)),
+    "POST /v1/webhooks/{webhook_id}/rotate-secret": Row(changes(200)),
+    "POST /v1/webhooks/{webhook_id}/redeliver": Row(changes(202), {"since": "2026-11-25T10:00:00Z"}),
+    "GET /v1/webhooks/{webhook_id}/deliveries": Row(reads()),
+    "GET /v1/webhooks/{webhook_id}/deliveries/{delivery_id}": Row(reads()),
+    "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": Row(changes(202)),
 
     "GET /v1/federations": Row(lists()), "GET /v1/federations/detail": Row(lists()),
     "POST /v1/federations": Row(
@@ -194,6 +207,7 @@ async def world(api: Api) -> dict[str, str]:
     await post("/v1/quotas", {"project_id": project}, "admin")
     found = {
         "template_id": await post("/v1/clustertemplates", NEW_TEMPLATE),
+        "webhook_id": await post("/v1/webhooks", WEBHOOK),
         "federation_id": await post("/v1/federations", {"hostcluster_id": cluster, "properties": ZONE}),
         "cluster_id": cluster,
         "project_id": project,
@@ -201,6 +215,9 @@ async def world(api: Api) -> dict[str, str]:
         "resource": "Cluster",
         "command_id": "1",
     }
+    path = f"/v1/webhooks/{found['webhook_id']}/test"
+    if "webhook_id" in found:
+        found["delivery_id"] = await post(path, {})
     async with api.deps.db.transaction() as session:
         for name, table in (("node_id", "nodes"), ("nodegroup_id", "nodegroups"), ("operation_id", "operations")):
             query = text(f"SELECT uuid FROM {table} WHERE cluster_id = :cluster LIMIT 1")

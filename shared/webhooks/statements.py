@@ -1,0 +1,40 @@
+"""SQL that the API and the notifier share: which events a webhook receives, and making a webhook due.
+
+Rule: the fan-out and a redelivery of everything since a time select events by the same condition.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.engine import notify
+from shared.webhooks.channels import DUE
+
+# `w` is a webhook, `e` an event. A webhook does not receive events about itself, so that it cannot cause them forever.
+RECEIVES = """
+    e.project_id = w.project_id AND e.time >= w.created_at
+    AND (w.type_likes = '{}' OR e.type LIKE ANY (w.type_likes))
+    AND (w.cluster_ids = '{}' OR e.cluster_id = ANY (w.cluster_ids))
+    AND (w.outcomes = '{}' OR split_part(e.type, '.', -2) = ANY (w.outcomes))
+    AND e.type NOT LIKE 'webhook.tested.%' AND e.subject <> 'webhooks/' || w.uuid
+"""
+# The place of an event among those read, such that a cluster's events are in the order of their numbers. Their order in
+# the log can differ, because a transaction that began first can get a cluster's lock last.
+POSITION = """
+    CASE WHEN cluster_id IS NULL THEN place ELSE max(place) OVER (PARTITION BY cluster_id ORDER BY sequence) END
+"""
+_MAKE_DUE = text("""
+WITH late AS (
+    SELECT uuid FROM webhooks
+    WHERE uuid = ANY(:webhooks) AND (next_due IS NULL OR next_due > greatest(now(), held_until))
+    ORDER BY uuid FOR NO KEY UPDATE
+)
+UPDATE webhooks SET next_due = greatest(now(), held_until) FROM late WHERE webhooks.uuid = late.uuid
+""")
+
+
+async def make_due(session: AsyncSession, webhooks: list[str]) -> None:
+    """Let a process look at these webhooks as soon as their receivers may be sent to."""
+    await session.execute(_MAKE_DUE, {"webhooks": webhooks})
+    await notify(session, DUE)
