@@ -46,6 +46,9 @@ async def things(client: Client) -> dict[str, str]:
     assert await client.settled(cluster) == "UPDATE_COMPLETE"
     body = {"name": "f", "hostcluster_id": cluster, "properties": {"dns-zone": "example.org."}}
     federation = await client.call("POST", "/v1/federations", json=body)
+    hook = {"name": "w", "url": "https://hooks.example.com/"}
+    webhook = (await client.call("POST", "/v1/webhooks", json=hook)).json()["uuid"]
+    tested = await client.call("POST", f"/v1/webhooks/{webhook}/test")
     nodes = (await client.get(f"/v1/clusters/{other}/nodes"))["nodes"]
     return {
         "template_id": template,
@@ -53,6 +56,8 @@ async def things(client: Client) -> dict[str, str]:
         "nodegroup_id": extra.json()["uuid"],
         "operation_id": (await client.operations(cluster))[0]["uuid"],
         "federation_id": federation.json()["uuid"],
+        "webhook_id": webhook,
+        "delivery_id": tested.json()["uuid"],
         "node_id": nodes[0]["uuid"],
         "project_id": (await client.get(f"/v1/clusters/{cluster}"))["project_id"],
         "resource": "Cluster",
@@ -97,6 +102,7 @@ def configuration(known: dict[str, str], token: str, admin: str, credential: str
                 ("clusters/{cluster_id}", "cluster_id"),
                 ("clustertemplates/{template_id}", "template_id"),
                 ("federations/{federation_id}", "federation_id"),
+                ("webhooks/{webhook_id}", "webhook_id"),
                 ("clusters/{cluster_id}/nodegroups/{nodegroup_id}", "nodegroup_id"),
             )
         ),
@@ -110,7 +116,11 @@ def _headers(name: str, value: str) -> str:
 
 async def test_every_check_on_every_route(tmp_path: Path) -> None:
     # Requests by the thousand make clusters by the dozen: small ones, and room for them.
-    room = {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "100000", "JEROBOAM_MAX_NODES_PER_CLUSTER": "10"}
+    room = {
+        "JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "100000",
+        "JEROBOAM_MAX_NODES_PER_CLUSTER": "10",
+        "JEROBOAM_WEBHOOKS__MAX_PER_PROJECT": "100000",
+    }
     async with running_sandbox(durable=False, extra_environment={"api": room}) as sandbox:
         async with demo_client(sandbox) as client:
             known = await things(client)

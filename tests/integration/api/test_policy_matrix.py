@@ -26,7 +26,7 @@ from shared.cloud.settings import CloudSettings
 from shared.cloud.types import Identity
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
-from shared.settings import Settings
+from shared.settings import Settings, WebhookSettings
 from tests.support.memory_cloud import MemoryClouds
 
 CALLERS = ("no token", "expired", "stranger", "service", "reader", "user", "admin")
@@ -181,6 +181,7 @@ async def api(database: Database, database_url: str, deps: Deps, spent_token: st
         database_url=SecretStr(database_url),
         secret_keys=[SecretStr(new_key())],
         max_clusters_per_project=10_000,
+        webhooks=WebhookSettings(max_per_project=10_000),
         cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
     )
     mine = make_deps(settings, database, clouds)
@@ -215,9 +216,7 @@ async def world(api: Api) -> dict[str, str]:
         "resource": "Cluster",
         "command_id": "1",
     }
-    path = f"/v1/webhooks/{found['webhook_id']}/test"
-    if "webhook_id" in found:
-        found["delivery_id"] = await post(path, {})
+    found["delivery_id"] = await post(f"/v1/webhooks/{found['webhook_id']}/test", {})
     async with api.deps.db.transaction() as session:
         for name, table in (("node_id", "nodes"), ("nodegroup_id", "nodegroups"), ("operation_id", "operations")):
             query = text(f"SELECT uuid FROM {table} WHERE cluster_id = :cluster LIMIT 1")
@@ -259,6 +258,9 @@ async def prepare(api: Api, route: str, things: dict[str, str]) -> None:
             'base_outputs = \'{"api_address": "192.0.2.1"}\' WHERE uuid = :cluster_id',
             things,
         )
+    if route.startswith("POST /v1/webhooks/{webhook_id}/"):
+        ended = "UPDATE webhook_deliveries SET state = 'failed', finished_at = now() WHERE uuid = :delivery_id"
+        await sql(api, ended, things)
     if route.endswith("/retry"):
         async with api.deps.db.transaction() as session:
             query = text("UPDATE operations SET state = 'failed', finished_at = now() WHERE uuid = :operation")

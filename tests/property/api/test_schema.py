@@ -17,7 +17,14 @@ from schemathesis.specs.openapi.checks import (
 )
 
 TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
-KNOWN = {"template_id": "t1", "cluster_id": "c1", "federation_id": "f1", "project_id": "p1", "resource": "Cluster"}
+KNOWN = {
+    "template_id": "t1",
+    "cluster_id": "c1",
+    "federation_id": "f1",
+    "webhook_id": "w1",
+    "project_id": "p1",
+    "resource": "Cluster",
+}
 EFFORT = settings(
     max_examples=15,
     deadline=None,
@@ -38,6 +45,8 @@ def api_schema(served: str) -> Any:
         assert accepted.status_code == 202, accepted.text
         federation = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
         assert client.post("/v1/federations", json=federation).status_code == 202
+        webhook = {"name": "w1", "url": "https://hooks.example.com/"}
+        assert client.post("/v1/webhooks", json=webhook).status_code == 201
     return schemathesis.openapi.from_url(f"{served}/openapi.json").exclude(path="/v1/events/stream")
 
 
@@ -68,10 +77,15 @@ async def test_every_resource_can_be_shown_as_described(client: httpx.AsyncClien
     document = (await client.get("/openapi.json")).json()
     assert (await client.post("/v1/clustertemplates", json=TEMPLATE)).status_code == 201
     assert (await client.post("/v1/clusters", json={"name": "c1", "cluster_template_id": "t1"})).status_code == 202
+    webhook = {"name": "w1", "url": "https://hooks.example.com/"}
+    assert (await client.post("/v1/webhooks", json=webhook)).status_code == 201
+    delivery = (await client.post("/v1/webhooks/w1/test")).json()["uuid"]
     for path, name in (
         ("/v1/clustertemplates/t1", "ClusterTemplate"),
         ("/v1/clusters/c1", "Cluster"),
         ("/v1/clusters/c1/nodegroups/default-worker", "Nodegroup"),
+        ("/v1/webhooks/w1", "Webhook"),
+        (f"/v1/webhooks/w1/deliveries/{delivery}", "DeliveryLog"),
     ):
         answer = await client.get(path)
         schema = document["components"]["schemas"][name]

@@ -16,11 +16,14 @@ from services.api.federations.manage import FIELDS as FEDERATION
 from services.api.nodegroups.fields import FIELDS as NODEGROUP
 from services.api.quotas.manage import FIELDS as QUOTA
 from services.api.templates.fields import FIELDS as TEMPLATE
+from services.api.webhooks.fields import FIELDS as WEBHOOK
+from services.api.webhooks.fields import REDELIVER_FIELDS as REDELIVER
 from services.api.wire.fields import Field
 from shared.db.engine import Database
 
 SOUND_TEMPLATE = {"name": "t1", "coe": "kubernetes", "image_id": "ubuntu", "flavor_id": "small"}
 SOUND_FEDERATION = {"name": "f1", "hostcluster_id": "c1", "properties": {"dns-zone": "x."}}
+SOUND_WEBHOOK = {"name": "w1", "url": "https://hooks.example.com/"}
 BODIES: list[tuple[str, str, dict[str, Any], list[Field]]] = [
     ("POST", "/v1/clusters", {"cluster_template_id": "t1"}, CLUSTER),
     ("PATCH", "/v1/clusters/c1", {}, CLUSTER),
@@ -32,6 +35,9 @@ BODIES: list[tuple[str, str, dict[str, Any], list[Field]]] = [
     ("PATCH", "/v1/clustertemplates/spare", {}, TEMPLATE),
     ("POST", "/v1/federations", SOUND_FEDERATION, FEDERATION),
     ("PATCH", "/v1/federations/f1", {}, FEDERATION),
+    ("POST", "/v1/webhooks", SOUND_WEBHOOK, WEBHOOK),
+    ("PATCH", "/v1/webhooks/w1", {}, WEBHOOK),
+    ("POST", "/v1/webhooks/w1/redeliver", {"since": "2026-11-25T10:00:00Z"}, REDELIVER),
     ("POST", "/v1/quotas", {"project_id": "p1"}, QUOTA),
     ("PATCH", "/v1/quotas/p1/Cluster", {}, QUOTA),
 ]
@@ -63,6 +69,7 @@ async def test_one_wrong_value(
         ("/v1/clustertemplates", SOUND_TEMPLATE | {"name": "spare"}),
         ("/v1/clusters", {"name": "c1", "cluster_template_id": "t1"}),
         ("/v1/federations", SOUND_FEDERATION),
+        ("/v1/webhooks", SOUND_WEBHOOK),
     ):
         assert (await client.post(url, json=body)).is_success
     await database_with_a_built_cluster(database)
