@@ -21,6 +21,7 @@ from rich.table import Table
 
 from cli.api import Api, ApiError
 from cli.clusters import COLUMNS, write_config
+from cli.demo_receiver import DemoReceiver
 from cli.output import Format, console, few, show_rows
 from cli.requests import delete_and_watch
 from cli.state import failures_as_words
@@ -61,8 +62,20 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
     _say("Creating a template")
     template = api.post("/v1/clustertemplates", _TEMPLATE)
     print(f"  {template['name']}  {template['uuid']}")
+    receiver = DemoReceiver()
+    with receiver.running():
+        _say("Creating a webhook; events arrive at a receiver that the demo runs")
+        webhook = api.post("/v1/webhooks", {"name": "demo", "url": receiver.url, "ordered": True})
+        receiver.secret = webhook["secret"]
+        print(f"  {webhook['url']}  {webhook['uuid']}")
+        _cluster(sandbox, api, template["uuid"], nodes, receiver)
+    api.delete(f"/v1/webhooks/{webhook['uuid']}")
+    api.delete(f"/v1/clustertemplates/{template['uuid']}")
+
+
+def _cluster(sandbox: Sandbox, api: Api, template: str, nodes: int, receiver: DemoReceiver) -> None:
     _say(f"Creating a cluster of {MASTERS} masters and {nodes - MASTERS} workers")
-    body = {"name": "demo", "cluster_template_id": template["uuid"], "master_count": MASTERS}
+    body = {"name": "demo", "cluster_template_id": template, "master_count": MASTERS}
     uuid = api.post("/v1/clusters", body | {"node_count": nodes - MASTERS})["uuid"]
     operation = latest_operation(api, uuid)
     if operation is None:
@@ -78,14 +91,18 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
         for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
             print(f"  {line}")
     _say("Event log (node events are counted)")
-    _show_timeline(api.pages("/v1/events", "events", cluster=uuid))
+    events = api.pages("/v1/events", "events", cluster=uuid)
+    _show_timeline(events)
+    receiver.wait_for({event["id"] for event in events}, seconds=30)
+    print(f"  {len(receiver.events)} events arrived at the webhook, all with a valid signature")
     _say("Delete")
     project = api.get(f"/v1/clusters/{uuid}")["project_id"]
     servers = [node["server_id"] for node in api.pages(f"/v1/clusters/{uuid}/nodes", "nodes")]
     api.delete(f"/v1/clusters/{uuid}")
     delete_and_watch(api, uuid)
     _check_nothing_left(sandbox, project, uuid, servers)
-    api.delete(f"/v1/clustertemplates/{template['uuid']}")
+    events = api.pages("/v1/events", "events", cluster=uuid)
+    receiver.wait_for({event["id"] for event in events}, seconds=30)
 
 
 _TEMPLATE = {

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import cluster_changes, clusters, dead_letters, demo, nodegroups, services, templates, work
+from cli import cluster_changes, clusters, dead_letters, demo, nodegroups, services, templates, webhooks, work
 from cli.import_magnum import import_magnum
 from cli.output import Format
 from cli.state import Options
@@ -28,6 +28,7 @@ app.add_typer(clusters.app, name="cluster")
 app.add_typer(nodegroups.app, name="nodegroup")
 app.add_typer(templates.app, name="template")
 app.add_typer(work.operations, name="operation")
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.command()(work.events)
 app.command()(services.run)

@@ -116,6 +116,10 @@ def service_environment(layout: Layout, database_url: str) -> dict[str, str]:
         "JEROBOAM_CLOUD__PASSWORD": PASSWORD,
         "JEROBOAM_CLOUD__PROJECT_NAME": "service",
         "JEROBOAM_CLOUD__SERVICE_ROLES": json.dumps(["member", "load-balancer_member"]),
+        # Receivers of webhooks run on this machine.
+        "JEROBOAM_WEBHOOKS__ALLOW_HTTP": "true",
+        "JEROBOAM_WEBHOOKS__PORTS": json.dumps(["443", "1024-65535"]),
+        "JEROBOAM_WEBHOOKS__ALLOWED_NETWORKS": json.dumps(["127.0.0.0/8"]),
         "JEROBOAM_LOG_LEVEL": "info",
     }
     if layout.amqp_url:

@@ -9,22 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import SecretStr
-
 from sandbox.ports import free_port
-from services.notifier.claims import Claims
-from services.notifier.dispatcher import Dispatcher
-from services.notifier.egress import Egress, Resolve
-from services.notifier.fan_out import FanOut
-from services.notifier.handlers import CHANNELS, Handlers
-from services.notifier.outcomes import Outcomes
-from services.notifier.receiver import Tools
-from services.notifier.sender import Sender
+from services.notifier.service import Notifier
 from shared.db.engine import Database
-from shared.domain.ids import new_id
-from shared.pki.sealing import Sealer
-from shared.settings import Settings, WebhookSettings
-from shared.webhooks.targets import TargetPolicy
+from shared.settings import Settings
 
 
 def loopback(**settings: Any) -> dict[str, Any]:
@@ -142,61 +130,8 @@ async def listening() -> AsyncIterator[Listener]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-@dataclass(slots=True)
-class Notifier:
-    fan_out: FanOut
-    dispatcher: Dispatcher
-    tools: Tools
-
-
-def make_notifier(
-    database: Database,
-    settings: Settings,
-    *,
-    resolve: Resolve | None = None,
-    webhooks: WebhookSettings | None = None,
-    batch: int = 1000,
-) -> Notifier:
-    """The parts of a notifier, not running."""
-    webhooks = webhooks or settings.webhooks
-    claims = Claims(database, new_id(), seconds=webhooks.lease_seconds)
-    egress = Egress(TargetPolicy.of(settings), resolve=resolve)
-    tools = Tools(
-        claims=claims,
-        outcomes=Outcomes(database, claims.token),
-        sender=Sender(egress, timeout_seconds=webhooks.timeout_seconds),
-        sealer=Sealer(settings.secret_keys),
-        settings=webhooks,
-        places=asyncio.Semaphore(webhooks.process_concurrency),
-    )
-    return Notifier(
-        FanOut(database, poll_seconds=0.2, batch=batch),
-        Dispatcher(tools, lease_seconds=webhooks.lease_seconds, poll_seconds=0.2),
-        tools,
-    )
-
-
 @asynccontextmanager
 async def running_notifier(database: Database, settings: Settings, **options: Any) -> AsyncIterator[Notifier]:
-    notifier = make_notifier(database, settings, **options)
-    handlers = Handlers(notifier.fan_out, notifier.dispatcher)
-    tasks = [
-        asyncio.create_task(work)
-        for work in (
-            notifier.fan_out.run(),
-            notifier.tools.outcomes.run(),
-            notifier.dispatcher.run(),
-            database.listen(CHANNELS, handlers),
-        )
-    ]
-    try:
+    notifier = Notifier(database, settings, **options)
+    async with notifier.running():
         yield notifier
-    finally:
-        await notifier.dispatcher.drain(2)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def secret_of(created: dict[str, Any]) -> SecretStr:
-    return SecretStr(created["secret"])

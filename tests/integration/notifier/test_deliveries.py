@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook as Verifier
 
+from services.notifier.service import Notifier
 from shared.db.engine import Database
 from shared.events.catalog import NodeChanged, OperationCompleted
 from shared.events.log import emit
-from tests.support.hooks import Listener, Notifier, listening, loopback, response, running_notifier
+from tests.support.hooks import Listener, listening, loopback, response, running_notifier
 from tests.support.memory_api import MemoryApi, memory_api
 from tests.support.rows import make_cluster
 
