@@ -21,7 +21,7 @@ _URL = re.compile(r"(https?)://([^/?]*)(.*)", re.IGNORECASE)
 _CHARACTERS = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*\Z")
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?\Z")
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\Z")
-_NUMBER = re.compile(r"([0-9]+|0x[0-9a-f]*)\Z")
+_LAST_LABEL = re.compile(r"(?!0x[0-9a-f]*\Z).*[a-z]")  # not a number: libraries read such hosts as addresses
 _LOCAL_NAMES = frozenset({"localhost", "ip6-localhost", "ip6-loopback", "metadata.google.internal"})
 _LOCAL_DOMAINS = (".localhost", ".localdomain")
 _EVERYTHING = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
@@ -149,7 +149,7 @@ class TargetPolicy:
 
     def _check_name(self, host: str, *, trusted: bool) -> None:
         labels = host.split(".")
-        if len(host) > 253 or not all(_LABEL.match(label) for label in labels) or _NUMBER.match(labels[-1]):
+        if len(host) > 253 or not all(_LABEL.match(label) for label in labels) or not _LAST_LABEL.match(labels[-1]):
             raise Forbidden("has a host that is neither a DNS name nor an address in canonical form")
         if host in self.own_names:
             raise Forbidden("has a host of this service")
