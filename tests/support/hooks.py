@@ -61,6 +61,7 @@ class Listener:
     connections: int = 0
     open_now: int = 0
     most_at_once: int = 0
+    closes: bool = False  # after each response
 
     @property
     def url(self) -> str:
@@ -94,7 +95,7 @@ class Listener:
         self.most_at_once = max(self.most_at_once, self.open_now)
         try:
             answer = self.respond(request)
-            raw = answer if isinstance(answer, bytes) or answer is None else await answer
+            raw = await answer if isinstance(answer, Awaitable) else answer
             if raw is None:
                 await asyncio.sleep(3600)
                 return False
@@ -102,7 +103,7 @@ class Listener:
             await writer.drain()
         finally:
             self.open_now -= 1
-        return True
+        return not self.closes
 
 
 @asynccontextmanager

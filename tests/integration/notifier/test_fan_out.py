@@ -1,0 +1,158 @@
+"""From the event log to deliveries: nothing is skipped, nothing is made twice, and a cluster's order is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+
+from sqlalchemy import text
+
+from services.notifier.fan_out import FanOut
+from shared.db.engine import Database
+from shared.events.catalog import NodeChanged
+from shared.events.log import emit
+from shared.settings import WebhookSettings
+from tests.support.hooks import Listener, loopback, response, running_notifier
+from tests.support.webhook_stage import Stage, ids
+
+JOINED = "node.joined.v1"
+
+
+async def numbers(stage: Stage) -> dict[str, list[int]]:
+    """Cluster -> numbers of its events, in the order of the deliveries."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for row in await stage.rows(
+        "SELECT d.cluster_id, e.sequence FROM webhook_deliveries d JOIN events e ON e.id = d.event_id ORDER BY d.id"
+    ):
+        found[row.cluster_id].append(row.sequence)
+    return found
+
+
+async def test_a_transaction_that_began_first_ends_last(database: Database, stage: Stage) -> None:
+    """Its event has the lower place in the log and the higher number of the cluster."""
+    await stage.webhook("http://127.0.0.1:2000/")
+    cluster, other = await stage.cluster(), await stage.cluster()
+    data = NodeChanged(node_id="n", name="n", nodegroup="g", role="worker", state="joined")
+    fan_out = FanOut(database, poll_seconds=1, batch=1)
+    async with database.transaction() as first:
+        await emit(first, JOINED, data, project_id="p1", cluster=other)  # has its place in the log from here on
+        async with database.transaction() as second:
+            await emit(second, JOINED, data, project_id="p1", cluster=cluster)
+        assert await fan_out.read_batch() == 0, "the first transaction could still put something before it"
+        await emit(first, JOINED, data, project_id="p1", cluster=cluster)
+    # With batches of one event, the second number comes first.
+    while await fan_out.read_batch():
+        pass
+    assert await numbers(stage) == {other: [1], cluster: [1, 2]}
+
+
+async def test_concurrent_writers_and_readers(database: Database, stage: Stage) -> None:
+    await stage.webhook("http://127.0.0.1:2000/")
+    clusters = [await stage.cluster() for _ in range(3)]
+    done = asyncio.Event()
+
+    async def write(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(25):
+            async with database.transaction() as session:
+                data = NodeChanged(node_id="n", name="n", nodegroup="g", role="worker", state="joined")
+                await session.execute(text("SELECT pg_current_xact_id()"))  # its place in the log is decided
+                await asyncio.sleep(chance.random() / 200)
+                await emit(session, JOINED, data, project_id="p1", cluster=chance.choice(clusters))
+                await asyncio.sleep(chance.random() / 200)
+
+    async def read(batch: int) -> None:
+        fan_out = FanOut(database, poll_seconds=1, batch=batch)
+        while not done.is_set():
+            await fan_out.read_batch()
+            await asyncio.sleep(0.002)
+
+    readers = [asyncio.create_task(read(batch)) for batch in (1, 3)]
+    await asyncio.gather(*(write(seed) for seed in range(2)))
+    done.set()
+    await asyncio.gather(*readers)
+    while await FanOut(database, poll_seconds=1).read_batch():
+        pass
+    found = await numbers(stage)
+    assert sum(len(each) for each in found.values()) == 50
+    assert all(each == list(range(1, len(each) + 1)) for each in found.values())
+
+
+async def test_reading_again_changes_nothing(database: Database, stage: Stage) -> None:
+    await stage.webhook("http://127.0.0.1:2000/")
+    await stage.emit(await stage.cluster(), *[JOINED] * 5)
+    fan_out = FanOut(database, poll_seconds=1)
+    assert await fan_out.read_batch() == 5
+    before = await stage.rows("SELECT id, event_id FROM webhook_deliveries ORDER BY id")
+    await stage.sql("UPDATE webhook_cursor SET position_tx = 0, position_seq = 0")
+    assert await fan_out.read_batch() == 5
+    assert await stage.rows("SELECT id, event_id FROM webhook_deliveries ORDER BY id") == before
+
+
+async def test_a_database_that_was_restored_elsewhere(database: Database, stage: Stage) -> None:
+    """The position is beyond all transactions of this server."""
+    await stage.webhook("http://127.0.0.1:2000/")
+    await stage.sql("UPDATE webhook_cursor SET position_tx = 1::bigint << 40")
+    await stage.emit(await stage.cluster(), JOINED)
+    assert await FanOut(database, poll_seconds=1).read_batch() == 1
+    assert len(await stage.deliveries()) == 1
+
+
+async def test_events_from_before_a_webhook_are_not_sent(database: Database, stage: Stage) -> None:
+    cluster = await stage.cluster()
+    await stage.emit(cluster, JOINED)
+    await stage.webhook("http://127.0.0.1:2000/")
+    (event,) = await stage.emit(cluster, JOINED)
+    while await FanOut(database, poll_seconds=1).read_batch():
+        pass
+    assert [each["event_id"] for each in await stage.deliveries()] == [event]
+
+
+async def test_an_ordered_webhook_waits_for_the_failed_one(
+    stage: Stage, receiver: Listener, database: Database
+) -> None:
+    """Other clusters do not wait, and neither does a webhook without order."""
+    webhooks = WebhookSettings.model_validate(loopback(retry_seconds=[1.0] * 5))
+    settings = stage.api.deps.settings.model_copy(update={"webhooks": webhooks})
+    first, second = await stage.cluster(), await stage.cluster()
+    await stage.webhook(receiver.url, ordered=True)
+    failed: list[str] = []
+
+    def answer_once(request: object) -> bytes:
+        body = receiver.received[-1].json
+        if body["clusterid"] == first and body["sequence"] == "2" and len(failed) < 2:
+            failed.append(body["id"])
+            return response(500)
+        return response()
+
+    receiver.respond = answer_once
+    async with running_notifier(database, settings):
+        events = {cluster: await stage.emit(cluster, *[JOINED] * 6) for cluster in (first, second)}
+        await stage.settled("w", 12)
+    got = {cluster: [r for r in receiver.received if r.json["clusterid"] == cluster] for cluster in (first, second)}
+    assert ids(got[second]) == events[second]
+    one, two, *rest = events[first]
+    assert ids(got[first]) == [one, two, two, two, *rest]
+    assert failed == [two, two]
+    last_of_second = receiver.received.index(got[second][-1])
+    assert last_of_second < receiver.received.index(got[first][3]), "the other cluster did not wait"
+
+
+async def test_order_under_load(stage: Stage, receiver: Listener, database: Database) -> None:
+    """Concurrent requests, pages smaller than the backlog, failures at random: the order of each cluster holds."""
+    chance = random.Random(7)
+    await stage.webhook(receiver.url, ordered=True)
+    clusters = [await stage.cluster() for _ in range(4)]
+    for _ in range(60):
+        for cluster in clusters:
+            await stage.emit(cluster, JOINED)
+    receiver.respond = lambda _request: response(500 if chance.random() < 0.1 else 204)
+    webhooks = WebhookSettings.model_validate(loopback(retry_seconds=[0.01] * 40))
+    settings = stage.api.deps.settings.model_copy(update={"webhooks": webhooks})
+    async with running_notifier(database, settings):
+        await stage.settled("w", 240, seconds=60)
+    for cluster in clusters:
+        sequence = [int(r.json["sequence"]) for r in receiver.received if r.json["clusterid"] == cluster]
+        assert list(dict.fromkeys(sequence)) == list(range(1, 61))
+        assert sequence == sorted(sequence), "nothing was sent before what came before it was delivered"
