@@ -26,6 +26,14 @@ BATCH = 1000
 # A notification can arrive while an older transaction still hides the event; then it is looked for again soon.
 _LOOK_AGAIN = (0.01, 0.03, 0.1, 0.3)
 
+# Without a lock, which would be a write: an idle service writes nothing.
+_IS_BEHIND = text("""
+SELECT EXISTS (SELECT 1 FROM events e
+               WHERE (e.tx, e.seq) > (c.position_tx::text::xid8, c.position_seq)
+                 AND e.tx < pg_snapshot_xmin(pg_current_snapshot()))
+    OR c.position_tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+FROM webhook_cursor c
+""")
 _CURSOR = text("SELECT position_tx, position_seq FROM webhook_cursor FOR UPDATE SKIP LOCKED")
 # A position beyond all transactions comes from another server, of which this database is a copy.
 _AHEAD = text("SELECT CAST(:tx AS bigint) >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
@@ -109,6 +117,8 @@ class FanOut:
         return number
 
     async def _read(self, session: AsyncSession) -> int:
+        if not await session.scalar(_IS_BEHIND):
+            return 0
         cursor = (await session.execute(_CURSOR)).one_or_none()
         if cursor is None:
             return 0

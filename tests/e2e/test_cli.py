@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cli.demo_receiver import DemoReceiver
 from tests.support.sandbox_process import BIN, SandboxProcess
 
 pytestmark = [pytest.mark.timeout(300)]
@@ -90,6 +91,45 @@ def test_create_and_wait_look_and_delete(sandbox: SandboxProcess, tmp_path: Path
 
     assert "delete succeeded" in jeroboam(sandbox, "cluster delete one --wait")
     assert as_json(sandbox, "cluster list") == []
+
+
+def test_webhooks(sandbox: SandboxProcess) -> None:
+    receiver = DemoReceiver()
+    with receiver.running():
+        made = as_json(sandbox, f"webhook create {receiver.url} --name hook --event cluster.* --outcome completed")
+        receiver.secret = made["secret"]
+        assert (made["event_types"], made["outcomes"], made["status"]) == (["cluster.*"], ["completed"], "active")
+        assert "hook" in jeroboam(sandbox, "webhook list")
+        assert "was queued" in jeroboam(sandbox, "webhook test hook")
+        deliveries = wait_until_delivered(sandbox, 1)
+        shown = as_json(sandbox, f"webhook delivery hook {deliveries[0]['uuid']}")
+        assert (shown["state"], shown["log"][0]["status"]) == ("delivered", 204)
+        assert "204" in jeroboam(sandbox, f"webhook delivery hook {deliveries[0]['uuid']}")
+        rotated = as_json(sandbox, "webhook rotate-secret hook")
+        receiver.secret = rotated["secret"]
+        assert as_json(sandbox, "webhook pause hook")["status"] == "paused"
+        assert "is paused" in jeroboam(sandbox, "webhook test hook", status=1)
+        assert as_json(sandbox, "webhook resume hook")["status"] == "active"
+        changed = as_json(sandbox, "webhook update hook --description d --body plain --ordered")
+        assert (changed["description"], changed["format"], changed["ordered"]) == ("d", "plain", True)
+        assert as_json(sandbox, "webhook update hook --body structured")["format"] == "structured"
+        assert "queued again" in jeroboam(sandbox, f"webhook redeliver hook {deliveries[0]['uuid']}")
+        assert wait_until_delivered(sandbox, 1)[0]["attempts"] == 2
+        assert "0 deliveries were queued" in jeroboam(sandbox, "webhook redeliver hook --since 1h")
+        assert "either the UUID" in jeroboam(sandbox, "webhook redeliver hook", status=1)
+        assert receiver.refused == []
+        assert "was deleted" in jeroboam(sandbox, "webhook delete hook")
+    refused = jeroboam(sandbox, "webhook create http://10.0.0.1/", status=1)
+    assert "10.0.0.1 is a private network" in refused
+
+
+def wait_until_delivered(sandbox: SandboxProcess, number: int) -> list[dict[str, Any]]:
+    end = time.monotonic() + 30
+    while True:
+        found: list[dict[str, Any]] = as_json(sandbox, "webhook deliveries hook --state delivered")
+        if len(found) == number:
+            return found
+        assert time.monotonic() < end, found
 
 
 def test_a_whole_life(sandbox: SandboxProcess) -> None:

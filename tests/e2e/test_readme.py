@@ -44,7 +44,13 @@ def test_make_demo() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    for said in ("create succeeded", "signed by the cluster's CA", "without a gap", "nothing left behind"):
+    for said in (
+        "create succeeded",
+        "signed by the cluster's CA",
+        "without a gap",
+        "events arrived at the webhook",
+        "nothing left behind",
+    ):
         assert said in done.stdout
 
 

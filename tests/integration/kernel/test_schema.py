@@ -27,6 +27,9 @@ async def test_models_and_migrations_agree(database_url: str) -> None:
         ("ix_events_unpublished", "WHERE (published_at IS NULL)"),
         ("ix_events_tx_seq", "(tx, seq)"),
         ("uq_events_cluster_id_sequence", "UNIQUE INDEX"),
+        ("uq_webhook_deliveries_webhook_id_event_id", "UNIQUE INDEX"),
+        ("ix_webhook_deliveries_pending", "WHERE (state = 'pending'::text)"),
+        ("ix_webhooks_due", "WHERE (enabled AND (next_due IS NOT NULL))"),
     ],
 )
 async def test_index(database: Database, name: str, expected: str) -> None:

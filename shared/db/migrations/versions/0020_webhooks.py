@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0020"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def _id() -> sa.Column[int]:
