@@ -48,8 +48,10 @@ async def _run(url: str, projects: set[str], directory: Path | None, *, barbican
     from shared.cloud.barbican import Barbican
     from shared.db.engine import Database
     from shared.pki.sealing import Sealer
+    from shared.runtime.drivers import choose_drivers
 
     settings = read_settings()
+    choose_drivers(settings)
     source = await read_source(SecretStr(url))
     containers = Barbican(settings.cloud) if barbican else None
     database = Database(settings.database_url.get_secret_value(), application_name="jeroboam.import", pool_size=2)

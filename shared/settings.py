@@ -130,6 +130,15 @@ class Settings(BaseSettings):
         default=70, ge=1, description="time for an agent to answer a command before it fails"
     )
 
+    disabled_drivers: list[str] = Field(
+        default=[], description="drivers that are not used, as a JSON list of their names"
+    )
+    enabled_beta_drivers: list[str] = Field(default=[], description="beta drivers that are used nevertheless")
+    enabled_drivers: list[str] = Field(default=[], description="the only drivers that are used; empty: all")
+    driver_distributions: dict[str, str] = Field(
+        default={}, description="driver -> the package whose driver is used where several have one of the name"
+    )
+
     heartbeat_seconds: float = Field(
         default=60, gt=0, le=3600, description="interval of the agents' heartbeats; a node is silent after three"
     )

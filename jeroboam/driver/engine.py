@@ -51,6 +51,8 @@ class Engine(Protocol):
             version; a cluster keeps those that it was created with.
         resizes_masters: whether masters can be added, removed and replaced after the cluster was created.
         adopted: whether its clusters were created by another system, whose stacks are known only by their IDs.
+        beta: whether it is only used where the operator's setting names it; an operating system or a kind of hardware
+            may have this attribute as well.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Engine(Protocol):
     release_labels: Mapping[str, str]
     resizes_masters: bool
     adopted: bool
+    beta: bool
 
     # The request
 

@@ -45,6 +45,7 @@ class EngineDefaults:
     release_labels: Mapping[str, str] = {}
     resizes_masters: bool = False
     adopted: bool = False
+    beta: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}
 
     def master_count_problem(self, count: int) -> str | None:

@@ -5,7 +5,8 @@ Rule: code that calls external services translates their errors to these; code t
     JeroboamError
      |- TemporaryError     a retry after `delay` may succeed
      |- PermanentError     a retry will not succeed
-     |   `- NotFound       a resource does not exist
+     |   |- NotFound       a resource does not exist
+     |   `- DriverMissing  the driver of a cluster is not in use
      |- Conflict           the request contradicts the current state
      `- LostLease          another process has taken over the work: do not write
 """
@@ -36,6 +37,10 @@ class PermanentError(JeroboamError):
 
 class NotFound(PermanentError):
     """The resource does not exist, or is not visible to the caller."""
+
+
+class DriverMissing(PermanentError):
+    """A row names a driver that is not installed, disabled, or cannot be loaded. The message states which and why."""
 
 
 class LostLease(JeroboamError):

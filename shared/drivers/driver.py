@@ -11,10 +11,9 @@ from typing import Any
 
 from jeroboam.driver import ClusterSpec, Engine, Hardware, NodegroupSpec, NodeSpec, OperatingSystem
 from shared.drivers.agent.machine import machine_setup
+from shared.drivers.discovery import combination_name
 from shared.stacks import shard
 from shared.stacks.hot import Template
-
-_USUAL_HARDWARE = "vm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,7 @@ class Driver:
     @property
     def name(self) -> str:
         """The `driver` in Magnum's API, e.g. `kubernetes-ubuntu`; hardware other than VMs is appended."""
-        name = f"{self.engine.name}-{self.operating_system.name}"
-        return name if self.hardware.name == _USUAL_HARDWARE else f"{name}-{self.hardware.name}"
+        return combination_name(self.engine.name, self.operating_system.name, self.hardware.name)
 
     def takes(self, coe: str, os_distro: str, server_type: str) -> bool:
         """Whether it supports a cluster type of Magnum's API."""

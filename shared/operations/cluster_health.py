@@ -6,14 +6,15 @@ precedence while it is fresh; after that, the measured health counts again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import HealthStatus, NodeHealth
+from jeroboam.driver import ClusterHealth, HealthStatus, NodeHealth
 from shared.db.models import Cluster, Node
+from shared.domain.errors import DriverMissing
 from shared.domain.kinds import OperationKind
 from shared.domain.states import Outcome, cluster_status
 from shared.drivers.registry import get_engine
@@ -47,7 +48,7 @@ async def measure_health(session: AsyncSession, cluster: Cluster, settings: Sett
     )
     nodes = [_known(row, now, settings.heartbeat_seconds) for row in rows if counts(row)]
     if nodes:
-        found = get_engine(cluster.engine).health(cluster_spec(cluster), nodes)
+        found = _measured(cluster, nodes)
         await write_health(session, cluster, found.status, found.reasons)
     elif cluster.health_status is not None:
         await write_health(session, cluster, HealthStatus.UNKNOWN, {})
@@ -88,6 +89,14 @@ async def write_health(session: AsyncSession, cluster: Cluster, status: str | No
         project_id=cluster.project_id,
         cluster=cluster,
     )
+
+
+def _measured(cluster: Cluster, nodes: Sequence[NodeHealth]) -> ClusterHealth:
+    """What the engine says; without its driver, the health is unknown, and other clusters are measured as usual."""
+    try:
+        return get_engine(cluster.engine).health(cluster_spec(cluster), nodes)
+    except DriverMissing as error:
+        return ClusterHealth(HealthStatus.UNKNOWN, {"driver": str(error)})
 
 
 def _known(row: Node, now: datetime, heartbeat_seconds: float) -> NodeHealth:

@@ -19,6 +19,7 @@ from shared.cloud.contract import Cloud, CloudFactory
 from shared.cloud.types import Server
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node
+from shared.domain.errors import DriverMissing
 from shared.domain.kinds import OperationKind
 from shared.domain.states import Loss, NodeState, Outcome, cluster_status
 from shared.operations.attention import ask_for_measure
@@ -152,8 +153,7 @@ async def _start_anew(
         node.ip_address, node.floating_ip = new.ip_address or node.ip_address, new.floating_ip or node.floating_ip
     obstacle = None
     if node.joined_at is not None:
-        found = find_removal(await read_cluster(session, cluster.uuid), node)
-        obstacle = found.reason if isinstance(found, Impossible) else None
+        obstacle = await _why_not_again(session, node)
     if obstacle is None:
         seed = await load_cluster_secret(session, sealer, cluster.uuid, SEED_SECRET)
         if seed is not None:
@@ -162,6 +162,15 @@ async def _start_anew(
     else:
         reason = f"{finding.reason}; {_ASK_FOR_CALL}, if its disk was kept; otherwise: {obstacle}"
     await _fail(session, cluster, node, Loss.AGENT, reason)
+
+
+async def _why_not_again(session: AsyncSession, node: Node) -> str | None:
+    """Why a machine that has lost its disk could not join again under its node's name; None if it could."""
+    try:
+        found = find_removal(await read_cluster(session, node.cluster_id), node)
+    except DriverMissing as error:
+        return str(error)
+    return found.reason if isinstance(found, Impossible) else None
 
 
 async def _fail(session: AsyncSession, cluster: Cluster, node: Node, loss: Loss, reason: str) -> None:

@@ -1,7 +1,7 @@
 """The lifecycle of a service process: start in order, become ready, drain within a time limit, stop.
 
-Rule: the start order is database, bus, relay and listener, work; the stop order is the reverse. Work that is still
-running at the end of the time limit is returned (leases are released, deliveries requeued). All consumers stop
+Rule: the start order is drivers, database, bus, relay and listener, work; the stop order is the reverse. Work that is
+still running at the end of the time limit is returned (leases are released, deliveries requeued). All consumers stop
 concurrently, so the limit does not depend on their number.
 """
 
@@ -28,6 +28,7 @@ from shared.events.log import CHANNEL as EVENTS_CHANNEL
 from shared.events.relay import Relay
 from shared.operations.runner import Runner
 from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
+from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
@@ -69,6 +70,7 @@ class Kernel:
 @asynccontextmanager
 async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> AsyncIterator[Kernel]:
     """Start the kernel, and stop it in reverse order at the end of the block."""
+    choose_drivers(settings)
     database = Database(
         settings.database_url.get_secret_value(),
         application_name=f"jeroboam.{service}",

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from shared.cloud.types import Stack
 from shared.db.models import Cluster, Nodegroup
-from shared.drivers.registry import get_engine
+from shared.drivers.registry import engines
 from shared.operations.plan import OperationView
 from shared.steps.context import StepContext
 
@@ -35,7 +35,9 @@ async def magnum_stacks(context: StepContext, operation: OperationView) -> Magnu
         cluster = await session.scalar(select(Cluster).where(Cluster.uuid == operation.cluster_id))
         groups = await session.scalars(select(Nodegroup.stack_id).where(Nodegroup.cluster_id == operation.cluster_id))
         recorded = {stack_id for stack_id in groups if stack_id}
-    if cluster is None or not get_engine(cluster.engine).adopted:
+    engine = engines().get(cluster.engine) if cluster is not None else None
+    # Without its driver, a cluster could be either; its recorded stacks are deleted in both cases.
+    if cluster is None or (engine is not None and not engine.adopted):
         return MagnumStacks(None, ())
     cloud = context.cloud(operation)
     base = await cloud.find_stack(cluster.stack_id) if cluster.stack_id else None
