@@ -28,6 +28,7 @@ from jeroboam.driver import (
     EngineDefaults,
     Fact,
     Hardware,
+    HardwareDefaults,
     Infrastructure,
     InfrastructureLabels,
     MachineSetup,
@@ -75,7 +76,7 @@ class PagesEngine(EngineDefaults):
     network_drivers: Sequence[str] = ("bridge",)
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
-        return operating_system.name in ("example-os", "ubuntu")
+        return operating_system.name in ("example-os", "ubuntu") and hardware.name in ("vm", "rack")
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         return [text for group in (None, *nodegroups) for text in Labels.problems(cluster, group)]
@@ -172,7 +173,7 @@ class ExampleOs:
         return json.dumps({"hostname": machine.hostname, "write_files": files + units, "ssh_keys": keys})
 
 
-class Rack:
+class Rack(HardwareDefaults):
     """Machines without volumes and floating IPs, slower to start than VMs."""
 
     name = "rack"
@@ -181,7 +182,6 @@ class Rack:
     volumes = False
     server_groups = False
     config_drive = True
-    vnic_type: str | None = None
     join_timeout_minutes: int | None = 90
 
     def problems(self, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:

@@ -23,7 +23,7 @@ from jeroboam.driver.answers import (
 from jeroboam.driver.certificates import make_client_certificate
 from jeroboam.driver.engine import Engine
 from jeroboam.driver.engine_defaults import EngineDefaults
-from jeroboam.driver.hardware import Hardware
+from jeroboam.driver.hardware import Hardware, HardwareDefaults
 from jeroboam.driver.health import ClusterHealth, HealthStatus, NodeHealth, overall
 from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
 from jeroboam.driver.labels import InfrastructureLabels, node_network
@@ -69,6 +69,7 @@ __all__ = [
     "FieldProblem",
     "File",
     "Hardware",
+    "HardwareDefaults",
     "HealthStatus",
     "Impossible",
     "Infrastructure",

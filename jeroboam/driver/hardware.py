@@ -24,6 +24,9 @@ class Hardware(Protocol):
         vnic_type: Neutron's `binding:vnic_type` of its ports; None for Neutron's default.
         join_timeout_minutes: timeout from the completion of a server until its node joins; None for the
             operator's setting.
+        existing_network: whether its nodegroups need a network that exists already (`fixed_network`).
+        resource_class: whether its flavors ask for a whole machine by a custom resource class (True), never do
+            (False), or may (None).
     """
 
     name: str
@@ -34,7 +37,26 @@ class Hardware(Protocol):
     config_drive: bool
     vnic_type: str | None
     join_timeout_minutes: int | None
+    existing_network: bool
+    resource_class: bool | None
 
     def problems(self, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
         """Why a nodegroup cannot have this hardware, as sentences for the user; empty if it can."""
         ...
+
+
+class HardwareDefaults:
+    """Base class for hardware: everything that virtual machines have, and nothing that they need not have."""
+
+    floating_ips: bool = True
+    volumes: bool = True
+    server_groups: bool = True
+    config_drive: bool = False
+    vnic_type: str | None = None
+    join_timeout_minutes: int | None = None
+    existing_network: bool = False
+    resource_class: bool | None = None
+    beta: bool = False
+
+    def problems(self, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
+        return []

@@ -115,7 +115,7 @@ class InfrastructureLabels(BaseModel):
 
     def availability_zone(self, index: int) -> str | None:
         """Round-robin over a comma-separated list: node `index` of a nodegroup."""
-        return self.zones[index % len(self.zones)] if self.zones else None
+        return self.zones[zone_number(index, len(self.zones))] if self.zones else None
 
     def boot_volume(self, image_id: str) -> dict[str, Any] | None:
         """Nova's block device mapping for a node that boots from a volume, or None."""
@@ -140,6 +140,11 @@ def _parse(model: type[L], values: Mapping[str, Any], floating_ips: bool) -> L:
 def _parsed(model: type[L], values: frozenset[tuple[str, Any]], floating_ips: bool) -> L:
     """One request reads the same labels many times; the result cannot change, because models are frozen."""
     return _parse(model, dict(values), floating_ips)
+
+
+def zone_number(index: int, zones: int) -> int:
+    """Which of the zones in a nodegroup's list node `index` has; 0 if there are none."""
+    return index % zones if zones else 0
 
 
 def boots_from_volume(*labels: Mapping[str, str]) -> bool:

@@ -179,6 +179,10 @@ def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None,
         load_balancer=balancer,
         ssh_public_key="ssh-ed25519 AAAA somebody",
     )
+    if getattr(driver.hardware, "existing_network", False):
+        cluster = replace(
+            cluster, fixed_network_id="id-of-network", fixed_subnet_id="id-of-subnet", fixed_subnet_cidr="10.0.0.0/20"
+        )
     axes = {"operating_system": driver.operating_system.name, "hardware": driver.hardware.name}
     groups = [
         NodegroupSpec(uuid(2), "default-master", MASTER, "m1", "ubuntu", count, **axes),  # type: ignore[arg-type]

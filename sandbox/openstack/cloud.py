@@ -24,6 +24,8 @@ from sandbox.openstack.identity.people import People, known_id
 from sandbox.openstack.identity.tokens import Tokens
 from sandbox.openstack.neutron import api as neutron_api
 from sandbox.openstack.nova import api as nova_api
+from sandbox.openstack.nova.bare_metal import BareMetal
+from sandbox.openstack.nova.flavors import BARE_METAL
 from sandbox.openstack.nova.servers import Servers
 from sandbox.openstack.persistence import Snapshot
 from sandbox.openstack.store import Store
@@ -62,8 +64,17 @@ class SimulatedCloud:
         self.images = glance.Images(self.store)
         self.volumes = cinder.Volumes(self.store)
         self.neutron = neutron_api.Neutron(self.store)
+        self.bare_metal = BareMetal(self.store, self.clock, config.latencies, self.faults, config.bare_metal)
         self.servers = Servers(
-            self.store, self.clock, config.latencies, self.faults, hypervisor, self.neutron, self.images, self.volumes
+            self.store,
+            self.clock,
+            config.latencies,
+            self.faults,
+            hypervisor,
+            self.neutron,
+            self.images,
+            self.volumes,
+            self.bare_metal,
         )
         self.octavia = octavia.Octavia(self.store, self.clock, config.latencies, self.neutron)
         self.stacks = Stacks(self.store)
@@ -112,6 +123,7 @@ class SimulatedCloud:
         self.people.seed()
         self.images.seed()
         self.servers.flavors.seed()
+        self.bare_metal.seed([flavor[-1] for flavor in BARE_METAL])
         self.servers.keypairs.seed([known_id("user", name) for name in ("demo", "alt")])
         admin = known_id("project", "admin")
         if not self.neutron.state.networks.count("name", EXTERNAL_NETWORK):

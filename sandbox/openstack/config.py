@@ -21,6 +21,8 @@ class Latencies:
 
     resource: Bounds = (0.005, 0.03)
     server: Bounds = (0.2, 0.8)
+    deploy: Bounds = (0.8, 2.0)
+    cleaning: Bounds = (0.5, 1.5)
     server_delete: Bounds = (0.02, 0.1)
     volume: Bounds = (0.05, 0.2)
     load_balancer: Bounds = (0.3, 0.8)
@@ -41,6 +43,7 @@ class CloudConfig:
         parallelism: resources of one stack processed in parallel.
         data_dir: directory of the state; None keeps it in memory.
         faults_file: a fault script read at the start, JSON or YAML.
+        bare_metal: machines of each class of Ironic.
         agents: whether ACTIVE servers run a simulated node agent.
         hypervisor: what runs servers: SIMULATED agents, or NETNS for machines that share this kernel.
         machines_layer: files that all of these machines have.
@@ -57,6 +60,7 @@ class CloudConfig:
     parallelism: int = 25
     data_dir: Path | None = None
     faults_file: Path | None = None
+    bare_metal: int = 9
     agents: bool = True
     hypervisor: str = SIMULATED
     machines_layer: Path | None = None

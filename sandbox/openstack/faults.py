@@ -20,6 +20,7 @@ from sandbox.openstack.wire import ApiError
 BEHAVIOURS = frozenset(
     {
         *("no_valid_host", "quota", "stuck", "delete_fails", "slow"),
+        *("deploy_fails", "clean_fails"),
         *("fail_join", "silent", "unhealthy", "drain_fails"),
     }
 )

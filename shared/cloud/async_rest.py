@@ -77,31 +77,49 @@ class Service:
     token: str
     timeout: float
 
-    async def get(self, path: str, *, doing: str, params: Mapping[str, Any] | None = None) -> Any:
+    async def get(
+        self,
+        path: str,
+        *,
+        doing: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The parsed JSON of `GET <endpoint><path>`.
+
+        Args:
+            headers: of the request, besides the token; such as a microversion.
 
         Raises:
             JeroboamError: see `shared.cloud.errors`.
         """
         async with self._limited(doing):
-            return await self._get(path, doing, params)
+            return await self._get(path, doing, params, headers)
 
-    async def get_or_none(self, collection: str, name: str, *, doing: str) -> Any:
+    async def get_or_none(
+        self, collection: str, name: str, *, doing: str, headers: Mapping[str, str] | None = None
+    ) -> Any:
         """`GET <collection>/<name>`; None if it does not exist."""
         try:
-            return await self.get(f"{collection}/{segment(name)}", doing=doing)
+            return await self.get(f"{collection}/{segment(name)}", doing=doing, headers=headers)
         except NotFound:
             return None
 
     async def pages(
-        self, path: str, key: str, *, doing: str, params: Mapping[str, Any] | None = None
+        self,
+        path: str,
+        key: str,
+        *,
+        doing: str,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> list[dict[str, Any]]:
         """All items of a paged list; see `rest.pages`."""
         query: dict[str, Any] = {**(params or {}), "limit": PAGE}
         found: list[dict[str, Any]] = []
         async with self._limited(doing):
             for _ in range(MAX_PAGES):
-                answer = await self._get(path, doing, query)
+                answer = await self._get(path, doing, query, headers)
                 items: list[dict[str, Any]] = answer.get(key) or []
                 found += items
                 links = answer.get(f"{key}_links") or answer.get("links") or []
@@ -111,8 +129,10 @@ class Service:
                 query["marker"] = items[-1]["id"]
         raise PermanentError(f"{doing}: more than {MAX_PAGES * PAGE} items")
 
-    async def _get(self, path: str, doing: str, params: Mapping[str, Any] | None) -> Any:
-        response = await self._send(path, doing, params)
+    async def _get(
+        self, path: str, doing: str, params: Mapping[str, Any] | None, headers: Mapping[str, str] | None
+    ) -> Any:
+        response = await self._send(path, doing, params, headers or {})
         check(response.status_code, response.headers, response.text, doing=doing)
         try:
             return response.json()
@@ -120,8 +140,10 @@ class Service:
             # An error page of a proxy with a success status.
             raise TemporaryError(f"{doing}: the response is not JSON") from error
 
-    async def _send(self, path: str, doing: str, params: Mapping[str, Any] | None) -> httpx.Response:
-        headers = {"X-Auth-Token": self.token, "Accept": "application/json"}
+    async def _send(
+        self, path: str, doing: str, params: Mapping[str, Any] | None, more: Mapping[str, str]
+    ) -> httpx.Response:
+        headers = {"X-Auth-Token": self.token, "Accept": "application/json", **more}
         for again in (True, False):
             CLOUD_QUERIES.labels(self.name).inc()
             try:

@@ -1,7 +1,8 @@
 """Queries of the preflight checks: flavors, key pairs, images, networks, subnets, quotas, and the catalogue.
 
 Rule: a query is one request where the API allows it. An ID takes precedence over a name; a name of several resources is
-an error. Resources that are not visible to the user count as missing. Nova's microversion is 2.1, the default.
+an error. Resources that are not visible to the user count as missing. Nova's microversion is 2.1, the default, except
+for flavors: their extra specs are shown from 2.61 on.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ COMPUTE_QUOTAS = {
     "ram": ("maxTotalRAMSize", "totalRAMUsed"),
     "server_groups": ("maxServerGroups", "totalServerGroupsUsed"),
 }
+_EXTRA_SPECS = {"OpenStack-API-Version": "compute 2.61"}
 Access = Callable[[str], Awaitable[AccessInfoV3]]
 
 
@@ -51,7 +53,7 @@ class Lookups:
         if item is None:
             # Nova does not list the private flavors of other projects for administrators, who may use them by ID.
             compute = await self._service("compute", doing)
-            answer = await compute.get_or_none("/flavors", name_or_id, doing=doing)
+            answer = await compute.get_or_none("/flavors", name_or_id, doing=doing, headers=_EXTRA_SPECS)
             item = None if answer is None else answer["flavor"]
         return None if item is None else _flavor(item)
 
@@ -106,7 +108,7 @@ class Lookups:
 
     async def _list_flavors(self) -> list[dict[str, Any]]:
         compute = await self._service("compute", "list flavors")
-        return await compute.pages("/flavors/detail", "flavors", doing="list flavors")
+        return await compute.pages("/flavors/detail", "flavors", doing="list flavors", headers=_EXTRA_SPECS)
 
     async def _find(self, kind: str, name_or_id: str, params: Mapping[str, str]) -> dict[str, Any] | None:
         """Find by ID if it can be one, otherwise by name. Both use a list, so that the filters apply."""
@@ -152,7 +154,12 @@ class Lookups:
 
 def _flavor(item: Mapping[str, Any]) -> Flavor:
     return Flavor(
-        id=item["id"], name=item["name"], vcpus=int(item["vcpus"]), ram=int(item["ram"]), disk=int(item["disk"])
+        id=item["id"],
+        name=item["name"],
+        vcpus=int(item["vcpus"]),
+        ram=int(item["ram"]),
+        disk=int(item["disk"]),
+        extra_specs=item.get("extra_specs"),
     )
 
 

@@ -64,13 +64,26 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Flavor:
-    """`ram` in MiB, `disk` in GiB."""
+    """`ram` in MiB, `disk` in GiB. `extra_specs` is None if the caller may not read them."""
 
     id: str
     name: str
     vcpus: int
     ram: int
     disk: int
+    extra_specs: Mapping[str, str] | None = None
+
+    @property
+    def resource_class(self) -> str | None:
+        """The custom resource class of which a server takes one whole machine; None for virtual machines."""
+        specs = self.extra_specs or {}
+        classes = [
+            name.removeprefix("resources:")
+            for name, amount in specs.items()
+            if name.startswith("resources:CUSTOM_") and str(amount) == "1"
+        ]
+        shared = any(str(specs.get(f"resources:{name}")) != "0" for name in ("VCPU", "MEMORY_MB", "DISK_GB"))
+        return classes[0] if len(classes) == 1 and not shared else None
 
 
 @dataclass(frozen=True, slots=True)

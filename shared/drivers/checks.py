@@ -20,7 +20,7 @@ def problems(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[Nodegrou
         [
             *stack_problems.problems(cluster, nodegroups),
             *engine.problems(cluster, nodegroups),
-            *(text for group in nodegroups for text in _hardware(group).problems(cluster, group)),
+            *(text for group in nodegroups for text in _hardware_problems(cluster, group)),
         ]
     )
 
@@ -28,6 +28,18 @@ def problems(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[Nodegrou
 def needs(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
     """Quota name -> what a valid cluster needs, except one instance and one port per node."""
     return quotas.needs(engine, cluster, nodegroups, _hardware)
+
+
+def _hardware_problems(cluster: ClusterSpec, group: NodegroupSpec) -> list[str]:
+    hardware = _hardware(group)
+    found = hardware.problems(cluster, group)
+    if getattr(hardware, "existing_network", False) and cluster.fixed_network_id is None:
+        found = [
+            f"fixed_network: nodegroup {group.name} is {hardware.name}, whose machines cannot be connected to a "
+            "network that is created for the cluster; name an existing one",
+            *found,
+        ]
+    return found
 
 
 def _hardware(group: NodegroupSpec) -> Hardware:

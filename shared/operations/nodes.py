@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import InfrastructureLabels
+from jeroboam.driver.labels import zone_number
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
+from shared.operations.specs import cluster_spec, nodegroup_spec
 
 _UNSAFE = re.compile(r"[^a-z0-9-]+")
 # The cluster's part has one length for all nodes of a cluster: 63, less two dashes around 8 digits of the cluster's id,
@@ -80,6 +83,30 @@ def first_nodes(cluster: Mapping[str, Any], nodegroup: Mapping[str, Any], nodes_
     ]
 
 
+def zones_of(cluster: Cluster, nodegroup: Nodegroup) -> int:
+    """The number of availability zones that the nodes of a nodegroup have in turn; 1 if they are not spread."""
+    return max(1, len(InfrastructureLabels.read(cluster_spec(cluster), nodegroup_spec(nodegroup)).zones))
+
+
+def next_indexes(first: int, count: int, present: Sequence[int], zones: int) -> list[int]:
+    """The indexes of new nodes. An index is skipped if its zone has more nodes than another one.
+
+    Args:
+        first: the lowest index that was never given.
+        present: the indexes of the nodes that stay.
+        zones: the number of availability zones, which follow from the indexes.
+    """
+    filled = Counter(zone_number(index, zones) for index in present)
+    found: list[int] = []
+    for _ in range(count):
+        following = range(first, first + zones)
+        index = min(following, key=lambda each: (filled[zone_number(each, zones)], each))
+        filled[zone_number(index, zones)] += 1
+        found.append(index)
+        first = index + 1
+    return found
+
+
 async def add_nodes(
     session: AsyncSession, cluster: Cluster, nodegroup: Nodegroup, count: int, nodes_per_stack: int
 ) -> list[Node]:
@@ -93,8 +120,10 @@ async def add_nodes(
     shard = 0
     nodes: list[Node] = []
     first = nodegroup.next_index or 0  # a row made in this transaction has not read its default yet
-    nodegroup.next_index = first + count
-    names = await _names(session, cluster, nodegroup, range(first, first + count))
+    present = select(Node.index).where(Node.nodegroup_id == nodegroup.uuid, Node.state != NodeState.REMOVING)
+    indexes = next_indexes(first, count, list(await session.scalars(present)), zones_of(cluster, nodegroup))
+    nodegroup.next_index = indexes[-1] + 1 if indexes else first
+    names = await _names(session, cluster, nodegroup, indexes)
     for index, name in names.items():
         while filled[shard] >= nodes_per_stack:
             shard += 1
@@ -115,7 +144,9 @@ async def add_nodes(
     return nodes
 
 
-async def _names(session: AsyncSession, cluster: Cluster, nodegroup: Nodegroup, indexes: range) -> dict[int, str]:
+async def _names(
+    session: AsyncSession, cluster: Cluster, nodegroup: Nodegroup, indexes: Sequence[int]
+) -> dict[int, str]:
     """Index -> name. A node made before names were unique may have one of these; a hash then makes the difference."""
     parts = (cluster.name, cluster.uuid, nodegroup.name, nodegroup.uuid)
     names = {index: node_name(*parts, index) for index in indexes}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from jeroboam.driver import ClusterSpec, EndpointMode, Engine, Hardware, NodegroupSpec
+from jeroboam.driver import MASTER, ClusterSpec, EndpointMode, Engine, Hardware, NodegroupSpec
 from shared.stacks import base_stack
 
 # Neutron adds two egress rules to every new security group.
@@ -43,7 +43,8 @@ def needs(
         total.update(_TAKES.get(body["type"], {}))
         total["security_group_rule"] += len(body["properties"].get("rules", ()))
     if cluster.floating_ip_enabled and cluster.external_network_id is not None:
-        nodes = sum(group.node_count for group in nodegroups if hardware_of(group).floating_ips)
+        public = [group for group in nodegroups if hardware_of(group).floating_ips]
         # The port of a single master belongs to the endpoint, so its floating IP is already counted.
-        total["floatingip"] += nodes - (1 if cluster.endpoint_mode is EndpointMode.PORT else 0)
+        counted = cluster.endpoint_mode is EndpointMode.PORT and any(group.role == MASTER for group in public)
+        total["floatingip"] += sum(group.node_count for group in public) - (1 if counted else 0)
     return {name: count for name, count in total.items() if count > 0}

@@ -21,8 +21,13 @@ SEED = (
     # Larger than any host, to test "No valid host was found".
     ("x0", "m1.impossible", 512, 4194304, 40),
 )
+# id, name, vCPUs, RAM in MiB, disk in GiB, resource class: a server takes one whole machine of it
+BARE_METAL = (
+    ("bm0", "bm.general", 16, 65536, 400, "CUSTOM_BM_GENERAL"),
+    ("bm1", "bm.storage", 32, 131072, 800, "CUSTOM_BM_STORAGE"),
+)
 
-
+_SHARED = ("VCPU", "MEMORY_MB", "DISK_GB")
 LARGEST_HOST = {"vcpus": 128, "ram": 1048576}
 
 
@@ -42,6 +47,12 @@ class Flavors:
         for row_id, name, vcpus, ram, disk in SEED:
             if row_id not in self.rows:
                 self.rows.add({"id": row_id, "name": name, "vcpus": vcpus, "ram": ram, "disk": disk})
+        for row_id, name, vcpus, ram, disk, machine in BARE_METAL:
+            if row_id not in self.rows:
+                specs = {f"resources:{machine}": "1"} | {f"resources:{each}": "0" for each in _SHARED}
+                self.rows.add(
+                    {"id": row_id, "name": name, "vcpus": vcpus, "ram": ram, "disk": disk, "extra_specs": specs}
+                )
 
     def find(self, name_or_id: str) -> Row | None:
         """A flavor by ID or name."""
@@ -73,9 +84,8 @@ class Flavors:
         return Reply(200, {"flavor": self._shown(call, self._row(call), True)})
 
     def extra_specs(self, call: Call) -> Reply:
-        """No flavor has any."""
-        self._row(call)
-        return Reply(200, {"extra_specs": {}})
+        """Only flavors of bare metal have any."""
+        return Reply(200, {"extra_specs": self._row(call).get("extra_specs", {})})
 
     def embedded(self, row: Row, call: Call) -> dict[str, Any]:
         """A flavor inside a server, in the form the microversion asks for."""
@@ -87,7 +97,7 @@ class Flavors:
                 "ephemeral": 0,
                 "swap": 0,
                 "original_name": row["name"],
-                "extra_specs": {},
+                "extra_specs": row.get("extra_specs", {}),
             }
         return {"id": row["id"], "links": [{"rel": "bookmark", "href": f"{call.root}/flavors/{row['id']}"}]}
 
@@ -114,6 +124,10 @@ class Flavors:
             "os-flavor-access:is_public": True,
             "rxtx_factor": 1.0,
         }
-        versioned: tuple[tuple[Version, str, Any], ...] = (((2, 55), "description", None), ((2, 61), "extra_specs", {}))
+        specs = row.get("extra_specs", {})
+        versioned: tuple[tuple[Version, str, Any], ...] = (
+            ((2, 55), "description", None),
+            ((2, 61), "extra_specs", specs),
+        )
         shown.update({key: value for since, key, value in versioned if call.version >= since})
         return shown

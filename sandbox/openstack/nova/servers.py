@@ -19,6 +19,7 @@ from sandbox.openstack.glance import Images
 from sandbox.openstack.hypervisor import Hypervisor, Machine
 from sandbox.openstack.neutron.api import Neutron
 from sandbox.openstack.nova import checks
+from sandbox.openstack.nova.bare_metal import BareMetal, refuse, resource_class
 from sandbox.openstack.nova.flavors import Flavors, fits_a_host
 from sandbox.openstack.nova.keypairs import Keypairs, ServerGroups
 from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
@@ -26,6 +27,7 @@ from sandbox.openstack.store import Row, Store, by, new_id
 from sandbox.openstack.wire import ApiError
 
 UNDER_WAY = frozenset({"BUILD", "REBUILD", "RESIZE"})
+_NO_CALLBACK = "Timeout reached while waiting for callback for node"
 NO_VALID_HOST = "No valid host was found. "
 
 
@@ -42,6 +44,7 @@ class Servers:
         neutron: Neutron,
         images: Images,
         volumes: Volumes,
+        bare_metal: BareMetal,
     ) -> None:
         self.rows = store.collection("servers", project=by("project_id"), name=by("name"))
         self.flavors = Flavors(store)
@@ -55,6 +58,7 @@ class Servers:
         self.neutron = neutron
         self.images = images
         self.volumes = volumes
+        self.bare_metal = bare_metal
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
 
     def create(self, project_id: str, user_id: str, fields: dict[str, Any], hints: dict[str, Any]) -> Row:
@@ -82,6 +86,8 @@ class Servers:
         group = self.groups.rows.get(hints.get("group")) if hints.get("group") else None
         if hints.get("group") and group is None:
             raise ApiError(400, "ServerGroup policy is not supported: ServerGroup not found.")
+        if fields.get("block_device_mapping_v2"):
+            refuse(flavor, "a volume")
         self.quotas.reserve(project_id, instances=1, cores=flavor["vcpus"], ram=flavor["ram"])
         row: Row = {
             "id": new_id(),
@@ -133,6 +139,7 @@ class Servers:
             then: the status afterwards; Heat confirms a resize itself.
         """
         flavor, old = self.flavors.find(name_or_id), self.flavors.rows.rows[row["flavor"]]
+        refuse(old, "resize")
         if flavor is None or not fits_a_host(flavor):
             raise ApiError(400, "No valid host was found. No valid host found for resize")
         if flavor["id"] == old["id"]:
@@ -167,6 +174,7 @@ class Servers:
 
     def resume(self) -> None:
         """After a restart: compute usage, resume builds and deletes, start running servers."""
+        self.bare_metal.resume()
         for group in self.groups.rows:
             self.quotas.count(group["project_id"], server_groups=1)
         for row in self.rows:
@@ -175,6 +183,7 @@ class Servers:
             if row["deleting"]:
                 self.clock.start(self._vanish(row["id"]), f"delete {row['id']}")
             elif row["status"] in UNDER_WAY:
+                # A deployment starts anew, on the machine that the server has.
                 self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
             elif row["status"] in ("ACTIVE", "VERIFY_RESIZE"):
                 self.hypervisor.start(self.machine(row))
@@ -190,13 +199,12 @@ class Servers:
         return Machine(row["id"], row["name"], text, addresses, dict(row["metadata"]))
 
     async def _boot(self, row_id: str) -> None:
-        await asyncio.sleep(self.clock.between(self.latencies.server) * self.faults.slowness(self._name(row_id)))
+        problem = await self._deploy(row_id)
         row = self.rows.get(row_id)
         if row is None or row["deleting"]:
             return
-        flavor = self.flavors.rows.rows[row["flavor"]]
-        if self.faults.behaves("no_valid_host", row["name"]) or not fits_a_host(flavor):
-            fault = {"code": 500, "created": iso(), "message": NO_VALID_HOST}
+        if problem is not None:
+            fault = {"code": 500, "created": iso(), "message": problem}
             self.rows.update(row, status="ERROR", updated=iso(), fault=fault)
         else:
             then = row.get("then", "ACTIVE")
@@ -206,6 +214,29 @@ class Servers:
             if then != "SHUTOFF":
                 self.hypervisor.start(self.machine(row))
         self._wake(row_id)
+
+    async def _deploy(self, row_id: str) -> str | None:
+        """Give a server its host, which takes a while; the message of the fault if that fails."""
+        row = self.rows.get(row_id)
+        if row is None:
+            return None
+        name, flavor = row["name"], self.flavors.rows.rows[row["flavor"]]
+        hostless = self.faults.behaves("no_valid_host", name)
+        wanted = resource_class(flavor)
+        if wanted is None:
+            await asyncio.sleep(self.clock.between(self.latencies.server) * self.faults.slowness(name))
+            return NO_VALID_HOST if hostless or not fits_a_host(flavor) else None
+        machine = None if hostless else self.bare_metal.claim(row_id, wanted, row["zone"])
+        if machine is None:
+            return f"{NO_VALID_HOST}There are not enough hosts available."
+        for port in self.neutron.state.ports.where("device_id", row_id):
+            self.neutron.ports.update(port, {"binding:vnic_type": "baremetal", "binding:host_id": machine["id"]})
+        await asyncio.sleep(self.clock.between(self.latencies.deploy) * self.faults.slowness(name))
+        if machine["server"] != row_id:
+            return None  # the server was deleted meanwhile
+        works = not self.faults.behaves("deploy_fails", name)
+        self.bare_metal.settle(machine, works=works)
+        return None if works else f"Failed to provision instance {row_id}: {_NO_CALLBACK} {machine['id']}"
 
     def _interrupt(self, row: Row, status: str, *, gone: bool, then: str = "ACTIVE") -> None:
         """Stop the machine and start it again; `gone` is whether it loses its disk."""
@@ -227,6 +258,7 @@ class Servers:
             else:
                 self.neutron.ports.update(port, {"device_id": "", "device_owner": ""})
         self.volumes.release(row_id)
+        self.bare_metal.release(row_id)
         group = self.groups.rows.get(row["group"])
         if group is not None:
             self.groups.rows.update(group, members=[one for one in group["members"] if one != row_id])

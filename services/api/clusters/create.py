@@ -19,7 +19,16 @@ from services.api.clusters.rows import cluster_columns, cluster_spec, nodegroup_
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.fetch import fetch
-from services.api.preflight.judge import Found, Problem, Wanted, demand, judge, judge_quotas, refusal
+from services.api.preflight.judge import (
+    Found,
+    Problem,
+    Wanted,
+    demand,
+    hardware_problems,
+    judge,
+    judge_quotas,
+    refusal,
+)
 from services.api.preflight.lookups import RequestLookups
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.reader import Row
@@ -92,6 +101,8 @@ async def _examine(
     found = replace(found, quotas=deps.promises.counted(context.project_id, found.quotas))
     problems = judge(wanted, found)
     driver = _driver(template, found)
+    for name in dict.fromkeys((wanted.flavor, wanted.master_flavor or wanted.flavor)):
+        problems += hardware_problems(name, driver.hardware, found)
     spec: ClusterSpec | None = None
     needs: Mapping[str, int] = {}
     if _is_resolved(wanted, found):

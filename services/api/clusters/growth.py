@@ -20,6 +20,7 @@ from services.api.preflight.judge import (
     Problem,
     demand_of,
     flavor_problems,
+    hardware_problems,
     image_problems,
     judge_quotas,
     refusal,
@@ -28,7 +29,7 @@ from services.api.preflight.lookups import RequestLookups
 from services.api.quotas.exceeded import note_exceeded_quotas
 from services.api.wire.errors import bad_request
 from shared.drivers import checks
-from shared.drivers.registry import find_driver
+from shared.drivers.registry import find_driver, get_hardware
 from shared.operations.cluster_state import ClusterState
 
 
@@ -100,6 +101,8 @@ async def _examine(
     if is_new:
         grown, unfit = _on_its_axes(cluster, grown, found)
         problems += unfit
+    if grown.hardware and found is not None:
+        problems += hardware_problems(grown.flavor_id, get_hardware(grown.hardware), found)
     if grown.hardware:
         # Existing nodegroups may have been accepted by an earlier version; that does not permit another one like them.
         known = checks.problems(cluster.engine, cluster.spec, [] if is_new else before)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from jeroboam.driver import Hardware
 from services.api.wire.errors import ApiError
 from shared.cloud.types import Flavor, Image, Keypair, Network, QuotaLine, Subnet
 
@@ -72,10 +73,27 @@ def flavor_problems(names: Sequence[str | None], found: Found, boots_from_volume
         flavor = found.flavors.get(name) if name else None
         if flavor is None:
             problems.append(Problem(400, f"Unable to find flavor {name}."))
-        elif flavor.disk == 0 and not boots_from_volume:
+        elif flavor.disk == 0 and not boots_from_volume and flavor.resource_class is None:
             text = "Flavor with zero root volume size is not supported when boot_volume_size is zero."
             problems.append(Problem(400, text))
     return problems
+
+
+def hardware_problems(name: str | None, hardware: Hardware, found: Found) -> list[Problem]:
+    """A problem if a flavor is of machines, and the hardware of servers on a hypervisor, or the other way round.
+
+    A flavor whose extra specs the caller may not read is not checked.
+    """
+    flavor = found.flavors.get(name) if name else None
+    whole = getattr(hardware, "resource_class", None)
+    if flavor is None or flavor.extra_specs is None or whole is None or whole == (flavor.resource_class is not None):
+        return []
+    given = f"server type {hardware.server_types[0]}"
+    if whole:
+        text = f"Flavor {name} is one of virtual machines: {given} needs one that asks for a custom resource class."
+    else:
+        text = f"Flavor {name} is one of bare metal, it asks for {flavor.resource_class}: {given} cannot use it."
+    return [Problem(400, text)]
 
 
 def image_problems(name: str, found: Found) -> list[Problem]:

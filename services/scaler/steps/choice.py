@@ -16,7 +16,7 @@ from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState, OperationKind
 from shared.drivers.registry import get_engine
 from shared.operations.locks import lock_cluster
-from shared.operations.nodes import add_nodes
+from shared.operations.nodes import add_nodes, zones_of
 from shared.operations.outputs import SelectedNodes
 from shared.operations.params import ResizeParams
 from shared.operations.plan import Done, OperationView, Wait
@@ -62,7 +62,8 @@ async def _settle(
     else:
         count, asked = group.node_count, set(operation.read_params(ResizeParams).nodes_to_remove)
     replaces_masters = get_engine(cluster.engine).resizes_masters
-    for chosen in leaving([node_spec(node) for node in rows], count, asked, replaces_masters=replaces_masters):
+    specs, zones = [node_spec(node) for node in rows], zones_of(cluster, group)
+    for chosen in leaving(specs, count, asked, replaces_masters=replaces_masters, zones=zones):
         await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
     staying = [node for node in rows if node.state != NodeState.REMOVING]
     if len(staying) > count:

@@ -11,7 +11,14 @@ import pytest
 
 from shared.drivers.registry import installed_drivers
 
-DRIVERS = ("kubernetes-ubuntu", "example-example-os", "example-example-os-rack", "example-ubuntu")
+DRIVERS = (
+    "kubernetes-ubuntu",
+    "kubernetes-ubuntu-bare-metal",
+    "swarm-ubuntu-bare-metal",
+    "example-example-os",
+    "example-example-os-rack",
+    "example-ubuntu",
+)
 
 
 def run(package: Path, directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

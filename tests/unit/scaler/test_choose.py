@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from jeroboam.driver import NodeSpec
 from services.scaler.choose import leaving
 from shared.domain.states import NodeState
+from shared.operations.nodes import next_indexes
 
 
 def node(index: int, state: str = "joined", role: str = "worker") -> NodeSpec:
@@ -101,3 +103,50 @@ def test_an_engine_that_replaces_masters_replaces_a_lost_one() -> None:
     masters = [replace(node(0, "failed", "master"), lost=True), node(1, role="master"), node(2, role="master")]
     assert [each.index for each in leaving(masters, 3, (), replaces_masters=True)] == [0]
     assert leaving(masters[1:], 2, (), replaces_masters=True) == []
+
+
+def unevenness(indexes: list[int], zones: int) -> int:
+    """How many more nodes the fullest zone has than the emptiest."""
+    filled = Counter(index % zones for index in indexes)
+    return max(filled[zone] for zone in range(zones)) - min(filled[zone] for zone in range(zones))
+
+
+def test_of_equals_one_of_the_fullest_zone_goes() -> None:
+    nodes = [node(index) for index in (0, 1, 2, 4, 6)]  # zones 0 1 0 0 0
+    assert [found.index for found in leaving(nodes, 3, [], zones=2)] == [6, 4]
+    assert [found.index for found in leaving(nodes, 4, ["n6"], zones=2)] == [6]
+
+
+def test_zones_do_not_keep_a_broken_node() -> None:
+    nodes = [node(0), node(1, "failed"), node(2)]
+    assert [found.index for found in leaving(nodes, 2, [], zones=2)] == [1]
+
+
+@given(st.sets(st.integers(0, 40), max_size=20), st.integers(0, 20), st.integers(1, 5))
+def test_scaling_down_never_makes_zones_less_even(present: set[int], count: int, zones: int) -> None:
+    going = {found.index for found in leaving([node(index) for index in present], count, [], zones=zones)}
+    left = sorted(present - going)
+    assert len(left) == min(len(present), count)
+    assert unevenness(left, zones) <= max(1, unevenness(sorted(present), zones))
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(1, 5))
+def test_zones_stay_even_over_any_history_of_sizes(sizes: list[int], zones: int) -> None:
+    present: list[int] = []
+    first = 0
+    for size in sizes:
+        going = {found.index for found in leaving([node(index) for index in present], size, [], zones=zones)}
+        present = [index for index in present if index not in going]
+        made = next_indexes(first, size - len(present), present, zones)
+        assert made == sorted(set(made)) and all(index >= first for index in made)
+        first = made[-1] + 1 if made else first
+        present += made
+        assert len(present) == size
+        assert unevenness(present, zones) <= 1
+
+
+@given(st.sets(st.integers(0, 20), max_size=10), st.integers(0, 10), st.integers(1, 5))
+def test_growing_evens_zones_out(present: set[int], count: int, zones: int) -> None:
+    made = next_indexes(21, count, sorted(present), zones)
+    assert unevenness([*present, *made], zones) <= max(1, unevenness(sorted(present), zones))
+    assert zones > 1 or made == list(range(21, 21 + count)), "without zones, no index is skipped"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jeroboam.driver import MASTER, WORKER, ClusterSpec, Hardware, Infrastructure, NodegroupSpec, Rule
+from jeroboam.driver import MASTER, WORKER, ClusterSpec, Hardware, HardwareDefaults, Infrastructure, NodegroupSpec, Rule
 from jeroboam.testing.cases import Case, make_case
 from shared.drivers.driver import Driver
 from shared.drivers.kubernetes.kubernetes_engine import KubernetesEngine
@@ -19,7 +19,7 @@ from tests.support.kubernetes import driver
 
 
 @dataclass(eq=False)
-class Rack:
+class Rack(HardwareDefaults):
     """Machines with nothing but a network."""
 
     name: str = "rack"

@@ -14,6 +14,7 @@ from email.mime.text import MIMEText
 from typing import Any, ClassVar
 
 from sandbox.openstack.heat.resources.resource import Context, Properties, ResourceFailed, ResourceType, named
+from sandbox.openstack.nova.bare_metal import refuse
 from sandbox.openstack.store import new_id
 from sandbox.openstack.wire import ApiError
 
@@ -224,6 +225,7 @@ class VolumeAttachment(ResourceType):
         row = servers.rows.get(str(properties["instance_uuid"]))
         if row is None:
             raise ApiError(404, f"Instance {properties['instance_uuid']} could not be found.")
+        refuse(servers.flavors.rows.rows[row["flavor"]], "attaching a volume")
         volume = str(properties["volume_id"])
         context.services.volumes.attach(volume, row["id"])
         servers.rows.update(row, volumes=[*row["volumes"], volume])
