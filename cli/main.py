@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from cli import cluster_changes, clusters, dead_letters, demo, nodegroups, services, templates, webhooks, work
+from cli import (
+    cluster_changes,
+    clusters,
+    dead_letters,
+    demo,
+    drivers,
+    nodegroups,
+    services,
+    templates,
+    webhooks,
+    work,
+)
 from cli.import_magnum import import_magnum
 from cli.output import Format
 from cli.state import Options
@@ -27,6 +38,7 @@ for change in (
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(nodegroups.app, name="nodegroup")
 app.add_typer(templates.app, name="template")
+app.add_typer(drivers.app, name="driver")
 app.add_typer(work.operations, name="operation")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(dead_letters.app, name="dead-letter")

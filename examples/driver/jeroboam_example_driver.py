@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import Field
-
 from jeroboam.driver import (
     EVERYWHERE,
     MASTER,
@@ -31,6 +29,7 @@ from jeroboam.driver import (
     HardwareDefaults,
     Infrastructure,
     InfrastructureLabels,
+    LabelSpec,
     MachineSetup,
     NodeAction,
     NodeCertificate,
@@ -42,6 +41,7 @@ from jeroboam.driver import (
     Rule,
     Secret,
     SecretKind,
+    described,
     joined_masters,
     make_client_certificate,
     masters,
@@ -63,7 +63,7 @@ echo "join_token=$(pages token)"
 class Labels(InfrastructureLabels):
     """The engine's own label, besides those of the infrastructure."""
 
-    pages_version: str = Field(default="1.0", pattern=r"^[0-9]+\.[0-9]+$")
+    pages_version: str = described("1.0", "version of the pages", pattern=r"^[0-9]+\.[0-9]+$")
 
 
 class PagesEngine(EngineDefaults):
@@ -77,6 +77,9 @@ class PagesEngine(EngineDefaults):
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.name in ("example-os", "ubuntu") and hardware.name in ("vm", "rack")
+
+    def labels(self) -> Sequence[LabelSpec]:
+        return Labels.specs()
 
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         return [text for group in (None, *nodegroups) for text in Labels.problems(cluster, group)]

@@ -26,6 +26,7 @@ from jeroboam.driver.engine_defaults import EngineDefaults
 from jeroboam.driver.hardware import Hardware, HardwareDefaults
 from jeroboam.driver.health import ClusterHealth, HealthStatus, NodeHealth, overall
 from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
+from jeroboam.driver.label_specs import LabelSpec, described
 from jeroboam.driver.labels import InfrastructureLabels, node_network
 from jeroboam.driver.operating_system import File, MachineSetup, OperatingSystem, Unit
 from jeroboam.driver.values import (
@@ -74,6 +75,7 @@ __all__ = [
     "Impossible",
     "Infrastructure",
     "InfrastructureLabels",
+    "LabelSpec",
     "MachineSetup",
     "NodeAction",
     "NodeCertificate",
@@ -88,6 +90,7 @@ __all__ = [
     "SecretKind",
     "Sizes",
     "Unit",
+    "described",
     "joined_masters",
     "keepalived_config",
     "make_client_certificate",

@@ -30,6 +30,7 @@ from jeroboam.driver.answers import (
 from jeroboam.driver.hardware import Hardware
 from jeroboam.driver.health import ClusterHealth, NodeHealth
 from jeroboam.driver.infrastructure import Infrastructure
+from jeroboam.driver.label_specs import LabelSpec
 from jeroboam.driver.operating_system import OperatingSystem
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
 
@@ -70,6 +71,10 @@ class Engine(Protocol):
     beta: bool
 
     # The request
+
+    def labels(self) -> Sequence[LabelSpec]:
+        """All labels that it reads, those of the infrastructure included."""
+        ...
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         """Whether its nodes can run this operating system on this hardware."""

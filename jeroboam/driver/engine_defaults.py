@@ -20,6 +20,8 @@ from jeroboam.driver.answers import (
     Sizes,
 )
 from jeroboam.driver.health import ClusterHealth, NodeHealth, overall
+from jeroboam.driver.label_specs import LabelSpec
+from jeroboam.driver.labels import InfrastructureLabels
 from jeroboam.driver.values import (
     MASTER,
     WORKER,
@@ -47,6 +49,10 @@ class EngineDefaults:
     adopted: bool = False
     beta: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}
+
+    def labels(self) -> Sequence[LabelSpec]:
+        """The labels of the infrastructure; an engine with a model of labels returns its `specs()`."""
+        return InfrastructureLabels.specs()
 
     def master_count_problem(self, count: int) -> str | None:
         return None

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from jeroboam.driver.label_specs import LabelSpec, described, specs_of
 from jeroboam.driver.label_types import AffinityPolicy, Algorithm, Cidr, Cidrs, Name, Number, Provider, Zones
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 
@@ -30,17 +31,31 @@ class InfrastructureLabels(BaseModel):
     # Labels that a nodegroup may have otherwise than its cluster; all others are the whole cluster's.
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS
 
-    fixed_subnet_cidr: Cidr = "10.0.0.0/20"
-    octavia_provider: Provider | None = None
-    octavia_lb_algorithm: Algorithm | None = None
-    octavia_lb_healthcheck: bool = True
-    master_lb_floating_ip_enabled: bool | None = None
-    master_lb_allowed_cidrs: Cidrs = "0.0.0.0/0"
-    availability_zones: Zones = Field(default="", alias="availability_zone")
-    nodes_affinity_policy: AffinityPolicy = "soft-anti-affinity"
-    boot_volume_size: Number = Field(default=0, ge=0)
-    boot_volume_type: Name | None = None
-    docker_volume_type: Name | None = None
+    fixed_subnet_cidr: Cidr = described("10.0.0.0/20", "node network, if Jeroboam creates it")
+    octavia_provider: Provider | None = described(
+        None, "provider of load balancers, of the API and of services", shown="the cloud's"
+    )
+    octavia_lb_algorithm: Algorithm | None = described(
+        None, "algorithm of load balancers", shown="`ROUND_ROBIN`; with provider `ovn` `SOURCE_IP_PORT`, its only one"
+    )
+    octavia_lb_healthcheck: bool = described(True, "whether load balancers check their members")
+    master_lb_floating_ip_enabled: bool | None = described(
+        None, "whether the API gets a floating IP", shown="same as `floating_ip_enabled`"
+    )
+    master_lb_allowed_cidrs: Cidrs = described(
+        "0.0.0.0/0",
+        "IPv4 networks that may reach the API, separated by commas; the nodes' and the "
+        "pods' networks are added to the load balancer's list",
+    )
+    availability_zones: Zones = described(
+        "", "several, separated by commas, are used in turn", shown="the cloud's", alias="availability_zone"
+    )
+    nodes_affinity_policy: AffinityPolicy = described("soft-anti-affinity", "policy of the masters' server group")
+    boot_volume_size: Number = described(0, "boot from a volume of this size, GiB", shown="0 (none)", ge=0)
+    boot_volume_type: Name | None = described(None, "type of the volume to boot from", shown="the cloud's")
+    docker_volume_type: Name | None = described(
+        None, "type of the volume for images (`docker_volume_size`)", shown="the cloud's"
+    )
     api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
 
     @classmethod
@@ -99,6 +114,11 @@ class InfrastructureLabels(BaseModel):
     def names(cls) -> frozenset[str]:
         """The names of all labels that the model reads."""
         return frozenset({field.alias or name for name, field in cls.model_fields.items()})
+
+    @classmethod
+    def specs(cls) -> list[LabelSpec]:
+        """The labels that have a description, in order."""
+        return specs_of(cls, cls.of_machines)
 
     @property
     def load_balancer_algorithm(self) -> str:

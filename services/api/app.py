@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
+from services.api.administration import driver_routes as drivers
 from services.api.administration import service_routes as mservices
 from services.api.administration import stats_routes as stats
 from services.api.administration import system_routes as system
@@ -68,6 +69,7 @@ _ROUTERS = (
     quotas,
     stats,
     mservices,
+    drivers,
     system,
 )
 _HANDLED = (ApiError, JeroboamError, SQLAlchemyError, OSError, TimeoutError, Exception)

@@ -23,6 +23,7 @@ _NO_FILE = "policy.yaml"
 _ADMIN = "rule:context_is_admin"
 _MEMBER = "rule:admin_or_project_member"
 _READER = "rule:admin_or_project_reader"
+_ANYBODY = "@"  # with a token
 
 _BASE = {
     "context_is_admin": "role:admin",
@@ -99,6 +100,8 @@ RULES = {
     # Rules that Magnum does not have.
     "cluster:config": _READER,
     "cluster:config_admin": _MEMBER,
+    "driver:get": _ANYBODY,
+    "driver:get_all": _ANYBODY,
     "node:get": _READER,
     "node:get_all": _READER,
     "operation:get": _READER,

@@ -13,6 +13,7 @@ _RESOURCES = frozenset(
         "clusters",
         "clustertemplates",
         "credentials",
+        "drivers",
         "event-types",
         "events",
         "federations",

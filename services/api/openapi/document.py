@@ -120,6 +120,8 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("delete", "/v1/quotas/{project_id}/{resource}"): _Route({204: None}),
     ("get", "/v1/stats"): _Route(_one("Stats"), ("project_id", "type")),
     ("get", "/v1/mservices"): _Route({200: listed("mservices", "Service")}),
+    ("get", "/v1/drivers"): _Route({200: listed("drivers", "DriverSummary")}),
+    ("get", "/v1/drivers/{driver_name}"): _Route(_one("Driver")),
     ("get", "/v1/operations"): _Route({200: listed("operations", "Operation")}, ("limit", "marker", "state")),
     ("get", "/v1/operations/{operation_id}"): _Route(_one("Operation")),
     ("post", "/v1/operations/{operation_id}/retry"): _Route({202: ref("Accepted")}),

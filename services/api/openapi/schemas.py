@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from services.api.administration import driver_views as drivers
 from services.api.administration import views as administration
 from services.api.clusters import views as clusters
 from services.api.federations import views as federations
@@ -37,7 +38,7 @@ _TYPES: dict[str, Schema] = {
     **dict.fromkeys(
         (
             *("registry_enabled", "tls_disabled", "public", "hidden", "master_lb_enabled", "floating_ip_enabled"),
-            *("merge_labels", "is_default", "cancel_requested", "disabled"),
+            *("merge_labels", "is_default", "cancel_requested", "disabled", "beta"),
             *("ordered", "enabled", "more"),
         ),
         _BOOLEAN,
@@ -59,7 +60,8 @@ _TYPES: dict[str, Schema] = {
     ),
     **dict.fromkeys(
         (
-            *("node_addresses", "master_addresses", "member_ids", "nodegroup_ids"),
+            *("node_addresses", "master_addresses", "member_ids", "nodegroup_ids", "coes", "distros", "server_types"),
+            *("capabilities", "network_drivers", "volume_drivers"),
             *("event_types", "cluster_ids", "outcomes"),
         ),
         _TEXTS,
@@ -114,6 +116,8 @@ SCHEMAS: dict[str, Schema] = {
     "Delivery": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links"),
     "DeliveryLog": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links", "request_body", "log"),
     "Redelivery": _resource(("deliveries", "more")),
+    "DriverSummary": _resource(drivers.DRIVER),
+    "Driver": _resource((*drivers.DRIVER, "labels")),
     "Accepted": _resource(("uuid",)),
     "Preview": {"type": "object", "required": ["accepted", "stacks", "nodes", "quotas", "problems"]},
     "Config": _resource(("filename", "content", "expires_at", "group")),
@@ -142,6 +146,11 @@ SCHEMAS: dict[str, Schema] = {
         },
     },
     "Unauthorized": {"type": "object", "required": ["error"]},
+}
+# A driver's labels are descriptions; the others are values.
+SCHEMAS["Driver"]["properties"]["labels"] = {
+    "type": "array",
+    "items": {"type": "object", "required": ["name", "type", "default", "meaning", "nodegroup"]},
 }
 # An event's ID is a UUID; the numeric `id` belongs to nodegroups.
 SCHEMAS["Event"]["properties"]["id"] = {"type": "string"}

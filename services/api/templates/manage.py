@@ -20,6 +20,7 @@ from services.api.preflight.judge import Problem, ipv6_subnet, refusal
 from services.api.preflight.lookups import RequestLookups
 from services.api.reader import Row
 from services.api.templates.fields import COLUMNS, DEFAULTS, FIELDS, check_values
+from services.api.templates.label_checks import check_labels
 from services.api.templates.patch import changed_template, may_change_referenced
 from services.api.templates.views import full
 from services.api.wire.errors import ApiError, bad_request, conflict, not_found
@@ -46,6 +47,7 @@ async def create_template(
     values: dict[str, Any] = dict.fromkeys(COLUMNS) | DEFAULTS
     values |= parse_body(body, FIELDS, "cluster_template")
     check_values(values)
+    check_labels(values)
     lookups = RequestLookups(deps, context)
     values |= await lookups.judged(lambda: _fitting(lookups, values, values))
     deps.policy.check(context, "clustertemplate:create")
@@ -75,6 +77,8 @@ async def update_template(
     """Apply a patch to a template that the caller can see. Returns its full view."""
     new = changed_template(dict(found), changes)
     check_values(new)
+    if new["labels"] != found["labels"]:
+        check_labels(new)
     deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(
         context, "clustertemplate:publish"

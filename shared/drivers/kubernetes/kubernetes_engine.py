@@ -23,6 +23,7 @@ from jeroboam.driver import (
     Hardware,
     Impossible,
     Infrastructure,
+    LabelSpec,
     NodeAction,
     NodeCertificate,
     NodegroupSpec,
@@ -45,7 +46,7 @@ from shared.drivers.kubernetes import (
     shape,
     upgrade,
 )
-from shared.drivers.kubernetes.labels import DEFAULT_VERSION, api_port, read_labels
+from shared.drivers.kubernetes.labels import DEFAULT_VERSION, Labels, api_port, read_labels
 
 NODE_PORTS = (30000, 32767)
 IP_IN_IP = "4"
@@ -74,6 +75,9 @@ class KubernetesEngine(EngineDefaults):
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.packages == "apt"
+
+    def labels(self) -> Sequence[LabelSpec]:
+        return Labels.specs()
 
     def master_count_problem(self, count: int) -> str | None:
         if count % 2 == 0:

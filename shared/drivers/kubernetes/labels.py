@@ -9,9 +9,8 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
-
 from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.kubernetes.label_types import (
@@ -41,35 +40,53 @@ class Labels(InfrastructureLabels):
         *("kube_tag", "kubernetes_apt_mirror", "kubelet_options", "container_infra_prefix", "containerd_version")
     }
 
-    kube_tag: Version = DEFAULT_VERSION
-    kubernetes_apt_mirror: Url | None = None
-    containerd_version: RuntimeVersion | None = None
-    network_driver: Literal["flannel", "calico", "cilium"] = "flannel"
-    cni_manifest_url: Url | None = None
-    post_install_manifest_url: Url | None = None
-    flannel_backend: Literal["vxlan", "host-gw"] = "vxlan"
-    flannel_tag: Tag = "v0.26.1"
-    flannel_cni_tag: Tag = "v1.5.1-flannel2"
-    flannel_network_subnetlen: Number = Field(default=24, ge=20, le=28)
-    pods_network_cidr: Cidr = "10.100.0.0/14"
-    service_cluster_ip_range: ServiceRange = "10.254.0.0/16"
-    dns_service_ip: Address | None = None
-    dns_cluster_domain: Domain = "cluster.local"
-    container_infra_prefix: Prefix = ""
-    cloud_provider_enabled: bool = True
-    cloud_provider_tag: Tag | None = None
-    cinder_csi_enabled: bool = True
-    cinder_csi_plugin_tag: Tag | None = None
-    csi_attacher_tag: Tag = "v4.7.0"
-    csi_provisioner_tag: Tag = "v5.1.0"
-    csi_resizer_tag: Tag = "v1.12.0"
-    csi_node_driver_registrar_tag: Tag = "v2.12.0"
-    csi_liveness_probe_tag: Tag = "v2.14.0"
-    kube_proxy_mode: Literal["iptables", "nftables", "ipvs"] = "iptables"
-    kubelet_options: KubeletOptions = ""
-    kubeapi_options: Options = ""
-    kubecontroller_options: Options = ""
-    kubescheduler_options: Options = ""
+    kube_tag: Version = described(DEFAULT_VERSION, "Kubernetes version, v1.31.0 or newer")
+    kubernetes_apt_mirror: Url | None = described(None, "URL of your package mirror")
+    containerd_version: RuntimeVersion | None = described(
+        None, "the lowest version of containerd on the nodes", shown="any; `2.0` from v1.37 on"
+    )
+    network_driver: Literal["flannel", "calico", "cilium"] = described(
+        "flannel", "CNI plug-in; the template's `network_driver` takes its place if there is no label"
+    )
+    cni_manifest_url: Url | None = described(None, "manifest of calico or cilium")
+    post_install_manifest_url: Url | None = described(None, "applied after everything else")
+    flannel_backend: Literal["vxlan", "host-gw"] = described("vxlan", "flannel's backend")
+    flannel_tag: Tag = described("v0.26.1", "tag of flannel's image")
+    flannel_cni_tag: Tag = described("v1.5.1-flannel2", "tag of the image of flannel's CNI plug-in")
+    flannel_network_subnetlen: Number = described(
+        24, "prefix length of each node's part of the pod network", ge=20, le=28
+    )
+    pods_network_cidr: Cidr = described(
+        "10.100.0.0/14", "pod network; any of the three names", names=POD_NETWORK_LABELS
+    )
+    service_cluster_ip_range: ServiceRange = described("10.254.0.0/16", "network of services, /12 to /28")
+    dns_service_ip: Address | None = described(
+        None, "any other address is rejected", shown="tenth address of `service_cluster_ip_range`"
+    )
+    dns_cluster_domain: Domain = described("cluster.local", "DNS domain of the cluster")
+    container_infra_prefix: Prefix = described("", "registry prefix of all images")
+    cloud_provider_enabled: bool = described(
+        True, "OpenStack cloud controller, with the cluster's own application credential"
+    )
+    cloud_provider_tag: Tag | None = described(
+        None, "tag of the cloud controller's image", shown="`<minor>.0` of `kube_tag`"
+    )
+    cinder_csi_enabled: bool = described(
+        True, "volumes; default storage class `cinder`; requires the cloud controller's credential"
+    )
+    cinder_csi_plugin_tag: Tag | None = described(None, "tag of Cinder CSI's image", shown="`<minor>.0` of `kube_tag`")
+    csi_attacher_tag: Tag = described("v4.7.0", "tag of a sidecar image of Cinder CSI")
+    csi_provisioner_tag: Tag = described("v5.1.0", "tag of a sidecar image of Cinder CSI")
+    csi_resizer_tag: Tag = described("v1.12.0", "tag of a sidecar image of Cinder CSI")
+    csi_node_driver_registrar_tag: Tag = described("v2.12.0", "tag of a sidecar image of Cinder CSI")
+    csi_liveness_probe_tag: Tag = described("v2.14.0", "tag of a sidecar image of Cinder CSI")
+    kube_proxy_mode: Literal["iptables", "nftables", "ipvs"] = described("iptables", "mode of kube-proxy")
+    kubelet_options: KubeletOptions = described(
+        "", "`--name=value ...` or `--name value ...`, appended to the options of the kubelet"
+    )
+    kubeapi_options: Options = described("", "options of the API server, in the same form")
+    kubecontroller_options: Options = described("", "options of the controller manager, in the same form")
+    kubescheduler_options: Options = described("", "options of the scheduler, in the same form")
 
     @property
     def minor(self) -> str:

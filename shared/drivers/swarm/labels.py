@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, ValidationError
 
 from jeroboam.driver import MASTER, ClusterSpec, EndpointMode, InfrastructureLabels, NodegroupSpec, node_network, texts
+from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Cidr, Number, Ports
 from jeroboam.driver.labels import MACHINE_LABELS
 
@@ -78,15 +79,33 @@ class Labels(InfrastructureLabels):
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {"docker_version"}
 
-    docker_version: Version | None = None
-    swarm_address_pool: Cidr = "10.100.0.0/14"
-    swarm_subnet_size: Number = Field(default=24, ge=16, le=29)
-    manager_availability: Literal["active", "pause", "drain"] = "active"
-    container_network_mtu: Number | None = Field(default=None, ge=576, le=9000)
-    published_ports: Ports = "30000-32767"
-    docker_volume_plugins: Plugins = ""
-    registry_mirrors: Mirrors = ""
-    task_history_limit: Number = Field(default=5, ge=0, le=100)
+    docker_version: Version | None = described(
+        None,
+        "version of Docker Engine, 20.10.0 or newer, which the image has or `docker.io=<version>*` installs",
+        shown="that of the image",
+    )
+    swarm_address_pool: Cidr = described(
+        "10.100.0.0/14", "addresses of overlay networks; must not overlap the node network"
+    )
+    swarm_subnet_size: Number = described(24, "prefix length of one overlay network", ge=16, le=29)
+    manager_availability: Literal["active", "pause", "drain"] = described(
+        "active", "`pause` and `drain` keep tasks away from managers"
+    )
+    container_network_mtu: Number | None = described(
+        None,
+        "MTU of bridge networks and, from Docker 24 on, of new overlay networks",
+        shown="Docker's",
+        ge=576,
+        le=9000,
+    )
+    published_ports: Ports = described(
+        "30000-32767", "ports that everybody may reach on nodes, such as `80 443 30000-32767`"
+    )
+    docker_volume_plugins: Plugins = described(
+        "", "volume plug-ins as `alias=image`, separated by blanks; needed for a template's `volume_driver`"
+    )
+    registry_mirrors: Mirrors = described("", "URLs of mirrors, separated by blanks")
+    task_history_limit: Number = described(5, "finished tasks that Swarm remembers, per slot", ge=0, le=100)
 
     @property
     def plugins(self) -> list[tuple[str, str]]:

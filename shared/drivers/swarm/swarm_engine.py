@@ -22,6 +22,7 @@ from jeroboam.driver import (
     FieldProblem,
     Hardware,
     Infrastructure,
+    LabelSpec,
     NodeAction,
     NodeCertificate,
     NodegroupSpec,
@@ -61,6 +62,9 @@ class SwarmEngine(EngineDefaults):
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.packages == "apt" or operating_system.name in labels.IMAGE_BASED
+
+    def labels(self) -> Sequence[LabelSpec]:
+        return labels.Labels.specs()
 
     def master_count_problem(self, count: int) -> str | None:
         if count % 2 == 0:

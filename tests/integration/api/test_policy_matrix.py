@@ -150,6 +150,7 @@ MATRIX = {
     "GET /v1/quotas/{project_id}/{resource}": Row((401, 401, 403, 403, 200, 200, 200)),
     "PATCH /v1/quotas/{project_id}/{resource}": Row(admins(202), {"hard_limit": 2}),
     "DELETE /v1/quotas/{project_id}/{resource}": Row(admins(204)),
+    "GET /v1/drivers": Row(with_token(200)), "GET /v1/drivers/{driver_name}": Row(with_token(200)),
     "GET /v1/stats": Row(lists()), "GET /v1/mservices": Row(admins(200)),
 }
 # fmt: on
@@ -215,6 +216,7 @@ async def world(api: Api) -> dict[str, str]:
         "new_project": f"p{number}-new",
         "resource": "Cluster",
         "command_id": "1",
+        "driver_name": "swarm-ubuntu",
     }
     found["delivery_id"] = await post(f"/v1/webhooks/{found['webhook_id']}/test", {})
     async with api.deps.db.transaction() as session:

@@ -24,6 +24,7 @@ KNOWN = {
     "webhook_id": "w1",
     "project_id": "p1",
     "resource": "Cluster",
+    "driver_name": "swarm-ubuntu",
 }
 EFFORT = settings(
     max_examples=15,
