@@ -24,17 +24,17 @@ RECEIVES = """
 POSITION = """
     CASE WHEN cluster_id IS NULL THEN place ELSE max(place) OVER (PARTITION BY cluster_id ORDER BY sequence) END
 """
+# All rows are locked, also those that are due already: a process that releases one of them at this moment looks for
+# deliveries either before the lock, and is then overruled, or after the commit, and then finds them.
+_LOCK = text("SELECT 1 FROM webhooks WHERE uuid = ANY(:webhooks) ORDER BY uuid FOR NO KEY UPDATE")
 _MAKE_DUE = text("""
-WITH late AS (
-    SELECT uuid FROM webhooks
-    WHERE uuid = ANY(:webhooks) AND (next_due IS NULL OR next_due > greatest(now(), held_until))
-    ORDER BY uuid FOR NO KEY UPDATE
-)
-UPDATE webhooks SET next_due = greatest(now(), held_until) FROM late WHERE webhooks.uuid = late.uuid
+UPDATE webhooks SET next_due = greatest(now(), held_until)
+WHERE uuid = ANY(:webhooks) AND (next_due IS NULL OR next_due > greatest(now(), held_until))
 """)
 
 
 async def make_due(session: AsyncSession, webhooks: list[str]) -> None:
-    """Let a process look at these webhooks as soon as their receivers may be sent to."""
+    """Let a process look at these webhooks, for which this transaction made deliveries."""
+    await session.execute(_LOCK, {"webhooks": webhooks})
     await session.execute(_MAKE_DUE, {"webhooks": webhooks})
     await notify(session, DUE)

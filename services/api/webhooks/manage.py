@@ -70,11 +70,11 @@ async def update_webhook(deps: Deps, context: RequestContext, found: Row, change
         if values["url"] != row.url:
             check_url(deps.targets, values["url"])
         begins = values["enabled"] and not row.enabled
+        now = await session.scalar(select(func.now()))
         if begins or values["url"] != row.url:
-            row.failures, row.failing_since, row.held_until = 0, None, None
+            row.failures, row.failing_since, row.held_until, row.next_due = 0, None, None, now
         if begins:
-            # What has waited is sent at a limited rate.
-            row.recovered_at = row.next_due = await session.scalar(select(func.now()))
+            row.recovered_at = now  # what has waited is sent at a limited rate
         if values["enabled"] != row.enabled:
             row.disabled_reason = None
         for name, value in stored(values).items():

@@ -9,6 +9,7 @@ from collections import defaultdict
 from sqlalchemy import text
 
 from services.notifier.fan_out import FanOut
+from services.notifier.service import Notifier
 from shared.db.engine import Database
 from shared.events.catalog import NodeChanged
 from shared.events.log import emit
@@ -107,6 +108,29 @@ async def test_events_from_before_a_webhook_are_not_sent(database: Database, sta
     while await FanOut(database, poll_seconds=1).read_batch():
         pass
     assert [each["event_id"] for each in await stage.deliveries()] == [event]
+
+
+async def test_a_delivery_that_is_made_while_its_webhook_is_released(database: Database, stage: Stage) -> None:
+    """The process that releases it does not see the delivery yet, and the one that makes it sees that it is due."""
+    await stage.webhook("http://127.0.0.1:2000/")
+    cluster = await stage.cluster()
+    await stage.emit(cluster, JOINED)
+    notifier = Notifier(database, stage.api.deps.settings)
+    await notifier.fan_out.read_batch()
+    (claimed,) = await notifier.tools.claims.claim(well=True, limit=1)
+    await stage.sql("UPDATE webhook_deliveries SET state = 'delivered', finished_at = now()")
+    await stage.emit(cluster, JOINED)
+    writing = asyncio.create_task(notifier.tools.outcomes.run())
+    async with database.transaction() as session:
+        assert await notifier.fan_out._read(session) == 1
+        released = asyncio.create_task(notifier.tools.outcomes.release(claimed.uuid))
+        await asyncio.sleep(0.3)
+    await released
+    writing.cancel()
+    (row,) = await stage.rows("SELECT next_due, lease_token FROM webhooks")
+    assert row.lease_token is None
+    assert row.next_due is not None
+    notifier.egress.close()
 
 
 async def test_an_ordered_webhook_waits_for_the_failed_one(

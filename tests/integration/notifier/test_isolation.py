@@ -93,10 +93,9 @@ async def test_a_receiver_that_returns_is_not_flooded(database: Database, stage:
     async with running_notifier(database, slow):
         await stage.settled("w", 60)
         took = time.monotonic() - began
-        (row,) = await stage.rows("SELECT recovered_at FROM webhooks WHERE lease_token IS NULL") or [None]
     assert took > 0.7, "54 deliveries at 50 a second take a second"
-    assert row is not None
-    assert row.recovered_at is None, "it has caught up"
+    (row,) = await stage.rows("SELECT recovered_at, lease_token FROM webhooks")
+    assert (row.recovered_at, row.lease_token) == (None, None), "it has caught up"
 
 
 async def test_the_number_of_requests_grows_to_its_limit(database: Database, stage: Stage, receiver: Listener) -> None:
@@ -173,13 +172,14 @@ async def test_a_lost_lease_stops_a_process(database: Database, stage: Stage, re
         await stage.sql(
             "UPDATE webhooks SET lease_token = :other, lease_until = now() + interval '1 hour'", other=other
         )
+        before = await stage.rows("SELECT id, state FROM webhook_deliveries ORDER BY id")
         await asyncio.sleep(1.5)
         count = len(receiver.received)
-        assert count < 8
+        assert count < 20
         await asyncio.sleep(0.7)
         assert len(receiver.received) == count
-    states = await stage.rows("SELECT DISTINCT state FROM webhook_deliveries")
-    assert [row.state for row in states] == ["pending"]
+    # Nothing that was sent after the lease was lost is recorded.
+    assert await stage.rows("SELECT id, state FROM webhook_deliveries ORDER BY id") == before
     (row,) = await stage.rows("SELECT lease_token FROM webhooks")
     assert row.lease_token == other
 
