@@ -172,14 +172,14 @@ async def test_a_lost_lease_stops_a_process(database: Database, stage: Stage, re
         await stage.sql(
             "UPDATE webhooks SET lease_token = :other, lease_until = now() + interval '1 hour'", other=other
         )
-        before = await stage.rows("SELECT id, state FROM webhook_deliveries ORDER BY id")
+        before = await stage.rows("SELECT id FROM webhook_deliveries WHERE state = 'delivered' ORDER BY id")
         await asyncio.sleep(1.5)
         count = len(receiver.received)
         assert count < 20
         await asyncio.sleep(0.7)
         assert len(receiver.received) == count
     # Nothing that was sent after the lease was lost is recorded.
-    assert await stage.rows("SELECT id, state FROM webhook_deliveries ORDER BY id") == before
+    assert await stage.rows("SELECT id FROM webhook_deliveries WHERE state = 'delivered' ORDER BY id") == before
     (row,) = await stage.rows("SELECT lease_token FROM webhooks")
     assert row.lease_token == other
 
