@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from jeroboam.driver import ClusterSpec
 from shared.db.engine import Database
 from shared.db.models import Cluster, ClusterTemplate, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import OperationKind
+from shared.operations import specs
 from shared.operations.new_cluster import insert_cluster
 from shared.operations.nodes import add_nodes
 from shared.operations.params import CreateParams
@@ -36,8 +38,12 @@ def columns(template: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         "create_timeout": 60,
         "floating_ip_enabled": True,
         "master_lb_enabled": False,
-        "spec": {"dns_nameservers": ["192.0.2.1"], "network_driver": None, "http_proxy": ODD},
     }
+    spec = ClusterSpec(
+        **{name: cluster[name] for name in ("uuid", "name", "project_id", "coe", "labels")},
+        os_distro="ubuntu", server_type="vm", external_network_id=None, dns_nameservers=["192.0.2.1"], http_proxy=ODD,
+    )  # fmt: skip
+    cluster["spec"] = {**specs.stored(spec, {"kube_tag": ODD}), "uuid": "same"}
     groups = [
         {
             "uuid": new_id(),

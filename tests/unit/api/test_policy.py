@@ -19,14 +19,20 @@ def caller(*roles: str, user: str = "u1", project: str = "p1") -> RequestContext
 
 READERS = [rule for rule, default in RULES.items() if "reader" in default]
 MEMBERS = [rule for rule, default in RULES.items() if "member" in default]
+ANYBODY = [rule for rule, default in RULES.items() if default == "@"]
 ADMINS = [rule for rule, default in RULES.items() if default == "rule:context_is_admin"]
 
 
 def test_every_rule_is_somebodys() -> None:
-    assert sorted(READERS + MEMBERS + ADMINS) == sorted(RULES)
+    assert sorted(READERS + MEMBERS + ADMINS + ANYBODY) == sorted(RULES)
 
 
-@pytest.mark.parametrize("rule", sorted(RULES))
+@pytest.mark.parametrize("rule", ANYBODY)
+def test_what_every_token_may_do(rule: str) -> None:
+    assert Policy().allows(caller(), rule, project_id="p2")
+
+
+@pytest.mark.parametrize("rule", sorted(set(RULES) - set(ANYBODY)))
 def test_defaults(rule: str) -> None:
     policy = Policy()
     assert policy.allows(caller("reader"), rule) is (rule in READERS)
