@@ -52,7 +52,7 @@ class Agent:
 
 
 class MesosMasters:
-    """Several masters with one registry, of which `leader` leads (None: nobody does).
+    """Several masters with one registry, of which `leader` leads (None: there is no leader).
 
     Args:
         user: `principal:secret` of HTTP basic authentication.

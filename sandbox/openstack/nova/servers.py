@@ -183,7 +183,7 @@ class Servers:
             if row["deleting"]:
                 self.clock.start(self._vanish(row["id"]), f"delete {row['id']}")
             elif row["status"] in UNDER_WAY:
-                # A deployment starts anew, on the machine that the server has.
+                # A deployment begins again on the machine that the server has.
                 self.clock.start(self._boot(row["id"]), f"boot {row['id']}")
             elif row["status"] in ("ACTIVE", "VERIFY_RESIZE"):
                 self.hypervisor.start(self.machine(row))

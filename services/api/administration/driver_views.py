@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +9,11 @@ from jeroboam.driver import Engine
 from shared.drivers.discovery import Discovered
 from shared.drivers.driver import Driver
 
+_TYPES = ("coes", "distros", "server_types")
 DRIVER = (
     *("name", "kind", "state", "reason", "beta", "distribution", "version"),
-    *("coes", "distros", "server_types", "capabilities", "network_drivers", "volume_drivers"),
+    *_TYPES,
+    *("capabilities", "network_drivers", "volume_drivers"),
 )
 COMBINATION = "combination"
 
@@ -22,7 +23,7 @@ def entry_point(found: Discovered) -> dict[str, Any]:
     driver = found.driver
     return {
         **_common(found, found.name, found.kind, found.reason or None),
-        **{name: _sorted(getattr(driver, name, ())) for name in DRIVER[7:10]},
+        **{name: list(getattr(driver, name, ())) for name in _TYPES},
         **_of_engine(driver if found.kind == "engine" else None),
     }
 
@@ -65,7 +66,3 @@ def _of_engine(engine: Engine | None) -> dict[str, list[str]]:
         "network_drivers": list(engine.network_drivers),
         "volume_drivers": list(engine.volume_drivers),
     }
-
-
-def _sorted(values: Sequence[str]) -> list[str]:
-    return [str(value) for value in values]

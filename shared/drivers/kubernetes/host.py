@@ -11,9 +11,9 @@ import shlex
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
-from urllib.parse import quote
 
 from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network, texts
+from jeroboam.driver.proxies import encoded, no_proxy, proxy_files
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
 from shared.drivers.kubernetes import kubeadm
 from shared.drivers.kubernetes.labels import Labels, api_port
@@ -67,7 +67,8 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         _file(f"{ETC}/containerd.toml", _CONTAINERD),
         _file("/etc/modules-load.d/kubernetes.conf", _MODULES),
         _file("/etc/sysctl.d/90-kubernetes.conf", _SYSCTL),
-        *_proxies(context, labels),
+        # Kubernetes components need no proxies: they connect only within the cluster.
+        *proxy_files(context.cluster, "containerd", _no_proxy(context, labels)),
         *_insecure_registry(context.cluster.insecure_registry),
     ]
     if context.node.is_master:
@@ -115,8 +116,8 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
     cluster = context.cluster
     if cluster.http_proxy or cluster.https_proxy:
         values |= {
-            "http_proxy": _encoded(cluster.http_proxy),
-            "https_proxy": _encoded(cluster.https_proxy),
+            "http_proxy": encoded(cluster.http_proxy),
+            "https_proxy": encoded(cluster.https_proxy),
             "no_proxy": _no_proxy(context, labels),
         }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
@@ -129,47 +130,19 @@ def _operators_cni(context: BootstrapContext, labels: Labels) -> str:
 
 def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
     """The addresses that bypass the proxy: the cluster, and those given by the user."""
-    cluster, outputs = context.cluster, context.base_outputs
-    given = [part for each in (cluster.no_proxy or "").split(",") if texts.is_direct(part := each.strip())]
+    outputs = context.base_outputs
     own = [
         "127.0.0.1",
         "localhost",
         str(outputs["api_private_address"]),
         str(outputs.get("api_address") or ""),
-        node_network(cluster, labels),
+        node_network(context.cluster, labels),
         labels.pods_network_cidr,
         labels.service_cluster_ip_range,
         ".svc",
         f".{labels.dns_cluster_domain}",
     ]
-    return ",".join(dict.fromkeys(part for part in (*given, *own) if part))
-
-
-def _proxies(context: BootstrapContext, labels: Labels) -> list[File]:
-    """Proxy settings of containerd and apt. Kubernetes components need none: they connect only within the cluster."""
-    cluster = context.cluster
-    proxies = {"http": _encoded(cluster.http_proxy), "https": _encoded(cluster.https_proxy)}
-    used = {scheme: url for scheme, url in proxies.items() if url}
-    if not used:
-        return []
-    variables = {f"{scheme.upper()}_PROXY": url for scheme, url in used.items()}
-    variables["NO_PROXY"] = _no_proxy(context, labels)
-    unit = "[Service]\n" + "".join(f'Environment="{name}={_unit(value)}"\n' for name, value in variables.items())
-    apt = "".join(f'Acquire::{scheme}::Proxy "{url}";\n' for scheme, url in used.items())
-    return [
-        _file("/etc/systemd/system/containerd.service.d/proxy.conf", unit, "0600"),
-        _file("/etc/apt/apt.conf.d/95jeroboam-proxy", apt, "0600"),
-    ]
-
-
-def _encoded(url: str | None) -> str:
-    """A URL without characters that mean something in the files it is written to."""
-    return quote(url or "", safe=texts.URL_PUNCTUATION)
-
-
-def _unit(value: str) -> str:
-    """Escape a value for double quotes in a systemd unit."""
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return no_proxy(context.cluster, own)
 
 
 def _insecure_registry(registry: str | None) -> list[File]:
