@@ -41,6 +41,7 @@ from jeroboam.driver.values import (
     NodeSpec,
     Secret,
     SecretKind,
+    helping_master,
     joined_masters,
     masters,
 )
@@ -91,6 +92,7 @@ __all__ = [
     "Sizes",
     "Unit",
     "described",
+    "helping_master",
     "joined_masters",
     "keepalived_config",
     "make_client_certificate",

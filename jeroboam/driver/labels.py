@@ -6,7 +6,7 @@ Magnum. Every problem names its label. An engine's model of labels inherits from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -119,6 +119,29 @@ class InfrastructureLabels(BaseModel):
     def specs(cls) -> list[LabelSpec]:
         """The labels that have a description, in order."""
         return specs_of(cls, cls.of_machines)
+
+    @classmethod
+    def fixed_changes(
+        cls,
+        old: Mapping[str, str],
+        new: Mapping[str, str],
+        *,
+        version: str | None = None,
+        free: Collection[str] | None = None,
+        known: Collection[str] = (),
+    ) -> list[str]:
+        """Why labels of an existing cluster cannot be changed from `old` to `new`; each problem names its label.
+
+        Args:
+            version: the label that an upgrade changes.
+            free: labels that only later machines read, and that can be changed; by default MACHINE_LABELS.
+            known: further names of labels, besides those of the model.
+        """
+        changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+        fixed = (cls.names() | set(known)) - set(MACHINE_LABELS if free is None else free)
+        upgraded = "the version can be changed only by an upgrade (actions/upgrade)."
+        never = "it cannot be changed after the cluster was created."
+        return [f"label {name}: {upgraded if name == version else never}" for name in changed if name in fixed]
 
     @property
     def load_balancer_algorithm(self) -> str:

@@ -133,6 +133,13 @@ def masters(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
     return sorted((node for node in nodes if node.is_master), key=lambda node: node.index)
 
 
+def helping_master(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
+    """The UUID of the master that acts on a node: if possible another one, because the node's own API may be down."""
+    joined = [each.uuid for each in joined_masters(nodes)]
+    others = [uuid for uuid in joined if uuid != node.uuid]
+    return (others or joined or [node.uuid])[0]
+
+
 def joined_masters(nodes: Sequence[NodeSpec]) -> list[NodeSpec]:
     """The masters that have joined, in the order of their numbers."""
     return [node for node in masters(nodes) if node.has_joined]

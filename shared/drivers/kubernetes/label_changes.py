@@ -14,18 +14,11 @@ from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS, Labels, label_problems
 
 _OF_NEW_MACHINES = MACHINE_LABELS | {"kubernetes_apt_mirror", "containerd_version"}
-_KNOWN = Labels.names() | {*POD_NETWORK_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
     """Why the cluster's labels cannot be changed to `labels`; each problem names its label."""
-    old = cluster.labels
-    changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
-    found = [f"label {name}: {_why(name)}" for name in changed if name in _KNOWN and name not in _OF_NEW_MACHINES]
+    found = Labels.fixed_changes(
+        cluster.labels, labels, version="kube_tag", free=_OF_NEW_MACHINES, known=POD_NETWORK_LABELS
+    )
     return found or label_problems(replace(cluster, labels=labels))
-
-
-def _why(name: str) -> str:
-    if name == "kube_tag":
-        return "the version can be changed only by an upgrade (actions/upgrade)."
-    return "it cannot be changed after the cluster was created."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, joined_masters
+from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, helping_master
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION, label_problems, read_labels, version_numbers
 
 DRAIN_SECONDS = 600
@@ -53,7 +53,7 @@ def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> 
     version = {"version": labels.kube_tag}
     if labels.lowest_containerd:
         version["containerd"] = labels.lowest_containerd
-    helper = _helper(node, nodes)
+    helper = helping_master(node, nodes)
     return [
         *([NodeAction(node.uuid, "bootstrap", {"part": "scripts"})] if labels.lowest_containerd else []),
         NodeAction(node.uuid, "upgrade-prepare", version),
@@ -61,10 +61,3 @@ def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> 
         NodeAction(node.uuid, "upgrade", version),
         NodeAction(helper, "uncordon", {"node": node.name}),
     ]
-
-
-def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
-    """The master that drains the node: if possible another one, because the API of this one will be unavailable."""
-    joined = [each.uuid for each in joined_masters(nodes)]
-    others = [uuid for uuid in joined if uuid != node.uuid]
-    return (others or joined or [node.uuid])[0]

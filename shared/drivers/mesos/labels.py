@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ValidationError
@@ -136,11 +136,3 @@ def _runtime_problems(labels: Labels) -> list[str]:
     if "docker" in providers and "docker/runtime" not in isolators:
         return ["label mesos_slave_image_providers: docker needs docker/runtime in the label mesos_slave_isolation"]
     return []
-
-
-def label_change_problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-    """Why the cluster's labels cannot be changed to `labels`: only those of new machines can."""
-    old = cluster.labels
-    changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
-    fixed = [name for name in changed if name in Labels.names() - Labels.of_machines]
-    return [f"label {name}: it cannot be changed after the cluster was created." for name in fixed]

@@ -113,7 +113,7 @@ class MesosEngine(EngineDefaults):
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
-        return labels.label_change_problems(cluster, wanted)
+        return labels.Labels.fixed_changes(cluster.labels, wanted, free=labels.Labels.of_machines)
 
     def drain(
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int

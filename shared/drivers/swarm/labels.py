@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ValidationError
@@ -155,16 +155,3 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
             f"{cluster.volume_driver}=<image>"
         )
     return list(dict.fromkeys(found))
-
-
-def label_change_problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-    """Why the cluster's labels cannot be changed to `labels`: all but those of new machines are part of it."""
-    old = cluster.labels
-    changed = sorted(name for name in {*old, *labels} if old.get(name) != labels.get(name))
-    fixed = [name for name in changed if name in Labels.names() and name not in MACHINE_LABELS]
-    return [
-        f"label {name}: the version can be changed only by an upgrade (actions/upgrade)."
-        if name == "docker_version"
-        else f"label {name}: it cannot be changed after the cluster was created."
-        for name in fixed
-    ]

@@ -126,7 +126,7 @@ class SwarmEngine(EngineDefaults):
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
-        return labels.label_change_problems(cluster, wanted)
+        return labels.Labels.fixed_changes(cluster.labels, wanted, version=upgrade.LABEL)
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return upgrade.problems(cluster, labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, joined_masters
+from jeroboam.driver import ClusterSpec, NodeAction, NodeSpec, helping_master
 from shared.drivers.swarm.labels import Labels, read_labels, version_numbers
 
 LABEL = "docker_version"
@@ -37,7 +37,7 @@ def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
 def actions(cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> list[NodeAction]:
     """Download packages, drain the node, upgrade it, make it available again."""
     version = {"version": read_labels(cluster).docker_version or ""}
-    helper = _helper(node, nodes)
+    helper = helping_master(node, nodes)
     return [
         NodeAction(node.uuid, "upgrade-prepare", version),
         NodeAction(helper, "drain", {"node": node.uuid, "timeout": DRAIN_SECONDS}),
@@ -50,10 +50,3 @@ def order(nodes: Sequence[NodeSpec], facts: Mapping[str, Mapping[str, str]]) -> 
     """The leader last: each change of the leader interrupts the managers' API for an election."""
     leaders = [node.uuid for node in nodes if facts.get(node.uuid, {}).get("leader") == "yes"]
     return [node.uuid for node in nodes if node.uuid not in leaders] + leaders
-
-
-def _helper(node: NodeSpec, nodes: Sequence[NodeSpec]) -> str:
-    """The manager that drains the node: if possible another one, because this one's API will be unavailable."""
-    joined = [each.uuid for each in joined_masters(nodes)]
-    others = [uuid for uuid in joined if uuid != node.uuid]
-    return (others or joined or [node.uuid])[0]
