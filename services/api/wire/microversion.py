@@ -1,8 +1,8 @@
 """Microversions 1.1 to 1.14: parses, checks and returns `OpenStack-API-Version`.
 
 Rule: no header means 1.1, except for `actions/...`, which no client can use with 1.1: openstacksdk calls them without a
-header. A version outside the range returns 406 with the range in the body, so that clients can
-select another one. Each feature that a version adds has a name here, which routes use.
+header. A version outside the range returns 406 with the range in the body, so that clients can select another one. Each
+feature that a version adds has a name here, which routes use.
 """
 
 from __future__ import annotations
