@@ -11,6 +11,7 @@ from cli import (
     clusters,
     dead_letters,
     demo,
+    driver_new,
     drivers,
     nodegroups,
     services,
@@ -38,6 +39,7 @@ for change in (
 app.add_typer(clusters.app, name="cluster")
 app.add_typer(nodegroups.app, name="nodegroup")
 app.add_typer(templates.app, name="template")
+drivers.app.command()(driver_new.new)
 app.add_typer(drivers.app, name="driver")
 app.add_typer(work.operations, name="operation")
 app.add_typer(webhooks.app, name="webhook")

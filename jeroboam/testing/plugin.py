@@ -10,21 +10,23 @@ if TYPE_CHECKING:
     from jeroboam.testing.cases import Case
     from shared.drivers.driver import Driver
 
-pytest.register_assert_rewrite("jeroboam.testing.suite", "jeroboam.testing.cases")
+SUITES = ("jeroboam.testing.suite", "cli.testing.lifecycle")
+pytest.register_assert_rewrite(*SUITES, "jeroboam.testing.cases")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("jeroboam").addoption(
-        "--jeroboam-driver",
-        action="append",
-        default=[],
-        help="name of an installed driver to run the contract suite on; may be repeated (default: all)",
-    )
+    group = parser.getgroup("jeroboam")
+    for option, text in (
+        ("--jeroboam-driver", "name of an installed driver to run a suite on; may be repeated (default: all)"),
+        ("--jeroboam-label", "key=value, a label of the lifecycle's cluster; may be repeated"),
+        ("--jeroboam-upgrade", "key=value, a label of the template it is upgraded to; may be repeated"),
+    ):
+        group.addoption(option, action="append", default=[], help=text)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the suite for each driver, and tests with a case for each endpoint mode."""
-    if metafunc.module.__name__ != "jeroboam.testing.suite":
+    """Run the suites for each driver, and tests with a case for each endpoint mode."""
+    if metafunc.module.__name__ not in SUITES:
         return
     from jeroboam.testing.cases import MODES
     from shared.drivers.registry import installed_drivers

@@ -83,6 +83,24 @@ def test_declarations_fit_each_other(jeroboam_driver: Driver) -> None:
         assert re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name)
 
 
+def test_labels_are_described(jeroboam_driver: Driver) -> None:
+    specs = jeroboam_driver.engine.labels()
+    assert len({spec.name for spec in specs}) == len(specs)
+    for spec in specs:
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", spec.name)
+        assert spec.type and spec.meaning.strip() and not spec.meaning.endswith("."), spec
+
+
+def test_an_invalid_label_is_rejected_by_name(jeroboam_driver: Driver) -> None:
+    """What a label's type excludes is a problem that names the label."""
+    case = make_case(jeroboam_driver)
+    for spec in jeroboam_driver.engine.labels():
+        if spec.type.startswith(("whole number", "true or false", "one of ")):
+            wrong = case.with_labels(**{spec.name: "no-such-value"})
+            found = case.engine.problems(wrong.cluster, wrong.groups)
+            assert any(spec.name in text for text in found), f"label {spec.name} is {spec.type}, and not checked"
+
+
 def test_a_cluster_starts_with_masters(jeroboam_driver: Driver) -> None:
     groups = jeroboam_driver.engine.default_nodegroups(Sizes(3, 5, "m1.small", "m1.large"))
     assert [group.node_count for group in groups if group.role == MASTER] == [3]

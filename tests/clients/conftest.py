@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sandbox_process import SandboxProcess
+from sandbox.testing.process import SandboxProcess
 
 HERE = Path(__file__).parent
 

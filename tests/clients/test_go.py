@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.sandbox_process import SandboxProcess
+from sandbox.testing.process import SandboxProcess
 
 WALKS = ["versions", "templates", "clusters", "nodegroups", "certificates", "newer", "terraform", "autoscaler"]
 OF_ADMINISTRATORS = ["quotas", "services"]

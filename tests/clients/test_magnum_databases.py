@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sandbox_process import BIN, SandboxProcess
+from sandbox.testing.process import BIN, SandboxProcess
 
 ROWS = Path(__file__).parents[1] / "support" / "magnum_rows.py"
 CONFIGURATION = """\

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.support.sandbox_process import BIN, SandboxProcess
+from sandbox.testing.process import BIN, SandboxProcess
 
 TASK = Path(__file__).with_name("rally-task.json")
 CONFIGURATION = """\

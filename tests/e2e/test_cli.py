@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli.demo_receiver import DemoReceiver
-from tests.support.sandbox_process import BIN, SandboxProcess
+from sandbox.testing.process import BIN, SandboxProcess
 
 pytestmark = [pytest.mark.timeout(300)]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.ports import bindable
-from tests.support.sandbox_process import BIN, SandboxProcess
+from sandbox.testing.process import BIN, SandboxProcess
 
 pytestmark = [pytest.mark.timeout(600)]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.sandbox_process import BIN, SandboxProcess
+from sandbox.testing.process import BIN, SandboxProcess
 
 pytestmark = [pytest.mark.timeout(300)]
 

@@ -1,4 +1,5 @@
-"""The example driver package, laid out as an installer does it: its module, and its entry points in its metadata."""
+"""The package that `jeroboam driver new` starts from, laid out as an installer does it: its modules, and its entry
+points in its metadata."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ import shutil
 import tomllib
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[2] / "examples" / "driver"
+PACKAGE = Path(__file__).parents[2] / "cli" / "driver_package"
+MODULE = "jeroboam_example_driver"
 
 
 def installed(directory: Path) -> Path:
     """Lay the package out below `directory`; returns what has to be on the path."""
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    metadata = directory / f"jeroboam_example_driver-{project['version']}.dist-info"
+    metadata = directory / f"{MODULE}-{project['version']}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -21,5 +23,5 @@ def installed(directory: Path) -> Path:
     for group, entries in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()), ""]
     (metadata / "entry_points.txt").write_text("\n".join(lines))
-    shutil.copy(PACKAGE / "jeroboam_example_driver.py", directory)
+    shutil.copytree(PACKAGE / MODULE, directory / MODULE)
     return directory

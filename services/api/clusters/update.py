@@ -8,6 +8,7 @@ precedence over the measured one for a while, and is written again by the same p
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,7 +70,12 @@ def _check_labels(found: Row, labels: dict[str, str]) -> None:
     if OperationKind.RESIZE.value not in engine.capabilities:
         raise bad_request(f"Labels apply only to new nodes, and driver {found['driver']} creates none.")
     wanted = with_defaults(found["spec"], labels)
-    problems = engine.label_change_problems(read_spec(found["spec"], found["labels"]), wanted)
+    before = read_spec(found["spec"], found["labels"])
+    problems = engine.label_change_problems(before, wanted)
+    if not problems:
+        # A cluster that was created under other rules is not rejected for what it has already.
+        known = engine.problems(before, ())
+        problems = [text for text in engine.problems(replace(before, labels=wanted), ()) if text not in known]
     if problems:
         raise bad_request(" ".join(problems))
 

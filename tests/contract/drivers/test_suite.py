@@ -16,7 +16,7 @@ DRIVERS = (
     "kubernetes-ubuntu-bare-metal",
     "swarm-ubuntu-bare-metal",
     "example-example-os",
-    "example-example-os-rack",
+    "example-example-os-example-rack",
     "example-ubuntu",
 )
 

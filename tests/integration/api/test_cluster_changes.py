@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from shared.db.engine import Database
-from tests.support.memory_api import MemoryApi, change, detail, memory_api
+from tests.support.memory_api import TEMPLATE, MemoryApi, change, detail, memory_api
 
 
 @pytest.fixture
@@ -109,6 +109,16 @@ async def test_refused_and_nothing_of_it_written(api: MemoryApi, given: dict[str
     assert detail(answer).startswith(text)
     assert (await api.client.get(f"/v1/clusters/{cluster}")).json() == before
     assert (await api.operation(cluster))["kind"] == "create"
+
+
+@pytest.mark.parametrize("coe", ["swarm", "mesos"])
+async def test_new_values_of_labels_are_checked(api: MemoryApi, coe: str) -> None:
+    template = TEMPLATE | {"coe": coe, "tls_disabled": coe == "mesos"}
+    assert (await api.client.post("/v1/clustertemplates", json=template)).status_code == 201
+    await api.built()
+    answer = await patch(api, change("add", "/labels/boot_volume_size", "huge"))
+    assert answer.status_code == 400 and "label boot_volume_size: " in answer.text
+    assert (await patch(api, change("add", "/labels/boot_volume_size", "20"))).status_code == 202
 
 
 async def test_health_by_somebody_who_knows(api: MemoryApi) -> None:

@@ -60,7 +60,7 @@ async def changed(client: Client, cluster: str, method: str, path: str, body: ob
 
 async def test_the_whole_life_of_a_cluster(client: Client, sandbox: Sandbox) -> None:
     template = await client.template(
-        name="pages", coe="example", master_lb_enabled=True, labels={"pages_version": "1.0"}
+        name="pages", coe="example", master_lb_enabled=True, labels={"example_version": "1.0"}
     )
     shown = await client.get(f"/v1/clustertemplates/{template}")
     assert (shown["driver"], shown["cluster_distro"], shown["network_driver"]) == ("example-ubuntu", "ubuntu", "bridge")
@@ -75,7 +75,7 @@ async def test_the_whole_life_of_a_cluster(client: Client, sandbox: Sandbox) -> 
 
     config = await client.get(f"/v1/clusters/{cluster}/config")
     assert set(config["files"]) == {"cert.pem", "key.pem"}
-    assert config["environment"] == {"PAGES_URL": shown["api_address"], "PAGES_CERTS": "{directory}"}
+    assert config["environment"] == {"EXAMPLE_URL": shown["api_address"], "EXAMPLE_CERTS": "{directory}"}
     authority = (await client.get(f"/v1/certificates/{cluster}"))["pem"]
     own = x509.load_pem_x509_certificate(config["files"]["cert.pem"].encode())
     own.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
@@ -89,7 +89,9 @@ async def test_the_whole_life_of_a_cluster(client: Client, sandbox: Sandbox) -> 
 
     await _a_nodegroup_of_another_kind(client, sandbox, cluster)
 
-    newer = await client.template(name="newer", coe="example", master_lb_enabled=True, labels={"pages_version": "1.1"})
+    newer = await client.template(
+        name="newer", coe="example", master_lb_enabled=True, labels={"example_version": "1.1"}
+    )
     await changed(client, cluster, "POST", "/actions/upgrade", {"cluster_template": newer})
     assert {node["version"] for node in await nodes(client, cluster)} == {"1.1"}
     assert (await client.get(f"/v1/clusters/{cluster}"))["coe_version"] == "1.1"
@@ -142,7 +144,7 @@ async def _a_nodegroup_of_another_kind(client: Client, sandbox: Sandbox, cluster
     assert {row["name"]: (row["operating_system"], row["hardware"]) for row in rows} == {
         "default-master": ("ubuntu", "vm"),
         "default-worker": ("ubuntu", "vm"),
-        "racks": ("example-os", "rack"),
+        "racks": ("example-os", "example-rack"),
     }
     groups = (await client.get(path))["nodegroups"]
     racks = next(group for group in groups if group["name"] == "racks")

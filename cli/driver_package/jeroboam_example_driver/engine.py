@@ -1,13 +1,13 @@
-"""An engine, an operating system and a kind of hardware in one file.
+"""The engine: masters with a join token, and workers that join with it.
 
-The engine is a replicated web page: the first master creates a join token, every other node joins with it. It shares
-nothing with Kubernetes, and imports `jeroboam.driver` alone, as any package outside Jeroboam does.
+The first master creates the token, every other node joins with it. The program `example` stands for that of a real
+engine; a simulated node takes every script for successful and reports the declared facts.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -26,11 +26,9 @@ from jeroboam.driver import (
     EngineDefaults,
     Fact,
     Hardware,
-    HardwareDefaults,
     Infrastructure,
     InfrastructureLabels,
     LabelSpec,
-    MachineSetup,
     NodeAction,
     NodeCertificate,
     NodegroupSpec,
@@ -46,37 +44,50 @@ from jeroboam.driver import (
     make_client_certificate,
     masters,
 )
+from jeroboam.driver.scripts import FUNCTIONS
 
-PAGES, STATUS = 8080, 8081
+API, STATUS = 8080, 8081
+VERSION = "example_version"
 _NODE = """#!/bin/sh
 set -eu
-. /etc/pages/node.env
-install-pages "$VERSION"
-[ -n "$JOIN_TOKEN" ] || pages init
-[ -z "$JOIN_TOKEN" ] || pages join --token "$JOIN_TOKEN" "$FIRST"
+. /etc/example/node.env
+install-example "$VERSION"
+[ -n "$JOIN_TOKEN" ] || example init
+[ -z "$JOIN_TOKEN" ] || example join --token "$JOIN_TOKEN" "$FIRST"
 """
 _FACTS = """#!/bin/sh
-echo "join_token=$(pages token)"
+echo "join_token=$(example token)"
+"""
+# What the agent runs for a command of that name: its arguments are lines NAME=VALUE on standard input.
+_INSTALL = """#!/bin/sh
+. /etc/jeroboam/functions.sh
+read_arguments
+install-example "$(argument version)"
+"""
+_TAKE_OVER = """#!/bin/sh
+. /etc/jeroboam/functions.sh
+read_arguments
+example take-over --timeout "$(argument timeout)" "$(argument node)"
 """
 
 
 class Labels(InfrastructureLabels):
     """The engine's own label, besides those of the infrastructure."""
 
-    pages_version: str = described("1.0", "version of the pages", pattern=r"^[0-9]+\.[0-9]+$")
+    example_version: str = described("1.0", "version of the engine", pattern=r"^[0-9]+\.[0-9]+$")
 
 
-class PagesEngine(EngineDefaults):
+class ExampleEngine(EngineDefaults):
     name = "example"
     coes: Sequence[str] = ("example",)
-    secrets: Mapping[str, SecretKind] = {"pages": SecretKind.CA}
-    authorities: Mapping[str, str] = {"pages": "pages"}
+    secrets: Mapping[str, SecretKind] = {"example": SecretKind.CA}
+    authorities: Mapping[str, str] = {"example": "example"}
     facts: Mapping[str, Fact] = {"join_token": Fact(secret=True)}
     capabilities = frozenset(Capability) - {Capability.ROTATE_CREDENTIALS}
     network_drivers: Sequence[str] = ("bridge",)
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
-        return operating_system.name in ("example-os", "ubuntu") and hardware.name in ("vm", "rack")
+        return operating_system.name in ("example-os", "ubuntu") and hardware.name in ("vm", "example-rack")
 
     def labels(self) -> Sequence[LabelSpec]:
         return Labels.specs()
@@ -85,7 +96,7 @@ class PagesEngine(EngineDefaults):
         return [text for group in (None, *nodegroups) for text in Labels.problems(cluster, group)]
 
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
-        return Infrastructure([PAGES, STATUS], {MASTER: [], WORKER: [Rule("tcp", EVERYWHERE, PAGES)]})
+        return Infrastructure([API, STATUS], {MASTER: [], WORKER: [Rule("tcp", EVERYWHERE, API)]})
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         first = masters(context.nodes)[0]
@@ -101,19 +112,22 @@ class PagesEngine(EngineDefaults):
         return Bootstrap(
             _NODE,
             [
-                {"path": "/etc/pages/node.env", "content": environment, "mode": "0600"},
+                {"path": "/etc/example/node.env", "content": environment, "mode": "0600"},
                 {"path": "/etc/jeroboam/facts", "content": _FACTS, "mode": "0755"},
+                {"path": "/etc/jeroboam/functions.sh", "content": FUNCTIONS, "mode": "0644"},
+                {"path": "/etc/jeroboam/commands.d/install", "content": _INSTALL, "mode": "0755"},
+                {"path": "/etc/jeroboam/commands.d/take-over", "content": _TAKE_OVER, "mode": "0755"},
             ],
         )
 
     def node_certificate(self, cluster: ClusterSpec, node: NodeSpec) -> NodeCertificate | None:
-        return NodeCertificate("pages", node.name, ["pages"])
+        return NodeCertificate("example", node.name, ["example"])
 
     def api_url(self, cluster: ClusterSpec, base_outputs: Mapping[str, Any]) -> str:
-        return f"https://{base_outputs['api_address']}:{PAGES}"
+        return f"https://{base_outputs['api_address']}:{API}"
 
     def version(self, cluster: ClusterSpec) -> str:
-        return Labels.read(cluster).pages_version
+        return Labels.read(cluster).example_version
 
     def client_config(
         self,
@@ -126,16 +140,23 @@ class PagesEngine(EngineDefaults):
         now: datetime,
         lifetime: timedelta,
     ) -> ClientConfig:
-        client = make_client_certificate(secrets["pages"], user=user, groups=[access], now=now, lifetime=lifetime)
+        client = make_client_certificate(secrets["example"], user=user, groups=[access], now=now, lifetime=lifetime)
         files = {"cert.pem": client.certificate or "", "key.pem": client.secret}
-        return ClientConfig(files, {"PAGES_URL": api_address, "PAGES_CERTS": "{directory}"}, [access], lifetime)
+        return ClientConfig(files, {"EXAMPLE_URL": api_address, "EXAMPLE_CERTS": "{directory}"}, [access], lifetime)
+
+    def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
+        return Labels.fixed_changes(cluster.labels, labels, version=VERSION)
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
-        target = labels.get("pages_version", "1.0")
-        return [] if target >= self.version(cluster) else ["label pages_version: it is older"]
+        target = replace(cluster, labels=self.upgraded_labels(cluster, labels))
+        if found := Labels.problems(target):
+            return found
+        if _numbers(self.version(target)) < _numbers(self.version(cluster)):
+            return [f"label example_version: {self.version(target)} is older than {self.version(cluster)}"]
+        return []
 
     def upgraded_labels(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> Mapping[str, str]:
-        return {**cluster.labels, "pages_version": labels.get("pages_version", "1.0")}
+        return {**cluster.labels, VERSION: labels.get(VERSION, Labels.model_fields[VERSION].default)}
 
     def upgrade_actions(self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
         return [NodeAction(node.uuid, "install", {"version": self.version(cluster)})]
@@ -146,7 +167,7 @@ class PagesEngine(EngineDefaults):
     def drain(
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
-        """Workers serve copies, so nothing has to move; a master hands its pages over first."""
+        """Workers hold nothing that has to move; a master hands over what it holds first."""
         going = {node.uuid for node in leaving}
         helpers = [node for node in joined_masters(nodes) if node.uuid not in going]
         idle = frozenset(node.uuid for node in leaving if not node.is_master)
@@ -160,39 +181,8 @@ class PagesEngine(EngineDefaults):
         return Drain(commands, idle)
 
 
-class ExampleOs:
-    """A system whose first boot reads one JSON document."""
-
-    name = "example-os"
-    distros: Sequence[str] = ("example-os",)
-    packages: str | None = None
-    replaces_machines = False
-    programs_directory = "/opt/bin"
-
-    def user_data(self, machine: MachineSetup) -> str:
-        files = [{"path": file.path, "content": file.content, "mode": file.mode} for file in machine.files]
-        units = [{"path": f"/etc/units/{unit.name}", "content": unit.content} for unit in machine.units]
-        keys = [machine.ssh_public_key] if machine.ssh_public_key else []
-        return json.dumps({"hostname": machine.hostname, "write_files": files + units, "ssh_keys": keys})
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
-class Rack(HardwareDefaults):
-    """Machines without volumes and floating IPs, slower to start than VMs."""
-
-    name = "rack"
-    server_types: Sequence[str] = ("bm",)
-    floating_ips = False
-    volumes = False
-    server_groups = False
-    config_drive = True
-    join_timeout_minutes: int | None = 90
-
-    def problems(self, cluster: ClusterSpec, nodegroup: NodegroupSpec) -> list[str]:
-        if nodegroup.docker_volume_size:
-            return [f"nodegroup {nodegroup.name}: docker_volume_size: no volumes can be attached to racks"]
-        return []
-
-
-engine: Engine = PagesEngine()
-operating_system: OperatingSystem = ExampleOs()
-hardware: Hardware = Rack()
+engine: Engine = ExampleEngine()

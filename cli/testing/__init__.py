@@ -1,0 +1,1 @@
+"""The lifecycle suite for drivers, which uses the `jeroboam` command."""
