@@ -120,6 +120,8 @@ def service_environment(layout: Layout, database_url: str) -> dict[str, str]:
         "JEROBOAM_WEBHOOKS__ALLOW_HTTP": "true",
         "JEROBOAM_WEBHOOKS__PORTS": json.dumps(["443", "1024-65535"]),
         "JEROBOAM_WEBHOOKS__ALLOWED_NETWORKS": json.dumps(["127.0.0.0/8"]),
+        # All machines reach the API from this address; what they prove is on their consoles.
+        "JEROBOAM_TRUSTED_PROXIES": "[]",
         "JEROBOAM_LOG_LEVEL": "info",
     }
     if layout.amqp_url:

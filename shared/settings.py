@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
@@ -89,6 +89,14 @@ class Settings(BaseSettings):
     api_max_limit: int = Field(default=1000, ge=1)
     cors_allowed_origins: list[str] = Field(
         default=[], description="origins whose web pages may use the API, as a JSON list; '*' for all"
+    )
+    trusted_proxies: list[str] = Field(
+        default=["127.0.0.1"], description="addresses whose X-Forwarded-For and -Proto are believed"
+    )
+    node_proofs: list[Literal["address", "console"]] = Field(
+        default=["address", "console"],
+        description="how a machine proves that a one-time token is its own: by its address, or by what it writes to "
+        "its console; an empty list accepts a token from anywhere",
     )
     policy_file: Path | None = None
     max_clusters_per_project: int = Field(default=20, ge=0)

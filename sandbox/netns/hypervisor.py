@@ -19,7 +19,7 @@ import structlog
 
 from sandbox.netns import spaces
 from sandbox.netns.fabric import Fabric, gateway_of
-from sandbox.netns.machine import RunningMachine
+from sandbox.netns.machine import SERIAL, RunningMachine
 from sandbox.netns.relay import Relay, Route
 from sandbox.netns.rootfs import ensure_root
 from sandbox.nodes.user_data import read_user_data
@@ -66,6 +66,11 @@ class NetnsHypervisor:
     def stop(self, machine_id: str, *, gone: bool) -> None:
         """End the machine; its files are deleted if it is `gone`."""
         self._then(machine_id, lambda: self._stop(machine_id, gone=gone))
+
+    def console(self, machine_id: str) -> str:
+        """What the machine wrote to its console."""
+        file = self._directory / machine_id / SERIAL
+        return file.read_text(errors="replace") if file.exists() else ""
 
     async def close(self) -> None:
         """End all machines and networks."""

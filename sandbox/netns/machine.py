@@ -19,6 +19,7 @@ from sandbox.openstack.hypervisor import Machine
 _CGROUPS = Path("/sys/fs/cgroup")
 _CGROUP = "jeroboam-netns"
 END_SECONDS = 15.0
+SERIAL = "serial.log"  # what the machine writes to /dev/console
 
 
 class RunningMachine:
@@ -36,6 +37,7 @@ class RunningMachine:
         self._groups = make_groups(machine.id)
         for name in ("upper", "work", "root", "docker"):
             (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / SERIAL).touch()
         self._write_seed()
         boot = str(resources.files("sandbox.netns") / "files" / "boot.sh")
         enter = "".join(f"echo $$ >{group}/cgroup.procs; " for group in self._groups)

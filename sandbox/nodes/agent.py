@@ -10,7 +10,9 @@ import asyncio
 import hashlib
 import itertools
 import random
+import secrets
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -79,6 +81,7 @@ class NodeAgent:
         times: how long things take.
         membership: who is a member of which cluster; shared by all agents.
         tls: what certificates are checked with.
+        console: shows a line on the machine's console.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class NodeAgent:
         times: NodeTimes,
         membership: Membership,
         tls: ssl.SSLContext,
+        console: Callable[[str], object] = lambda line: None,
     ) -> None:
         self.machine = machine
         self.settings = settings
@@ -99,6 +103,7 @@ class NodeAgent:
         self.times = times
         self._membership = membership
         self._tls = tls
+        self._console = console
         self._log = log.bind(node=machine.name)
 
     async def run(self) -> None:
@@ -130,8 +135,11 @@ class NodeAgent:
 
     async def _exchange(self, client: httpx.AsyncClient) -> None:
         """Get a credential; asked for again and again, because a rebuilt node may be given its token back."""
-        header = {"X-Jeroboam-Token": self.settings.token}
-        answer = await self._ask(client, "POST", "/credential", headers=header, final=(200, 403, 409))
+        proof = secrets.token_hex(32)
+        hashed = hashlib.sha256(proof.encode()).hexdigest()
+        self._console(f"jeroboam-agent: {self.settings.node_id} {hashed}")
+        headers = {"X-Jeroboam-Token": self.settings.token, "X-Jeroboam-Proof": proof}
+        answer = await self._ask(client, "POST", "/credential", headers=headers, final=(200, 409))
         if answer.status_code != 200:
             raise GaveUp(f"the one-time token was refused with {answer.status_code}")
         known = self.memory.get(self.machine.id)

@@ -18,6 +18,7 @@ from sandbox.nodes.user_data import read_user_data
 from sandbox.openstack.hypervisor import Machine
 
 log = structlog.get_logger(__name__)
+CONSOLE_LINES = 1000
 
 
 class WellBehaved:
@@ -47,6 +48,7 @@ class Fleet:
         self.times = times
         self._agents: dict[str, asyncio.Task[None]] = {}
         self._membership = Membership(memory)
+        self._consoles: dict[str, list[str]] = {}
         self._tls: dict[str | None, ssl.SSLContext] = {}
 
     def __contains__(self, machine_id: object) -> bool:
@@ -70,6 +72,7 @@ class Fleet:
             times=self.times,
             membership=self._membership,
             tls=self._context(settings.ca_pem),
+            console=self._consoles.setdefault(machine.id, []).append,
         )
         task = asyncio.get_running_loop().create_task(agent.run(), name=f"node {machine.name}")
         task.add_done_callback(lambda ended: _tell(ended, machine.name))
@@ -83,7 +86,12 @@ class Fleet:
             task.cancel()
         if gone:
             self.memory.forget(machine_id)
+            self._consoles.pop(machine_id, None)
         self._membership.stopped(machine_id, gone=gone)
+
+    def console(self, machine_id: str) -> str:
+        """The lines that the machine's agent wrote."""
+        return "".join(f"{line}\n" for line in self._consoles.get(machine_id, [])[-CONSOLE_LINES:])
 
     async def close(self) -> None:
         """End all agents; their stored state is kept."""

@@ -32,6 +32,10 @@ class Hypervisor(Protocol):
         """Called when the server was stopped or (`gone`) is being deleted; its activity must end."""
         ...
 
+    def console(self, machine_id: str) -> str:
+        """What the server's console has shown."""
+        ...
+
     async def close(self) -> None:
         """Called at shutdown of the cloud; machines are started again with the cloud."""
         ...
@@ -45,6 +49,10 @@ class NoHypervisor:
 
     def stop(self, machine_id: str, *, gone: bool) -> None:
         """Nothing ran."""
+
+    def console(self, machine_id: str) -> str:
+        """Nothing was shown."""
+        return ""
 
     async def close(self) -> None:
         """Nothing to end."""

@@ -6,13 +6,14 @@ Rule: the API reads no environment variables and keeps no module state, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from starlette.requests import Request
 
 from services.api.nodes.command_watch import CommandWatch
 from services.api.nodes.heartbeats import QuietHeartbeats
+from services.api.nodes.told import Told
 from services.api.policy import Policy
 from services.api.preflight.answers import Answers
 from services.api.preflight.promises import Promises
@@ -43,6 +44,7 @@ class Deps:
     promises: Promises
     heartbeats: QuietHeartbeats
     targets: TargetPolicy
+    told: Told = field(default_factory=Told)
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
     closing: bool = False

@@ -32,6 +32,7 @@ async def serve(app: ASGIApp, deps: Deps, stop: StopSignal) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=int(settings.shutdown_seconds),
         lifespan="on",
     )

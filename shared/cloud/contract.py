@@ -97,6 +97,14 @@ class Cloud(Lookups, Protocol):
         """A server, with its fault."""
         ...
 
+    async def find_node_server(self, name: str, *, node_id: str) -> Server | None:
+        """The server of that name whose metadata `jeroboam_node` is `node_id`, or None while there is none."""
+        ...
+
+    async def console_output(self, server_id: str, *, lines: int) -> str:
+        """The last lines that a server's console has shown. Raises PermanentError if the cloud has no such console."""
+        ...
+
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
         """All resources of the cluster in the project: stacks by tag `jeroboam-cluster-<id>`;
         servers by metadata; ports, networks, subnets, routers, security groups, floating IPs, load balancers,

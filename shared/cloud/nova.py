@@ -5,6 +5,7 @@ Rule: microversion 2.1 is used, which all Nova releases in use support, except w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,9 @@ from shared.cloud import rest
 from shared.cloud.types import Server
 
 CLUSTER_KEY = "jeroboam_cluster"
+NODE_KEY = "jeroboam_node"
 FAULTS_ASKED = 20
+NAMESAKES = 100  # servers of one name that are looked at
 _DELETING = ("deleting", "soft-deleting")
 
 
@@ -40,6 +43,28 @@ def find_server(connection: Connection, server_id: str) -> Server | None:
     """See `Cloud.find_server`."""
     shown = rest.get_or_none(connection.compute, "/servers", server_id, doing=f"show server {server_id}")
     return None if shown is None else _server(shown["server"])
+
+
+def find_node_server(connection: Connection, name: str, node_id: str) -> Server | None:
+    """See `Cloud.find_node_server`. Nova takes the name as a regular expression, so the answer is compared."""
+    query = {"name": f"^{re.escape(name)}$", "limit": NAMESAKES}
+    answer = rest.call(connection.compute, "GET", "/servers/detail", doing=f"find server {name}", params=query)
+    for item in answer["servers"]:
+        if item["name"] == name and item.get("metadata", {}).get(NODE_KEY) == node_id:
+            return _server(item)
+    return None
+
+
+def console_output(connection: Connection, server_id: str, lines: int) -> str:
+    """See `Cloud.console_output`."""
+    answer = rest.call(
+        connection.compute,
+        "POST",
+        f"/servers/{rest.segment(server_id)}/action",
+        doing=f"read console of server {server_id}",
+        json={"os-getConsoleOutput": {"length": lines}},
+    )
+    return str(answer.get("output") or "")
 
 
 def _listed(connection: Connection, doing: str, wanted: Callable[[dict[str, Any]], bool]) -> list[Server]:
@@ -83,6 +108,12 @@ def _server(item: Mapping[str, Any]) -> Server:
         metadata=dict(item.get("metadata") or {}),
         addresses=tuple(
             address["addr"] for addresses in (item.get("addresses") or {}).values() for address in addresses
+        ),
+        floating_ips=tuple(
+            address["addr"]
+            for addresses in (item.get("addresses") or {}).values()
+            for address in addresses
+            if address.get("OS-EXT-IPS:type") == "floating"
         ),
         launched_at=_time(item.get("OS-SRV-USG:launched_at")),
         deleting=item.get("OS-EXT-STS:task_state") in _DELETING,

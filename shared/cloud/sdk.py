@@ -95,6 +95,14 @@ class OpenStackCloud(Lookups):
     async def find_server(self, server_id: str) -> Server | None:
         return await self._call(f"show server {server_id}", lambda c: nova.find_server(c, server_id))
 
+    async def find_node_server(self, name: str, *, node_id: str) -> Server | None:
+        return await self._call(f"find server {name}", lambda c: nova.find_node_server(c, name, node_id))
+
+    async def console_output(self, server_id: str, *, lines: int) -> str:
+        return await self._call(
+            f"read console of server {server_id}", lambda c: nova.console_output(c, server_id, lines)
+        )
+
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
         mark = leftovers.mark(cluster_id, server_ids)
         found = await asyncio.gather(

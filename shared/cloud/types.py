@@ -49,8 +49,12 @@ class StackResource:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server. `launched_at` changes when its machine starts from nothing or on another host: rebuild, resize,
-    unshelve; `deleting` is whether a delete of it has begun."""
+    """A server.
+
+    `addresses` are all of its addresses, `floating_ips` those of them that are floating. `launched_at` changes when its
+    machine starts from nothing or on another host: rebuild, resize, unshelve; `deleting` is whether a delete of it has
+    begun.
+    """
 
     id: str
     name: str
@@ -58,6 +62,7 @@ class Server:
     fault: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
+    floating_ips: tuple[str, ...] = ()
     launched_at: datetime | None = None
     deleting: bool = False
 

@@ -175,6 +175,7 @@ _NODE_MEANINGS = {
     "announced": "A node's agent made its first call.",
     "joined": "A node joined the cluster.",
     "failed": "A node could not be created, could not join, or its machine was lost or relaunched.",
+    "impersonated": "A node's one-time token was offered by something that is not its machine.",
     "drained": "A node that is being removed was drained.",
     "removed": "A node was removed.",
 }

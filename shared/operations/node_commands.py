@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,7 @@ from shared.db.engine import notify
 from shared.db.models import NodeCommand
 
 CHANNEL = "jeroboam_commands"
+BOOTSTRAP = "bootstrap"  # the command that is the agent's own
 
 # What a command may hand back as data: docs/agent-protocol.md.
 MOST_RESULTS = 100
@@ -54,6 +56,16 @@ async def send_command(
         return False
     await notify(session, CHANNEL)
     return True
+
+
+async def bootstrap_is_wanted(session: AsyncSession, node_id: str) -> bool:
+    """Whether a command that has not ended has the node fetch its bootstrap."""
+    found = await session.scalar(
+        select(NodeCommand.id)
+        .where(NodeCommand.node_id == node_id, NodeCommand.name == BOOTSTRAP, NodeCommand.finished_at.is_(None))
+        .limit(1)
+    )
+    return found is not None
 
 
 def is_result(name: str, value: str) -> bool:

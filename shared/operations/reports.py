@@ -6,7 +6,7 @@ heartbeat without news only moves `last_report_at`, and is recorded at every sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -43,7 +43,6 @@ async def record_report(
     *,
     project_id: str,
     now: datetime,
-    addresses: Sequence[str] = (),
     data: Mapping[str, Any] | None = None,
     reason: str | None = None,
 ) -> None:
@@ -54,7 +53,6 @@ async def record_report(
             locked.
         kind: one of REPORT_KINDS.
         now: the present.
-        addresses: the node's own addresses, the first one being its main one.
         data: `version` on joined; `healthy` and details on heartbeats.
         reason: why, on failed.
 
@@ -74,8 +72,6 @@ async def record_report(
     if node.loss == Loss.MACHINE:
         await ask_for_look(session, node.cluster_id)  # only Nova can say that the machine is there again
         return
-    if addresses and node.ip_address is None:
-        node.ip_address = addresses[0]
     if target not in NODE_MOVES[state]:
         return  # a report that came twice or late: the node is further already
     if kind == "joined":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.cloud.types import Flavor, Identity, Image, Keypair, Network, QuotaLine, Subnet
+from shared.cloud.types import Flavor, Identity, Image, Keypair, Network, QuotaLine, Server, Subnet
 
 
 def _person(user: str, project: str, *roles: str) -> Identity:
@@ -44,6 +44,9 @@ class MemoryCloud:
     async def quotas(self) -> dict[str, QuotaLine]:
         return {"instances": QuotaLine("instances", 100_000, 0)}
 
+    async def find_node_server(self, name: str, *, node_id: str) -> Server | None:
+        return Server("srv", name, "ACTIVE", addresses=("127.0.0.1",))
+
     async def has_service(self, _service_type: str) -> bool:
         return True
 
@@ -55,6 +58,9 @@ class MemoryClouds:
         return PEOPLE.get(token)
 
     def for_token(self, _token: str, _project_id: str) -> MemoryCloud:
+        return MemoryCloud()
+
+    def for_project(self, _project_id: str) -> MemoryCloud:
         return MemoryCloud()
 
     async def project_exists(self, project_id: str) -> bool:

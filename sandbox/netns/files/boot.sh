@@ -10,6 +10,8 @@ mount -t overlay overlay -o "lowerdir=$base,upperdir=$machine/upper,workdir=$mac
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
+[ -e "$root/dev/console" ] || : >"$root/dev/console"
+mount --bind "$machine/serial.log" "$root/dev/console"
 mount -t tmpfs -o mode=755 run "$root/run"
 mkdir -p "$root/run/lock" "$root/var/lib/docker"
 # The file system of images cannot be an overlay on an overlay.

@@ -45,6 +45,8 @@ class Actions:
 
     def perform(self, call: Call, row: Row) -> Reply:
         """Carry out the action that the body names."""
+        if "os-getConsoleOutput" in call.body:
+            return self._console(row, call.body["os-getConsoleOutput"])
         for name, body in call.body.items():
             if name in _MOVES:
                 self._move(row, *_MOVES[name])
@@ -54,6 +56,15 @@ class Actions:
                 continue
             return Reply(202)
         raise ApiError(400, f"There is no such action: {', '.join(call.body)}")
+
+    def _console(self, row: Row, body: Any) -> Reply:
+        """The last lines of the console; of a server that was never started, Nova has none."""
+        length = body.get("length") if isinstance(body, dict) else None
+        if row["status"] == "BUILD":
+            raise ApiError(409, f"Instance {row['id']} is not ready")
+        lines = self.servers.hypervisor.console(row["id"]).splitlines()
+        shown = lines if length is None or int(length) < 0 else lines[-int(length) :]
+        return Reply(200, {"output": "\n".join(shown)})
 
     def _move(self, row: Row, action: str, needed: frozenset[str], status: str) -> None:
         self._need(row, action, needed)

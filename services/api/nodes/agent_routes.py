@@ -13,6 +13,7 @@ from jeroboam.driver import NotYet
 from services.api.deps import Deps, deps_of
 from services.api.nodes import agent_commands, credentials, reports
 from services.api.nodes import bootstrap as bootstraps
+from services.api.nodes.proof import Offer
 from services.api.wire.bodies import check_query, read_object
 from services.api.wire.errors import ApiError, invalid_field
 from services.api.wire.fields import Field, boolean, integer, one_of, parse_body, storable, string, strings
@@ -23,6 +24,7 @@ from shared.operations.reports import REPORT_KINDS
 
 router = APIRouter(prefix="/v1/nodes/{node_id}", tags=["agent"])
 TOKEN_HEADER = "X-Jeroboam-Token"  # noqa: S105 - a header's name
+PROOF_HEADER = "X-Jeroboam-Proof"
 MAX_WAIT = 60
 _PEM = "application/x-pem-file"
 _MAX_DATA = 16384
@@ -94,8 +96,12 @@ RESULT_FIELDS = [
 @router.post("/credential", summary="Exchange the one-time token for a credential")
 async def exchange(request: Request, node_id: str) -> Response:
     check_query(request, ())
-    token = request.headers.get(TOKEN_HEADER, "")
-    return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, token)})
+    offer = Offer(
+        request.headers.get(TOKEN_HEADER, ""),
+        request.client.host if request.client else "",
+        request.headers.get(PROOF_HEADER, ""),
+    )
+    return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, offer)})
 
 
 @router.get("/bootstrap", summary="Get the bootstrap script and files")

@@ -12,9 +12,11 @@ from sqlalchemy import or_, select
 from jeroboam.driver import MASTER, Bootstrap, BootstrapContext, NotYet, Secret
 from services.api.deps import Deps
 from services.api.nodes.queries import node_with_owners
-from services.api.wire.errors import bad_request, conflict
+from services.api.wire.errors import ApiError, bad_request, conflict
 from shared.db.models import Node
+from shared.domain.states import NodeState
 from shared.drivers.registry import get_engine, get_operating_system
+from shared.operations.node_commands import bootstrap_is_wanted
 from shared.operations.readmission import removal_is_pending
 from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
 from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, as_key_material, load_cluster_secret, load_cluster_secrets
@@ -32,9 +34,15 @@ class NodeBootstrap:
 
 
 async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
-    """The engine's bootstrap for a node, or why it has to wait."""
+    """The engine's bootstrap for a node, or why it has to wait.
+
+    Raises:
+        ApiError: 403 for a node that has joined, unless a command of an operation has it fetch its bootstrap again.
+    """
     async with deps.db.transaction() as session:
         node, nodegroup, cluster = await node_with_owners(session, node_id)
+        if node.state == NodeState.JOINED and not await bootstrap_is_wanted(session, node.uuid):
+            raise ApiError(403, f"Node {node.name} has joined, and no operation needs its bootstrap.")
         if await removal_is_pending(session, node, deps.clock()):
             return NotYet("the machine's previous membership of the cluster is being removed", 2)
         # What a node needs to know of others are the masters; the rest would be read a thousand times over.
@@ -88,7 +96,8 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
     """A certificate for the node's own name and addresses, and its CA.
 
     Raises:
-        ApiError: 400 for a request we do not take, 409 before the cluster has its CA.
+        ApiError: 400 for a request we do not take, 409 before the cluster has its CA, 425 before the node's addresses
+            are known.
     """
     async with deps.db.transaction() as session:
         node, _, cluster = await node_with_owners(session, node_id)
@@ -101,6 +110,8 @@ async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:
             served = (cluster.base_outputs.get(name) for name in ("api_address", "api_private_address"))
             addresses += [address for address in served if address and address not in addresses]
         node_name = node.name
+        if node.ip_address is None:
+            raise ApiError(425, "Not yet: the node's addresses are not known.", headers={"Retry-After": "5"})
     if authority is None or authority.certificate is None:
         raise conflict("The cluster has no CA yet.")
     try:

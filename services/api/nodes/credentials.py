@@ -2,8 +2,8 @@
 
 Rule: a node uses the one-time token of its user data once, and its own credential ever after; it can access nothing but
 its own node. A lost response does not strand a node: the exchange may be repeated until the credential has been used.
-A used token that is offered again is a hint that the machine was rebuilt: Nova is asked, and the token stays invalid
-until it confirms that.
+A token is accepted from the node's own machine only (`proof`). A used token that the machine offers again is a hint
+that it was rebuilt: Nova is asked, and the token stays invalid until it confirms that.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.deps import Deps
+from services.api.nodes.proof import Offer, prove
 from services.api.wire.errors import ApiError
 from services.api.wire.identifiers import as_uuid
+from shared.cloud.types import Server
 from shared.db.models import Node
 from shared.domain.errors import Conflict
 from shared.domain.states import NodeState
@@ -27,6 +29,10 @@ from shared.operations.readmission import begin_readmission
 from shared.pki.cluster_secrets import load_cluster_secret
 
 _RETRY_READMISSION = 30  # seconds
+_KNOWN = """
+SELECT n.uuid, n.name, n.cluster_id, n.token_hash, n.loss, n.ip_address, n.floating_ip, c.project_id
+FROM nodes n JOIN clusters c ON c.uuid = n.cluster_id WHERE n.uuid = $1
+"""
 
 
 def _is(token: str, stored_hash: str | None) -> bool:
@@ -38,18 +44,23 @@ def _unauthorized() -> ApiError:
     return ApiError(401, "The node's token or credential is not valid.", headers={"WWW-Authenticate": "Bearer"})
 
 
-async def exchange_token(deps: Deps, node_id: str, token: str) -> str:
+async def exchange_token(deps: Deps, node_id: str, offer: Offer) -> str:
     """Exchange a node's one-time token for its own credential.
 
     Raises:
-        ApiError: 401 when the token is not this node's, or was used up; 425 while a rebuilt machine cannot join again.
+        ApiError: 401 when the token is not this node's, or was used up; 403 when it was not the node's machine that
+            offered it; 425 while that cannot be decided, or a rebuilt machine cannot join again.
     """
     uuid = as_uuid(node_id)
     known = None
     if uuid is not None:
-        known = await deps.reader.row("SELECT cluster_id, token_hash, loss FROM nodes WHERE uuid = $1", uuid)
+        known = await deps.reader.row(_KNOWN, uuid)
     if uuid is None or known is None:
         raise _unauthorized()
+    token = offer.token
+    if not _is(token, known["token_hash"]) and not await _was_its(deps, uuid, known["cluster_id"], token):
+        raise _unauthorized()
+    server = await prove(deps, known, offer)
     async with deps.db.transaction() as session:
         if known["loss"] is not None:
             await lock_cluster(session, known["cluster_id"])
@@ -57,11 +68,21 @@ async def exchange_token(deps: Deps, node_id: str, token: str) -> str:
         if node is not None and node.state != NodeState.REMOVING and _is(token, node.token_hash):
             if node.loss is not None:
                 await _readmit(session, node)
+            _set_addresses(node, server)
             credential = secrets.token_urlsafe(32)
             node.credential_hash = hash_token(credential)
             return credential
-    await _take_hint(deps, uuid, known["cluster_id"], token)
+    async with deps.db.transaction() as session:
+        await ask_for_look(session, known["cluster_id"])
     raise _unauthorized()
+
+
+def _set_addresses(node: Node, server: Server | None) -> None:
+    """Store the addresses that Nova has, if Heat has not reported them yet."""
+    if server is not None and node.ip_address is None:
+        fixed = [address for address in server.addresses if address not in server.floating_ips]
+        node.ip_address = fixed[0] if fixed else None
+        node.floating_ip = node.floating_ip or next(iter(server.floating_ips), None)
 
 
 async def _readmit(session: AsyncSession, node: Node) -> None:
@@ -71,12 +92,11 @@ async def _readmit(session: AsyncSession, node: Node) -> None:
         raise ApiError(425, str(error), headers={"Retry-After": str(_RETRY_READMISSION)}) from None
 
 
-async def _take_hint(deps: Deps, node_id: str, cluster_id: str, token: str) -> None:
-    """Have Nova asked about the cluster, if the token was this node's once."""
+async def _was_its(deps: Deps, node_id: str, cluster_id: str, token: str) -> bool:
+    """Whether the token was this node's once."""
     async with deps.db.transaction() as session:
         seed = await load_cluster_secret(session, deps.sealer, cluster_id, SEED_SECRET)
-        if seed is not None and _is(token, hash_token(node_token(seed.secret, node_id))):
-            await ask_for_look(session, cluster_id)
+    return seed is not None and _is(token, hash_token(node_token(seed.secret, node_id)))
 
 
 async def authenticate(deps: Deps, node_id: str, credential: str) -> str:

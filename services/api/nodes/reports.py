@@ -45,7 +45,6 @@ async def report(deps: Deps, node_id: str, kind: str, body: dict[str, Any]) -> N
             kind,
             project_id=project,
             now=deps.clock(),
-            addresses=body.get("addresses", []),
             data=body.get("data", {}),
             reason=body.get("reason"),
         )

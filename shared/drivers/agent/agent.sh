@@ -96,11 +96,19 @@ ask() {
     done
 }
 
+# A secret of this machine. Its hash goes to the console, which only this machine can write and Jeroboam reads in Nova.
+proof() {
+    [ -s "$state/proof" ] || od -An -v -N32 -tx1 /dev/urandom | tr -d ' \n' | store "$state/proof"
+    hash=$(sha256sum <"$state/proof" | cut -d ' ' -f 1)
+    { printf '\njeroboam-agent: %s %s\n' "$JEROBOAM_NODE_ID" "$hash" >>"$root/dev/console"; } 2>/dev/null || :
+}
+
 # The one-time token for the node's own credential. Tried for ever: a node that failed may be given its token back.
 exchange() {
     wait=1
     while :; do
-        printf 'X-Jeroboam-Token: %s\n' "$JEROBOAM_TOKEN" >"$work/token"
+        proof
+        printf 'X-Jeroboam-Token: %s\nX-Jeroboam-Proof: %s\n' "$JEROBOAM_TOKEN" "$(cat "$state/proof")" >"$work/token"
         call 30 POST /credential --header "@$work/token"
         credential=$(sed -n 's/.*"credential": *"\([A-Za-z0-9_-]\{1,\}\)".*/\1/p' "$work/body" 2>/dev/null)
         if [ "$status" = 200 ] && [ -n "$credential" ]; then
@@ -196,7 +204,11 @@ bootstrap() {
     given=$1
     report announced ", \"addresses\": [$(addresses)]"
     while :; do
-        ask '200 425' 60 GET /bootstrap --header 'Accept: text/x-shellscript' || return 1
+        ask '200 403 425' 60 GET /bootstrap --header 'Accept: text/x-shellscript' || return 1
+        if [ "$status" = 403 ]; then # it has joined, and was stopped before it had written that down
+            echo joined | store "$state/joined"
+            return
+        fi
         # The last line proves that the whole of it has come.
         if [ "$status" = 200 ] && [ "$(tail -n 1 "$work/body")" = '# jeroboam: complete' ]; then break; fi
         [ "$status" = 425 ] || say "the bootstrap came incomplete"

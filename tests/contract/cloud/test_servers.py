@@ -22,6 +22,10 @@ async def test_a_server_is_listed_by_its_mark_or_its_id(cloud: Cloud, stacks: An
     assert server.id in [each.id for each in await cloud.list_marked_servers()]
     assert await cloud.find_server(server.id) == server
     assert await cloud.find_server(new_id()) is None
+    assert await cloud.find_node_server(server.name, node_id="node-0") == server
+    assert await cloud.find_node_server(server.name, node_id="node-1") is None
+    assert await cloud.find_node_server(server.name[:-1], node_id="node-0") is None
+    assert isinstance(await cloud.console_output(server.id, lines=10), str)
 
 
 async def test_heat_does_not_notice_a_deleted_server_and_deletes_it_without_an_error(

@@ -170,6 +170,7 @@ async def node(database: Database, api: Api) -> str:
             shard=0,
             state=NodeState.CREATING,
             token_hash=hash_token(TOKEN),
+            ip_address="127.0.0.1",  # from where the agent calls
         )
         session.add(row)
     await ensure_cluster_secrets(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -65,6 +67,34 @@ async def test_a_node_joins(machine: Machine, bootstraps: Any, until: Any) -> No
     assert machine.mode(AUTH) == "0o600"
     assert not machine.has("/var/lib/jeroboam/bootstrap"), "the bundle may hold keys"
     assert "the-one-time-token" not in machine.said()
+
+
+async def test_the_hash_of_its_secret_is_on_its_console(
+    machine: Machine, bootstraps: Any, until: Any, node: str
+) -> None:
+    bootstraps.script("exit 0")
+    machine.write("/dev/console", b"booting", 0o600)
+    machine.boot()
+    await until(joined)
+    secret = machine.text("/var/lib/jeroboam/proof")
+    assert re.fullmatch(r"[0-9a-f]{64}", secret)
+    lines = machine.text("/dev/console").splitlines()
+    assert lines == ["booting", f"jeroboam-agent: {node} {hashlib.sha256(secret.encode()).hexdigest()}"]
+    assert machine.mode("/var/lib/jeroboam/proof") == "0o600"
+
+
+async def test_a_node_that_joined_and_did_not_write_it_down_goes_on(
+    machine: Machine, bootstraps: Any, until: Any, database: Database, node: str
+) -> None:
+    bootstraps.script('echo again >>"$JEROBOAM_ROOT/runs"')
+    machine.boot()
+    await until(joined)
+    machine.kill()
+    (machine.root / "var/lib/jeroboam/joined").unlink()
+    machine.boot()
+    assert not (await result(database, await command(database, node, "unknown"))).ok, "it works on"
+    assert machine.has("/var/lib/jeroboam/joined")
+    assert machine.text("/runs") == "again\n"
 
 
 async def test_a_failed_bootstrap_tells_why_and_can_be_tried_again(

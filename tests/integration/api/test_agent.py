@@ -40,6 +40,7 @@ async def nodes(user: httpx.AsyncClient, template: dict[str, Any], deps: Deps) -
         for row in rows:
             row.token_hash = hash_token(f"token-{row.role}")
             row.state = NodeState.CREATING
+            row.ip_address = "127.0.0.1"  # these tests speak as the machine
         outputs = {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
         await session.execute(update(Cluster).where(Cluster.uuid == cluster).values(base_outputs=outputs))
     return [row.uuid for row in rows]
@@ -88,7 +89,8 @@ async def test_workers_wait_for_the_first_master(anonymous: httpx.AsyncClient, n
     async with deps.db.transaction() as session:
         row = await session.get(Node, master)
         assert row is not None
-        assert (row.state, row.ip_address, row.version) == ("joined", "10.0.0.5", "v1.34.1")
+        assert (row.state, row.version) == ("joined", "v1.34.1")
+        assert row.ip_address == "127.0.0.1", "what a node says of its addresses is not believed"
 
 
 async def test_a_failure_is_seen_with_its_reason(
@@ -254,7 +256,7 @@ async def test_faults_name_nodegroups_and_nodes(
     shown = (await user.get("/v1/clusters/c1")).json()
     name = (await user.get(f"/v1/clusters/c1/nodes/{nodes[1]}")).json()["name"]
     assert shown["faults"] == {"default-worker": "one node failed", name: "disk full"}
-    assert (shown["node_addresses"], shown["master_addresses"]) == (["10.0.0.9"], [])
+    assert shown["node_addresses"] == ["127.0.0.1"], "what a node says of its addresses is not believed"
 
 
 @pytest.mark.parametrize(
