@@ -83,9 +83,9 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
     if context.node.role == BOOTSTRAP:
         return None
     if bootstrap_machine(context.nodes) is None:
-        return NotYet("waiting for the bootstrap machine", 10)
+        return NotYet("waiting for the bootstrap machine", 5)
     if not context.node.is_master and not joined_masters(context.nodes):
-        return NotYet("waiting for a master", 10)
+        return NotYet("waiting for a master", 3)
     return None
 
 
