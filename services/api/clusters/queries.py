@@ -22,7 +22,8 @@ LEFT JOIN LATERAL (
 _ADDRESSES = """
 LEFT JOIN LATERAL (
   SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
-           WHERE role NOT IN ('master', 'bootstrap') AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS node_addresses,
+           WHERE role NOT IN ('master', 'bootstrap') AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}')
+           AS node_addresses,
          coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
            WHERE role = 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS master_addresses,
          jsonb_object_agg(name, reason) FILTER (WHERE state = 'failed') AS faults,
