@@ -1,4 +1,4 @@
-"""The demo's job with each engine, and the templates that are seeded where beta drivers are enabled."""
+"""The demo's job with all engines but the usual one, which the README's test runs; templates where beta is enabled."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _main_job(SimpleNamespace(layout=layout), 4, sys.argv[3])
 URL = "https://mirror.example.org/dcos_generate_config.sh"
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-async def test_the_demo_passes_with_every_engine(sandbox: Sandbox, engine: str) -> None:
+@pytest.mark.parametrize("engine", [name for name in ENGINES if name != "kubernetes"])
+async def test_the_demo_passes_with_other_engines(sandbox: Sandbox, engine: str) -> None:
     place = sandbox.layout
     done = await asyncio.to_thread(run, sys.executable, "-c", JOB, place.clouds_file, place.auth_url, engine)
     assert done.returncode == 0, done.stdout + done.stderr
