@@ -26,6 +26,7 @@ from tests.support.sandboxes import module_client, module_sandbox
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 BETA = ("dcos",)
+LAUNCHED = "OS-SRV-USG:launched_at"
 
 sandbox = module_sandbox(beta_drivers=BETA)
 client = module_client()
@@ -116,7 +117,14 @@ async def rebuilt_at_its_address(client: Client, sandbox: Sandbox, cluster: str)
     before = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"][0]
     assert before["nodegroup"] == "default-master"
     async with nova_user(sandbox) as nova:
+        launched = (await nova.show(before["server_id"]))[LAUNCHED]
         await nova.rebuild(before["server_id"])
+        end = time.monotonic() + 60
+        while (await nova.show(before["server_id"]))[LAUNCHED] in (launched, None):
+            assert time.monotonic() < end
+            await asyncio.sleep(0.1)
+    # Nova is asked before every change, which spares the test the silence of the machine.
+    await changed(client, cluster, "POST", f"/v1/clusters/{cluster}/actions/resize", {"node_count": 1})
     end = time.monotonic() + 60
     while await joins(client, cluster, before["name"]) < 2:
         assert time.monotonic() < end
