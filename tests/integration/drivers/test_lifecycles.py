@@ -5,8 +5,6 @@ An engine that does not support an operation says so in its capabilities; the te
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +24,6 @@ from tests.support.sandboxes import module_client, module_sandbox
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 BETA = ("dcos",)
-LAUNCHED = "OS-SRV-USG:launched_at"
 
 sandbox = module_sandbox(beta_drivers=BETA)
 client = module_client()
@@ -112,33 +109,6 @@ async def killed_and_replaced(client: Client, sandbox: Sandbox, cluster: str, no
     assert len(servers) == len(of_group) and of_group[0]["server_id"] not in servers
 
 
-async def rebuilt_at_its_address(client: Client, sandbox: Sandbox, cluster: str) -> None:
-    """A master whose machine has lost its disk joins again, at the same address: its port outlives the machine."""
-    before = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"][0]
-    assert before["nodegroup"] == "default-master"
-    async with nova_user(sandbox) as nova:
-        launched = (await nova.show(before["server_id"]))[LAUNCHED]
-        await nova.rebuild(before["server_id"])
-        end = time.monotonic() + 60
-        while (await nova.show(before["server_id"]))[LAUNCHED] in (launched, None):
-            assert time.monotonic() < end
-            await asyncio.sleep(0.1)
-    # Nova is asked before every change, which spares the test the silence of the machine.
-    await changed(client, cluster, "POST", f"/v1/clusters/{cluster}/actions/resize", {"node_count": 1})
-    end = time.monotonic() + 60
-    while await joins(client, cluster, before["name"]) < 2:
-        assert time.monotonic() < end
-        await asyncio.sleep(0.2)
-    after = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"][0]
-    assert (after["name"], after["state"], after["ip_address"]) == (before["name"], "joined", before["ip_address"])
-
-
-async def joins(client: Client, cluster: str, node: str) -> int:
-    """How often a node has joined."""
-    told = [event for event in await client.events(cluster) if event["type"] == "io.jeroboam.node.joined.v1"]
-    return sum(event["data"]["name"] == node for event in told)
-
-
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.engine)
 async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) -> None:
     capabilities = get_engine(sample.engine).capabilities
@@ -164,8 +134,6 @@ async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) ->
     for nodegroup in sample.further:
         await killed_and_replaced(client, sandbox, cluster, nodegroup)
     assert await states(client, cluster) == ["joined"] * (4 + more)
-    if not get_engine(sample.engine).resizes_masters:
-        await rebuilt_at_its_address(client, sandbox, cluster)
 
     group = {"name": "fast", "node_count": 2, "node_labels": {"disk": "ssd"}}
     await changed(client, cluster, "POST", f"{path}/nodegroups", group)

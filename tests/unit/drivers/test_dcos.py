@@ -212,3 +212,20 @@ def test_without_authentication_there_is_no_login() -> None:
     assert set(config.files) == {"dcos.json"}
     with pytest.raises(ValueError, match="no read-only access"):
         engine.client_config(made.cluster, access=Access.VIEWER, lifetime=timedelta(hours=1), **asked)  # type: ignore[arg-type]
+
+
+def test_a_masters_address_outlives_its_server() -> None:
+    """The port is a resource of its own that nothing but the node's removal deletes, and masters are not removed."""
+    made = case()
+    resources = made.shard(MASTER)["resources"]
+    for node in made.nodes[:3]:
+        server, port = resources[f"node-{node.index}"], resources[f"port-{node.index}"]
+        assert server["properties"]["networks"] == [{"port": {"get_resource": f"port-{node.index}"}}]
+        assert "depends_on" not in port and f"node-{node.index}" not in str(port)
+    alone = make_case(driver, "port")
+    assert alone.shard(MASTER)["resources"]["node-0"]["properties"]["networks"] == [{"port": "id-of-api_port"}]
+    # A machine that is built again installs DC/OS again, with the same list of masters.
+    joined = made.all_joined()
+    assert engine.forget(joined.cluster, joined.nodes[0], joined.nodes, seconds=60) is None
+    again = joined.with_nodes([replace(joined.nodes[0], state="announced"), *joined.nodes[1:]])
+    assert bootstrap(again, again.nodes[0]).files == bootstrap(joined, joined.nodes[0]).files
