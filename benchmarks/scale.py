@@ -21,12 +21,13 @@ SIZES = ((2, 50), (16, 10), (32, 10), (128, 5), (512, 1), (1000, 1))
 LONGEST_SECONDS = 3600
 
 
-async def run(*, engine: str = "kubernetes", most: int = 1000) -> list[Figure]:
+async def run(*, engine: str = "kubernetes", most: int = 1000, clusters: int = 50) -> list[Figure]:
     """Create the clusters of each size, and delete them before the next.
 
     Args:
         engine: what the clusters run: one of those of `jeroboam demo`.
         most: leave out sizes with more nodes than this in all clusters together.
+        clusters: create at most so many clusters of a size.
 
     Raises:
         ValueError: the engine is not known.
@@ -40,9 +41,10 @@ async def run(*, engine: str = "kubernetes", most: int = 1000) -> list[Figure]:
         user_of(sandbox) as user,
     ):
         template = await user.make_template(chosen.template(engine) | {"master_lb_enabled": False})
-        for nodes, clusters in SIZES:
-            if nodes * clusters <= most:
-                figures += await _size(user, template, nodes, clusters)
+        for nodes, usual in SIZES:
+            count = min(usual, clusters)
+            if nodes * count <= most:
+                figures += await _size(user, template, nodes, count)
     return figures
 
 
