@@ -66,9 +66,10 @@ class User:
             raise httpx.HTTPStatusError(f"{answer.status_code}: {answer.text}", request=answer.request, response=answer)
         return answer
 
-    async def make_template(self) -> str:
-        """Create a small Kubernetes template. Returns its UUID."""
-        return str((await self._call("POST", "/v1/clustertemplates", json=template_body("bench"))).json()["uuid"])
+    async def make_template(self, body: dict[str, Any] | None = None) -> str:
+        """Create a template, by default a small one of Kubernetes. Returns its UUID."""
+        wanted = body or template_body("bench")
+        return str((await self._call("POST", "/v1/clustertemplates", json=wanted)).json()["uuid"])
 
     async def create(self, template: str, name: str, *, nodes: int = 1) -> str:
         """Create a cluster of one master and `nodes` workers. Returns its UUID."""
@@ -83,17 +84,17 @@ class User:
         rows = (await self._call("GET", "/v1/clusters")).json()["clusters"]
         return {row["uuid"]: row["status"] for row in rows}
 
-    async def wait_gone(self) -> None:
-        """Wait until there are no clusters. Raises RuntimeError if one failed, TimeoutError after WAIT_SECONDS."""
-        async with asyncio.timeout(WAIT_SECONDS):
+    async def wait_gone(self, *, seconds: float = WAIT_SECONDS) -> None:
+        """Wait until there are no clusters. Raises RuntimeError if one failed, TimeoutError after `seconds`."""
+        async with asyncio.timeout(seconds):
             while left := await self.statuses():
                 if "DELETE_FAILED" in left.values():
                     raise RuntimeError(f"a delete failed: {left}")
                 await asyncio.sleep(0.1)
 
-    async def wait_complete(self, count: int) -> None:
+    async def wait_complete(self, count: int, *, seconds: float = WAIT_SECONDS) -> None:
         """Wait until `count` clusters are CREATE_COMPLETE. Raises like `wait_gone`."""
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(seconds):
             while True:
                 found = await self.statuses()
                 if "CREATE_FAILED" in found.values():

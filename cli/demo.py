@@ -7,7 +7,6 @@ this command needs is imported when it runs.
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import tempfile
 import time
@@ -21,6 +20,7 @@ from rich.table import Table
 
 from cli.api import Api, ApiError
 from cli.clusters import COLUMNS, write_config
+from cli.demo_engines import ENGINES, DemoEngine, Written, checked
 from cli.demo_receiver import DemoReceiver
 from cli.output import Format, console, few, show_rows
 from cli.requests import delete_and_watch
@@ -37,30 +37,34 @@ MASTERS = 3
 
 def demo(
     nodes: Annotated[int, typer.Option(min=4, max=1000, help="total number of nodes, including 3 masters")] = 100,
+    engine: Annotated[str, typer.Option(help=f"what the cluster runs: {', '.join(ENGINES)}")] = "kubernetes",
 ) -> None:
-    """Create a Kubernetes cluster on the sandbox, get its credentials, delete it, and check that nothing is left."""
+    """Create a cluster on the sandbox, get its credentials, delete it, and check that nothing is left."""
     with failures_as_words():
-        asyncio.run(_demo(nodes))
+        if engine not in ENGINES:
+            raise ApiError(f"--engine {engine!r} is none of {', '.join(ENGINES)}")
+        asyncio.run(_demo(nodes, engine))
 
 
-async def _demo(nodes: int) -> None:
+async def _demo(nodes: int, engine: str) -> None:
     from sandbox.run import running_sandbox
 
     began = time.monotonic()
     _say("Starting the sandbox (PostgreSQL, a simulated OpenStack, Jeroboam's services)")
-    async with running_sandbox() as sandbox:
+    chosen = ENGINES[engine]
+    async with running_sandbox(beta_drivers=chosen.beta) as sandbox:
         print(f"  ready after {time.monotonic() - began:.1f} s; API at {sandbox.api_url}/v1")
-        await asyncio.to_thread(_main_job, sandbox, nodes)
+        await asyncio.to_thread(_main_job, sandbox, nodes, engine)
     print(f"\nDemo passed in {time.monotonic() - began:.0f} s.")
 
 
-def _main_job(sandbox: Sandbox, nodes: int) -> None:
+def _main_job(sandbox: Sandbox, nodes: int, engine: str) -> None:
     from shared.cloud.user_session import UserSession
 
     os.environ["OS_CLIENT_CONFIG_FILE"] = str(sandbox.layout.clouds_file)
     api = Api(UserSession("jeroboam"))
     _say("Creating a template")
-    template = api.post("/v1/clustertemplates", _TEMPLATE)
+    template = api.post("/v1/clustertemplates", ENGINES[engine].template(engine))
     print(f"  {template['name']}  {template['uuid']}")
     receiver = DemoReceiver()
     with receiver.running():
@@ -68,13 +72,13 @@ def _main_job(sandbox: Sandbox, nodes: int) -> None:
         webhook = api.post("/v1/webhooks", {"name": "demo", "url": receiver.url, "ordered": True})
         receiver.secret = webhook["secret"]
         print(f"  {webhook['url']}  {webhook['uuid']}")
-        _cluster(sandbox, api, template["uuid"], nodes, receiver)
+        _cluster(sandbox, api, template["uuid"], nodes, receiver, ENGINES[engine])
     api.delete(f"/v1/webhooks/{webhook['uuid']}")
     api.delete(f"/v1/clustertemplates/{template['uuid']}")
 
 
-def _cluster(sandbox: Sandbox, api: Api, template: str, nodes: int, receiver: DemoReceiver) -> None:
-    _say(f"Creating a cluster of {MASTERS} masters and {nodes - MASTERS} workers")
+def _cluster(sandbox: Sandbox, api: Api, template: str, nodes: int, receiver: DemoReceiver, engine: DemoEngine) -> None:
+    _say(f"Creating a {engine.title} cluster of {MASTERS} masters and {nodes - MASTERS} workers")
     body = {"name": "demo", "cluster_template_id": template, "master_count": MASTERS}
     uuid = api.post("/v1/clusters", body | {"node_count": nodes - MASTERS})["uuid"]
     operation = latest_operation(api, uuid)
@@ -87,8 +91,8 @@ def _cluster(sandbox: Sandbox, api: Api, template: str, nodes: int, receiver: De
     _show_steps(ended)
     _say("Credentials")
     with tempfile.TemporaryDirectory(prefix="jeroboam-demo-") as directory:
-        (path, *_), _ = write_config(api, uuid, Path(directory), force=False)
-        for line in _check_kubeconfig(path, api.get(f"/v1/certificates/{uuid}")["pem"]):
+        paths, environment = write_config(api, uuid, Path(directory), force=False)
+        for line in checked(engine, api, uuid, Written({path.name: path for path in paths}, environment)):
             print(f"  {line}")
     _say("Event log (node events are counted)")
     events = api.pages("/v1/events", "events", cluster=uuid)
@@ -105,20 +109,6 @@ def _cluster(sandbox: Sandbox, api: Api, template: str, nodes: int, receiver: De
     receiver.wait_for({event["id"] for event in events}, seconds=30)
 
 
-_TEMPLATE = {
-    "name": "k8s-demo",
-    "coe": "kubernetes",
-    "image_id": "ubuntu-24.04",
-    "external_network_id": "public",
-    "flavor_id": "m1.small",
-    "master_flavor_id": "m1.medium",
-    "network_driver": "flannel",
-    "master_lb_enabled": True,
-    "floating_ip_enabled": False,
-    "labels": {"master_lb_floating_ip_enabled": "true"},
-}
-
-
 def _say(text: str) -> None:
     console().print(f"\n[bold]{text}[/bold]")
 
@@ -133,35 +123,6 @@ def _show_steps(operation: dict[str, Any]) -> None:
 
 def _seconds(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
-
-
-def _check_kubeconfig(path: Path, ca_pem: str) -> list[str]:
-    """Check that the file is a complete kubeconfig whose certificate is signed by the cluster's CA.
-
-    Raises:
-        ApiError: the kubeconfig is incomplete, or the certificate or its CA is wrong.
-    """
-    import yaml
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-    config = yaml.safe_load(path.read_text())
-    try:
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificate-authority-data"]))
-        client = x509.load_pem_x509_certificate(base64.b64decode(user["client-certificate-data"]))
-        key = authority.public_key()
-        if not isinstance(key, rsa.RSAPublicKey) or client.signature_hash_algorithm is None:
-            raise ApiError("the cluster's CA has no RSA key")
-        key.verify(client.signature, client.tbs_certificate_bytes, padding.PKCS1v15(), client.signature_hash_algorithm)
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ApiError(f"the kubeconfig is incomplete: {error!r}") from error
-    if authority != x509.load_pem_x509_certificate(ca_pem.encode()):
-        raise ApiError("the CA certificate in the kubeconfig is not the cluster's")
-    return [
-        f"{path.name} for {cluster['server']}, signed by the cluster's CA",
-        f"user {client.subject.rfc4514_string()}, valid until {client.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
-    ]
 
 
 def _show_timeline(events: Sequence[dict[str, Any]]) -> None:

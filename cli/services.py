@@ -70,12 +70,21 @@ def sandbox(
     hypervisor: Annotated[
         str, typer.Option(help="`simulated`, or `netns`: machines with real engines, as root on Debian")
     ] = "simulated",
+    beta: Annotated[
+        list[str] | None, typer.Option(help="beta driver to use, e.g. dcos; may be given several times")
+    ] = None,
 ) -> None:
     """Run all of Jeroboam and a simulated OpenStack on this machine until Ctrl-C. Needs no root, broker or account."""
     with failures_as_words():
         if hypervisor not in ("simulated", "netns"):
             raise ApiError(f"--hypervisor {hypervisor!r} is neither simulated nor netns")
-        options = {"amqp_url": amqp_url, "api_port": api_port, "faults_file": faults, "hypervisor": hypervisor}
+        options: dict[str, Any] = {
+            "amqp_url": amqp_url,
+            "api_port": api_port,
+            "faults_file": faults,
+            "hypervisor": hypervisor,
+        }
+        options["beta_drivers"] = beta or ()
         asyncio.run(_sandbox(data_dir.resolve() if data_dir else None, options))
 
 

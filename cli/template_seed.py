@@ -20,17 +20,24 @@ if TYPE_CHECKING:
     from shared.cloud.user_choices import Choice, UserChoices
 
 DISTRO = "ubuntu"
+_GENERATOR = "dcos_generate_config_url"  # the label that templates of DC/OS have to have
 LEAST_VCPUS, LEAST_RAM, LEAST_DISK = 2, 2048, 10
 
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """A template: its name, its engine, and what differs from the common fields."""
+    """A template: its name, its engine, and what differs from the common fields.
+
+    Args:
+        distro: `os_distro` of its image.
+        required: whether it is an error if the template cannot be created.
+    """
 
     name: str
     coe: str
     fields: dict[str, Any] = field(default_factory=dict)
     required: bool = True
+    distro: str = DISTRO
 
 
 def _pair(name: str, coe: str, **fields: Any) -> list[SetUp]:
@@ -42,7 +49,7 @@ SET_UPS = [
     *_pair("kubernetes", "kubernetes"),
     # Without certificates; the OpenStack client asks for one otherwise.
     *_pair("mesos", "mesos", tls_disabled=True),
-    SetUp("dcos", "dcos", required=False),
+    SetUp("dcos", "dcos", {"tls_disabled": True}, required=False, distro="centos"),
 ]
 
 
@@ -55,8 +62,14 @@ def seed(
     flavor: Annotated[str | None, typer.Option(help="default: the smallest with 2 vCPUs, 2 GiB and 10 GiB")] = None,
     external_network: Annotated[str | None, typer.Option(help="name or ID; default: the only one")] = None,
     floating_ip: Annotated[bool, typer.Option(help="give every node a floating IP")] = False,
+    dcos_generate_config_url: Annotated[
+        str | None, typer.Option(help="URL of dcos_generate_config.sh, for the template dcos")
+    ] = None,
 ) -> None:
-    """Create the public templates swarm, kubernetes and mesos, each also as -ha, and update those without clusters."""
+    """Create the public templates swarm, kubernetes and mesos, each also as -ha, and update those without clusters.
+
+    The template dcos is created if its engine, which is beta, is enabled.
+    """
     from shared.cloud.user_choices import UserChoices  # it imports openstacksdk
 
     with failures_as_words():
@@ -65,7 +78,7 @@ def seed(
         if unknown := sorted(images.keys() - {each.coe for each in SET_UPS}):
             raise ApiError(f"--image-of {unknown[0]}: there is no template of this engine")
         choices = UserChoices(given.cloud, given.region)
-        common = {
+        common: dict[str, Any] = {
             "flavor_id": flavor or _flavor(choices),
             "external_network_id": _network(choices, external_network),
             "floating_ip_enabled": floating_ip,
@@ -74,25 +87,44 @@ def seed(
             "labels": {"master_lb_floating_ip_enabled": "true"},
         }
         common["master_flavor_id"] = common["flavor_id"]
-        chosen = {each.coe: _image(choices, images.get(each.coe) or image, each.coe) for each in SET_UPS}
         api = given.api()
+        chosen, missing = {}, _unavailable(api)
+        if dcos_generate_config_url is None:
+            missing.setdefault("dcos", "skipped; its nodes are installed from --dcos-generate-config-url")
+        for each in SET_UPS:
+            if each.required or each.coe not in missing:
+                # `--image` is that of Ubuntu, which most of them run.
+                usual = image if each.distro == DISTRO else None
+                chosen[each.coe] = _image(choices, images.get(each.coe) or usual, each)
         existing = [each for each in api.pages("/v1/clustertemplates", "clustertemplates") if each["public"]]
         for each in SET_UPS:
+            if each.coe not in chosen:
+                print(f"{each.name}: {missing[each.coe]}")
+                continue
             wanted = {"name": each.name, "coe": each.coe, "image_id": chosen[each.coe], **common, **each.fields}
-            print(f"{each.name}: {_ensure(api, each, wanted, [row for row in existing if row['name'] == each.name])}")
+            if each.coe == "dcos":
+                wanted["labels"] = {**common["labels"], _GENERATOR: dcos_generate_config_url}
+            print(f"{each.name}: {_ensure(api, wanted, [row for row in existing if row['name'] == each.name])}")
 
 
-def _ensure(api: Api, set_up: SetUp, wanted: dict[str, Any], existing: Sequence[dict[str, Any]]) -> str:
+def _unavailable(api: Api) -> dict[str, str]:
+    """COEs of templates that are not required -> why no engine of the installation provides them."""
+    drivers = api.get("/v1/drivers")["drivers"]
+    offered = {coe for row in drivers if row["kind"] == "combination" for coe in row["coes"]}
+    reasons = {row["name"]: row["reason"] for row in drivers if row["kind"] == "engine" and row["reason"]}
+    return {
+        each.coe: f"skipped, because no installed engine provides it: {reasons.get(each.coe, 'it is not installed')}"
+        for each in SET_UPS
+        if not each.required and each.coe not in offered
+    }
+
+
+def _ensure(api: Api, wanted: dict[str, Any], existing: Sequence[dict[str, Any]]) -> str:
     """Create or update one template; returns what was done."""
     if len(existing) > 1:
         return f"left as it is: {len(existing)} public templates have this name"
     if not existing:
-        try:
-            return f"created {api.post('/v1/clustertemplates', wanted)['uuid']}"
-        except ApiError as error:
-            if set_up.required or error.status != 400:
-                raise
-            return f"skipped, because no installed engine provides it: {error}"
+        return f"created {api.post('/v1/clustertemplates', wanted)['uuid']}"
     (row,) = existing
     changed = {name: value for name, value in wanted.items() if row.get(name) != value}
     if not changed:
@@ -107,10 +139,11 @@ def _ensure(api: Api, set_up: SetUp, wanted: dict[str, Any], existing: Sequence[
     return f"updated {', '.join(sorted(changed))}"
 
 
-def _image(choices: UserChoices, given: str | None, coe: str) -> str:
-    found = choices.images(DISTRO)
-    option = f"--image, or --image-of {coe}=IMAGE"
-    return _one(found, given, f"images with os_distro {DISTRO}", option)
+def _image(choices: UserChoices, given: str | None, set_up: SetUp) -> str:
+    found = choices.images(set_up.distro)
+    usual = "--image, or " if set_up.distro == DISTRO else ""
+    option = f"{usual}--image-of {set_up.coe}=IMAGE"
+    return _one(found, given, f"images with os_distro {set_up.distro}", option)
 
 
 def _network(choices: UserChoices, given: str | None) -> str:

@@ -7,10 +7,11 @@ those used in production; only OpenStack and its hypervisor are simulated.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Sandbox:
         restart: restart processes that exit unexpectedly.
         launch: how a process is started.
         postgres: the database to use; by default a server of the sandbox's own.
+        beta_drivers: drivers that are used although they are beta.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Sandbox:
         durable: bool = True,
         launch: Launch = launch_module,
         postgres: EmbeddedPostgres | None = None,
+        beta_drivers: Sequence[str] = (),
     ) -> None:
         self.layout = layout
         self.postgres = postgres or EmbeddedPostgres(
@@ -67,6 +70,7 @@ class Sandbox:
         self._heartbeat = heartbeat
         self._restart = restart
         self._launch = launch
+        self._beta_drivers = beta_drivers
 
     @property
     def has_machines(self) -> bool:
@@ -97,6 +101,8 @@ class Sandbox:
         await migrate(self.database_url.replace("postgresql://", "postgresql+asyncpg://", 1))
         environment = service_environment(self.layout, self.database_url)
         environment["JEROBOAM_HEARTBEAT_SECONDS"] = str(self._heartbeat)
+        if self._beta_drivers:
+            environment["JEROBOAM_ENABLED_BETA_DRIVERS"] = json.dumps(list(self._beta_drivers))
         self._child("api", "services.api", [], environment).start()
         for service, port in self.layout.service_ports.items():
             self._child(service, f"services.{service}", [], environment | {"JEROBOAM_SERVICE_PORT": str(port)}).start()
@@ -175,6 +181,7 @@ async def running_sandbox(
     durable: bool = True,
     launch: Launch = launch_module,
     postgres: EmbeddedPostgres | None = None,
+    beta_drivers: Sequence[str] = (),
 ) -> AsyncIterator[Sandbox]:
     """Run a sandbox during a block, in a given directory or in a temporary one."""
     directory = data_dir or make_temporary_directory("jeroboam-sandbox-")
@@ -194,6 +201,7 @@ async def running_sandbox(
         durable=durable,
         launch=launch,
         postgres=postgres,
+        beta_drivers=beta_drivers,
     )
     try:
         await sandbox.start()

@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from jeroboam.driver import Engine, InfrastructureLabels
-from shared.drivers.registry import engines
+from shared.drivers.discovery import ENGINES, Choice, discover
+from shared.drivers.registry import installed_entries
 
 DOCS = Path(__file__).parents[1] / "docs"
 _TABLE = re.compile(r"(<!-- labels of ([a-z0-9-]+)( alone)? -->\n).*?(<!-- end of labels -->)", re.DOTALL)
@@ -24,8 +25,11 @@ def main() -> None:
 
 
 def with_tables(text: str) -> str:
-    """A page with current tables of labels."""
-    return _TABLE.sub(lambda found: f"{found[1]}{table(engines()[found[2]], alone=bool(found[3]))}{found[4]}", text)
+    """A page with current tables of labels, those of beta engines included."""
+    entries = installed_entries()
+    found = discover(entries, Choice(enabled_beta=[entry.name for entry in entries]))
+    engines = {each.name: each.driver for each in found if each.group == ENGINES}
+    return _TABLE.sub(lambda match: f"{match[1]}{table(engines[match[2]], alone=bool(match[3]))}{match[4]}", text)
 
 
 def table(engine: Engine, *, alone: bool) -> str:

@@ -30,6 +30,7 @@ from jeroboam.driver.label_specs import LabelSpec, described
 from jeroboam.driver.labels import InfrastructureLabels, node_network
 from jeroboam.driver.operating_system import File, MachineSetup, OperatingSystem, Unit
 from jeroboam.driver.values import (
+    BOOTSTRAP,
     FAILED,
     JOINED,
     MASTER,
@@ -48,6 +49,7 @@ from jeroboam.driver.values import (
 from jeroboam.driver.virtual_ip import keepalived_config
 
 __all__ = [
+    "BOOTSTRAP",
     "EVERYWHERE",
     "FAILED",
     "INSIDE",

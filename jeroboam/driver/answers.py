@@ -75,7 +75,7 @@ class BootstrapContext:
     """The input for rendering one node's bootstrap.
 
     Args:
-        nodes: the cluster's masters, and this node.
+        nodes: the cluster's masters, its nodes of the role BOOTSTRAP, and this node.
         base_outputs: the base stack's outputs.
         facts: node UUID -> name -> value, for nodes that have reported facts; the latest report is the last one.
         cloud_config: Keystone's URL and the application credential for add-ons; empty if there is none.

@@ -109,7 +109,12 @@ class Engine(Protocol):
     # Joining
 
     def founder(self, nodes: Sequence[NodeSpec]) -> NodeSpec | None:
-        """The master that must join before all other nodes; None once others can join without it."""
+        """The node that must join before all others, a master or of the role BOOTSTRAP; None once others can join
+        without it.
+
+        Args:
+            nodes: all nodes of these two roles.
+        """
         ...
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:

@@ -21,6 +21,7 @@ class LabelSpec:
         default: the value that is used without it, or what decides then, in words; None if nothing is.
         meaning: its effect, without a full stop.
         nodegroup: whether a nodegroup can have another value than its cluster.
+        example: a value, for a label that every cluster has to have; None for all others.
     """
 
     name: str
@@ -28,6 +29,7 @@ class LabelSpec:
     default: str | None
     meaning: str
     nodegroup: bool = False
+    example: str | None = None
 
 
 # Read by the API for a new nodegroup, for every engine.
@@ -40,15 +42,24 @@ SERVER_TYPE = LabelSpec(
 )
 
 
-def described(default: Any, meaning: str, *, shown: str | None = None, names: Sequence[str] = (), **limits: Any) -> Any:
+def described(
+    default: Any,
+    meaning: str,
+    *,
+    shown: str | None = None,
+    names: Sequence[str] = (),
+    example: str | None = None,
+    **limits: Any,
+) -> Any:
     """A field of a model of labels.
 
     Args:
         shown: the default in words, if it is not a value.
         names: further labels with the same meaning.
+        example: a value, for a label that every cluster has to have.
         limits: other arguments of pydantic's `Field`.
     """
-    extra: dict[str, Any] = {"shown": shown, "names": list(names)}
+    extra: dict[str, Any] = {"shown": shown, "names": list(names), "example": example}
     return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
 
 
@@ -75,6 +86,7 @@ def specs_of(model: type[BaseModel], of_machines: frozenset[str] = frozenset()) 
                     None if default is None else str(default),
                     field.description,
                     name in of_machines,
+                    None if (example := extra.get("example")) is None else str(example),
                 )
             )
     return [*found, SERVER_TYPE]

@@ -13,6 +13,9 @@ from enum import StrEnum
 # engines define all other roles.
 MASTER = "master"
 WORKER = "worker"
+# The role of machines outside the cluster that serve what the others need to join. They are not counted as nodes of the
+# cluster in Magnum's API, and only the engine itself can have a nodegroup of this role.
+BOOTSTRAP = "bootstrap"
 
 JOINED = "joined"
 FAILED = "failed"

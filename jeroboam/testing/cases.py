@@ -10,8 +10,6 @@ from typing import Any
 
 from jeroboam.driver import (
     JOINED,
-    MASTER,
-    WORKER,
     Bootstrap,
     BootstrapContext,
     ClusterSpec,
@@ -20,6 +18,7 @@ from jeroboam.driver import (
     NodeSpec,
     Secret,
     SecretKind,
+    Sizes,
 )
 from shared.drivers.driver import Driver
 from shared.pki.authority import make_authority, make_key_pair
@@ -48,13 +47,20 @@ def _secret(name: str, kind: SecretKind) -> Secret:
 
 @dataclass(frozen=True)
 class Case:
-    """A sample cluster. `nodes` are its masters, then its workers; `facts` are those reported by joined nodes."""
+    """A sample cluster.
+
+    Args:
+        others: the further nodegroups that every cluster of the engine has.
+        nodes: its masters, then its workers, then those of the other nodegroups.
+        facts: those reported by joined nodes.
+    """
 
     driver: Driver
     cluster: ClusterSpec
     masters: NodegroupSpec
     workers: NodegroupSpec
     nodes: Sequence[NodeSpec]
+    others: Sequence[NodegroupSpec] = ()
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
@@ -63,7 +69,7 @@ class Case:
 
     @property
     def groups(self) -> list[NodegroupSpec]:
-        return [self.masters, self.workers]
+        return [self.masters, self.workers, *self.others]
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
@@ -90,14 +96,14 @@ class Case:
         return values | {"api_address": "203.0.113.7", "api_private_address": "10.0.0.4"}
 
     def group(self, node: NodeSpec) -> NodegroupSpec:
-        return self.masters if node.is_master else self.workers
+        return next(group for group in self.groups if group.uuid == node.nodegroup_id)
 
     def user_data(self, node: NodeSpec) -> str:
         return self.driver.user_data(self.cluster, node, api_url=API_URL, ca_pem="PEM OF A CA\n", token=TOKEN)
 
     def shard(self, role: str, nodes: Sequence[NodeSpec] | None = None) -> Template:
         chosen = nodes if nodes is not None else [node for node in self.nodes if node.role == role]
-        group = self.masters if role == MASTER else self.workers
+        group = next(group for group in self.groups if group.role == role)
         data = {node.uuid: self.user_data(node) for node in chosen}
         return self.driver.shard_stack(self.cluster, group, chosen, data, self.outputs())
 
@@ -170,7 +176,7 @@ def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None,
         coe=driver.engine.coes[0],
         os_distro=driver.operating_system.distros[0],
         server_type=driver.hardware.server_types[0],
-        labels={},
+        labels={spec.name: spec.example for spec in driver.engine.labels() if spec.example},
         external_network_id="id-of-public",
         dns_nameservers=("9.9.9.9",),
         network_driver=next(iter(driver.engine.network_drivers), None),
@@ -184,9 +190,10 @@ def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None,
             cluster, fixed_network_id="id-of-network", fixed_subnet_id="id-of-subnet", fixed_subnet_cidr="10.0.0.0/20"
         )
     axes = {"operating_system": driver.operating_system.name, "hardware": driver.hardware.name}
+    sizes = Sizes(count, workers, "m1", "m1")
     groups = [
-        NodegroupSpec(uuid(2), "default-master", MASTER, "m1", "ubuntu", count, **axes),  # type: ignore[arg-type]
-        NodegroupSpec(uuid(3), "default-worker", WORKER, "m1", "ubuntu", workers, **axes),  # type: ignore[arg-type]
+        NodegroupSpec(uuid(2 + place), each.name, each.role, "m1", "ubuntu", each.node_count, **axes)  # type: ignore[arg-type]
+        for place, each in enumerate(driver.engine.default_nodegroups(sizes))
     ]
     nodes = [
         NodeSpec(
@@ -201,4 +208,4 @@ def make_case(driver: Driver, mode: str = "port", *, masters: int | None = None,
         for place, group in enumerate(groups)
         for index in range(group.node_count)
     ]
-    return Case(driver, cluster, groups[0], groups[1], nodes)
+    return Case(driver, cluster, groups[0], groups[1], nodes, groups[2:])

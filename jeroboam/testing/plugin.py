@@ -24,6 +24,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(option, action="append", default=[], help=text)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Drivers that are named are used although they are beta."""
+    if wanted := config.getoption("--jeroboam-driver"):
+        from shared.drivers.discovery import Choice
+        from shared.drivers.registry import configure
+
+        configure(Choice(enabled_beta=wanted))
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the suites for each driver, and tests with a case for each endpoint mode."""
     if metafunc.module.__name__ not in SUITES:

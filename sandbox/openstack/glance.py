@@ -18,6 +18,7 @@ SEED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ubuntu-22.04", {"os_distro": "ubuntu", "os_version": "22.04"}),
     ("fedora-coreos", {"os_distro": "fedora-coreos", "os_version": "43"}),
     ("flatcar", {"os_distro": "flatcar", "os_version": "4459"}),
+    ("dcos-centos-8", {"os_distro": "centos", "os_version": "8"}),
     ("plain", {}),
 )
 CREATED = "2026-01-01T00:00:00Z"

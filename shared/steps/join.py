@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import MASTER, NodeAction
+from jeroboam.driver import BOOTSTRAP, MASTER, NodeAction
 from shared.db.models import Cluster, Node, Nodegroup, OperationStep
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import Loss, NodeState
@@ -73,9 +73,11 @@ def _concerned(operation: OperationView) -> Select[Node]:
 
 
 async def _why_none_can_join(session: AsyncSession, cluster: Cluster) -> str | None:
-    """Why the others would wait in vain: the master that founds the cluster has failed or was never created."""
-    masters = select(Node).where(Node.cluster_id == cluster.uuid, Node.role == MASTER, Node.state != NodeState.REMOVING)
-    rows = {row.uuid: row for row in await session.scalars(masters.order_by(Node.nodegroup_id, Node.index))}
+    """Why the others would wait in vain: the node that founds the cluster has failed or was never created."""
+    candidates = select(Node).where(
+        Node.cluster_id == cluster.uuid, Node.role.in_((MASTER, BOOTSTRAP)), Node.state != NodeState.REMOVING
+    )
+    rows = {row.uuid: row for row in await session.scalars(candidates.order_by(Node.nodegroup_id, Node.index))}
     founder = get_engine(cluster.engine).founder([node_spec(row) for row in rows.values()])
     if founder is None or founder.state not in (NodeState.FAILED, NodeState.PLANNED):
         return None

@@ -16,7 +16,9 @@ WORDS = re.compile(
 # The engines themselves, and where Magnum's own API or an example for readers has such a word.
 EXCEPTIONS = (
     "shared/drivers/kubernetes/",
+    "shared/drivers/dcos/",
     "shared/drivers/mesos/",
+    "shared/drivers/mesos_agents/",
     "shared/drivers/swarm/",
     "shared/drivers/magnum_imported.py",
     "shared/db/migrations/",

@@ -1,4 +1,4 @@
-"""A machine of the Mesos engine: a directory as its root, on which its scripts really run.
+"""A machine of an engine that has Mesos: a directory as its root, on which its scripts really run.
 
 Rule: `systemctl` and the programs of the image only note how they were called; HTTP is real.
 """
@@ -28,15 +28,16 @@ esac
 
 
 class MesosMachine:
-    """Args: directory: an empty one. masters: ports of the masters on loopback."""
+    """Args: directory: an empty one. masters: ports of the masters on loopback. script: the engine's node script."""
 
-    def __init__(self, directory: Path, masters: list[int]) -> None:
+    def __init__(self, directory: Path, masters: list[int], script: str | None = None) -> None:
+        self._script = script or scripts.text("node.sh")
         self.root, self.fake = directory / "root", directory / "fake"
         self._programs = directory / "bin"
         self._masters = masters
         self.environment: dict[str, str] = {}
         for each in (self.root, self.fake, self._programs):
-            each.mkdir()
+            each.mkdir(exist_ok=True)
         (self.fake / "active").touch()
         (self.root / "etc/zookeeper/conf").mkdir(parents=True)
         self.program("systemctl", _SYSTEMCTL)
@@ -74,7 +75,7 @@ class MesosMachine:
         environment.write_text(re.sub(r"^NODE_ADDRESS=.*$", "NODE_ADDRESS=127.0.0.1", text, flags=re.MULTILINE))
 
     def join(self) -> subprocess.CompletedProcess[str]:
-        return self.run(scripts.text("node.sh"))
+        return self.run(self._script)
 
     def command(self, name: str, **arguments: Any) -> subprocess.CompletedProcess[str]:
         lines = "".join(f"{key}={value}\n" for key, value in arguments.items())

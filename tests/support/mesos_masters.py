@@ -55,11 +55,11 @@ class MesosMasters:
     """Several masters with one registry, of which `leader` leads (None: there is no leader).
 
     Args:
-        user: `principal:secret` of HTTP basic authentication.
+        user: `principal:secret` of HTTP basic authentication; None for none.
         version: what GET_VERSION shows; below 1.9 nothing can be drained.
     """
 
-    def __init__(self, user: str, *, count: int = 2, version: str = "1.11.0") -> None:
+    def __init__(self, user: str | None, *, count: int = 2, version: str = "1.11.0") -> None:
         self.user, self.version = user, version
         self.leader: int | None = 0
         self.agents: dict[str, Agent] = {}
@@ -121,7 +121,7 @@ class MesosMasters:
         return Handler
 
     def _refused(self, authorization: str | None) -> bool:
-        return authorization != "Basic " + base64.b64encode(self.user.encode()).decode()
+        return self.user is not None and authorization != "Basic " + base64.b64encode(self.user.encode()).decode()
 
     def get(self, index: int, path: str, authorization: str | None) -> Answer:
         """What every master answers itself."""

@@ -42,8 +42,12 @@ def combination(driver: Driver, found: Discovered) -> dict[str, Any]:
 
 
 def labels(engine: Engine | None) -> list[dict[str, Any]]:
-    """Every label that an engine reads: name, type, default, meaning, and whether a nodegroup can have its own."""
-    return [] if engine is None else [asdict(spec) for spec in engine.labels()]
+    """Every label that an engine reads: name, type, default, meaning, and whether a nodegroup can have its own.
+
+    A label that every cluster has to have also has an example.
+    """
+    shown = [asdict(spec) for spec in engine.labels()] if engine is not None else []
+    return [{name: value for name, value in each.items() if (name, value) != ("example", None)} for each in shown]
 
 
 def _common(found: Discovered, name: str, kind: str, reason: str | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from services.api.wire.paging import Page
 
 _COUNTS = """
 LEFT JOIN LATERAL (
-  SELECT coalesce(sum(node_count) FILTER (WHERE role <> 'master'), 0)::bigint AS node_count,
+  SELECT coalesce(sum(node_count) FILTER (WHERE role NOT IN ('master', 'bootstrap')), 0)::bigint AS node_count,
          coalesce(sum(node_count) FILTER (WHERE role = 'master'), 0)::bigint AS master_count,
          jsonb_object_agg(name, status_reason) FILTER (WHERE status LIKE '%\\_FAILED') AS faults
   FROM nodegroups WHERE cluster_id = c.uuid) g ON true
@@ -22,7 +22,8 @@ LEFT JOIN LATERAL (
 _ADDRESSES = """
 LEFT JOIN LATERAL (
   SELECT coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
-           WHERE role <> 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS node_addresses,
+           WHERE role NOT IN ('master', 'bootstrap') AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}')
+           AS node_addresses,
          coalesce(array_agg(coalesce(floating_ip, ip_address) ORDER BY index) FILTER (
            WHERE role = 'master' AND coalesce(floating_ip, ip_address) IS NOT NULL), '{}') AS master_addresses,
          jsonb_object_agg(name, reason) FILTER (WHERE state = 'failed') AS faults,

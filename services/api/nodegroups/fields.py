@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jeroboam.driver import MASTER, Engine
+from jeroboam.driver import BOOTSTRAP, MASTER, Engine
 from services.api.wire.errors import ApiError, bad_request, conflict, invalid_field
 from services.api.wire.fields import Field, Misread, anything, boolean, integer, labels, one_of, storable, string
 from services.api.wire.identifiers import uuid_text
@@ -104,6 +104,8 @@ def _invalid(values: Mapping[str, Any], attribute: str, why: str) -> ApiError:
 
 
 def refuse_masters(role: str) -> None:
-    """Reject master nodegroups: the control plane consists of one nodegroup."""
+    """Reject nodegroups of the roles that a cluster has once: the control plane, and what others are installed from."""
     if role == MASTER:
         raise bad_request("Creating master nodegroups is currently not supported.")
+    if role == BOOTSTRAP:
+        raise bad_request(f"Nodegroups of the role {BOOTSTRAP} are created with their cluster.")

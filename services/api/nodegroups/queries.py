@@ -44,7 +44,8 @@ async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:
 
 async def default_worker(reader: Reader, cluster_id: str) -> Row:
     """The nodegroup of a request that names none."""
-    sql = f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.is_default AND n.role <> 'master' ORDER BY n.id LIMIT 1"
+    counted = "n.role NOT IN ('master', 'bootstrap')"
+    sql = f"{_NODEGROUP} WHERE n.cluster_id = $1 AND n.is_default AND {counted} ORDER BY n.id LIMIT 1"
     row = await reader.row(sql, cluster_id)
     if row is None:
         raise not_found("Nodegroup", "default-worker")

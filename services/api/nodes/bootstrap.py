@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import or_, select
 
-from jeroboam.driver import MASTER, Bootstrap, BootstrapContext, NotYet, Secret
+from jeroboam.driver import BOOTSTRAP, MASTER, Bootstrap, BootstrapContext, NotYet, Secret
 from services.api.deps import Deps
 from services.api.nodes.queries import node_with_owners
 from services.api.wire.errors import ApiError, bad_request, conflict
@@ -45,10 +45,11 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
             raise ApiError(403, f"Node {node.name} has joined, and no operation needs its bootstrap.")
         if await removal_is_pending(session, node, deps.clock()):
             return NotYet("the machine's previous membership of the cluster is being removed", 2)
-        # What a node needs to know of others are the masters; the rest would be read a thousand times over.
-        masters_and_self = await session.scalars(
+        # What a node needs to know of others are the masters and what it is installed from; the rest would be read a
+        # thousand times over.
+        needed_and_self = await session.scalars(
             select(Node)
-            .where(Node.cluster_id == cluster.uuid, or_(Node.role == MASTER, Node.uuid == node.uuid))
+            .where(Node.cluster_id == cluster.uuid, or_(Node.role.in_((MASTER, BOOTSTRAP)), Node.uuid == node.uuid))
             .order_by(Node.nodegroup_id, Node.index)
         )
         opened = await load_cluster_secrets(session, deps.sealer, cluster.uuid)
@@ -61,7 +62,7 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
                 cluster=spec,
                 nodegroup=nodegroup_spec(nodegroup),
                 node=node_spec(node),
-                nodes=[node_spec(each) for each in masters_and_self],
+                nodes=[node_spec(each) for each in needed_and_self],
                 base_outputs=cluster.base_outputs,
                 secrets={name: opened[name] for name in engine.secrets},
                 facts=await load_facts(session, deps.sealer, cluster.uuid) if engine.facts else {},

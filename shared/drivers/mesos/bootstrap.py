@@ -23,26 +23,26 @@ from jeroboam.driver.proxies import docker_proxy_files
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
 from shared.drivers.mesos import credentials, scripts, settings, units
 from shared.drivers.mesos.labels import MASTER_PORT, Labels, marathon_port
-from shared.drivers.mesos.settings import ETC, file
-
-_MASTER_COMMANDS = ("remove-nodes", "note-agents")
-_AGENT_COMMANDS = ("set-attributes",)
+from shared.drivers.mesos_agents import files
+from shared.drivers.mesos_agents.attributes import attributes
+from shared.drivers.mesos_agents.files import ETC, file
 
 
 def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     """The node's bootstrap, or why it has to wait."""
     if (waiting := _not_yet(context)) is not None:
         return waiting
-    files = [
-        file(f"{ETC}/node.env", settings.environment(_variables(context)), "0600"),
+    found = [
+        file(f"{ETC}/node.env", files.environment(_variables(context)), "0600"),
         file(f"{ETC}/functions.sh", FUNCTIONS),
         file(f"{ETC}/machine.sh", MACHINE),
-        file(f"{ETC}/mesos.sh", scripts.text("mesos.sh")),
+        *files.of_every_node(),
+        file(f"{ETC}/engine.sh", scripts.text("engine.sh")),
         file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
         file(f"{ETC}/facts", scripts.text("facts.sh"), "0755"),
     ]
-    files += _of_master(context) if context.node.is_master else _of_agent(context, labels)
-    return Bootstrap(script=scripts.text("node.sh"), files=files)
+    found += _of_master(context) if context.node.is_master else _of_agent(context, labels)
+    return Bootstrap(script=scripts.text("node.sh"), files=found)
 
 
 def _not_yet(context: BootstrapContext) -> NotYet | None:
@@ -59,7 +59,7 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
 
 
 def _of_master(context: BootstrapContext) -> list[dict[str, str]]:
-    found = [*settings.of_master(context), *units.of_master(), *_commands(*_MASTER_COMMANDS)]
+    found = [*settings.of_master(context), *units.of_master(), *files.of_master()]
     if _shares_address(context):
         check = f"{ETC}/check-api"
         shared = keepalived_config(context, check=check, key_from=credentials.SECRET)
@@ -76,7 +76,7 @@ def _of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]
             pass  # of a row that an earlier version stored
         else:
             found.append(file("/etc/docker/daemon.json", json.dumps({"insecure-registries": [registry]}) + "\n"))
-    return found + _commands(*_AGENT_COMMANDS)
+    return found + files.of_agent(attributes(context.nodegroup, context.node))
 
 
 def _shares_address(context: BootstrapContext) -> bool:
@@ -94,7 +94,3 @@ def _variables(context: BootstrapContext) -> dict[str, Any]:
         "CONTAINER_VOLUME_GIB": "" if context.node.is_master else context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
     }
-
-
-def _commands(*names: str) -> list[dict[str, str]]:
-    return [file(f"{ETC}/commands.d/{name}", scripts.text(f"commands/{name}.sh"), "0755") for name in names]

@@ -32,9 +32,10 @@ from jeroboam.driver import (
     SecretKind,
 )
 from jeroboam.driver.label_types import parse_ports
-from shared.drivers.mesos import attributes, bootstrap, client, labels, members
+from shared.drivers.mesos import bootstrap, client, labels
 from shared.drivers.mesos.credentials import SECRET
 from shared.drivers.mesos.labels import MASTER_PORT, marathon_port, read_labels
+from shared.drivers.mesos_agents import attributes, members
 
 MASTER_COUNTS = (1, 3, 5)
 

@@ -6,27 +6,12 @@ files contain secrets, so only root can read them.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping
-from typing import Any
-
 from jeroboam.driver import BootstrapContext, NodeSpec, masters
 from shared.drivers.mesos import credentials
-from shared.drivers.mesos.attributes import attributes
 from shared.drivers.mesos.labels import AGENT_PORT, MASTER_PORT, ZOOKEEPER_PORT, Labels, marathon_port
+from shared.drivers.mesos_agents.files import OWN, environment, file
 
-ETC = "/etc/jeroboam"
-OWN = f"{ETC}/mesos"
 MASTER_WORK_DIRECTORY = "/var/lib/mesos/master"
-
-
-def file(path: str, content: str, mode: str = "0644") -> dict[str, str]:
-    return {"path": path, "content": content, "mode": mode}
-
-
-def environment(values: Mapping[str, Any]) -> str:
-    """Variables in the form that both sh and systemd's `EnvironmentFile` read."""
-    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
 
 def quorum(context: BootstrapContext) -> int:
@@ -135,7 +120,6 @@ def of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
     if labels.mesos_slave_image_providers:
         agent["MESOS_IMAGE_PROVIDERS"] = labels.mesos_slave_image_providers
     found = [
-        file(f"{OWN}/attributes.env", environment({"MESOS_ATTRIBUTES": attributes(context.nodegroup, context.node)})),
         file(f"{OWN}/credential.json", credentials.credential(credentials.AGENT, secrets), "0600"),
         file(f"{OWN}/agent-credentials.json", credentials.credentials(secrets, credentials.AGENT_API), "0600"),
         file(f"{OWN}/curl-agent", credentials.curl_config(credentials.AGENT_API, secrets), "0600"),

@@ -5,7 +5,7 @@ Rule: a unit of the image with the same name is replaced, so that all settings a
 
 from __future__ import annotations
 
-from shared.drivers.mesos.settings import ETC, OWN, file
+from shared.drivers.mesos_agents.files import ETC, OWN, file
 
 PROGRAM = "@PROGRAM@"
 

@@ -91,6 +91,7 @@ TAINT = {"key": "a", "effect": "NoSchedule"}
             "min_node_count for more is invalid (min_node_count (2) should be less or equal to node_count (1)).",
         ),
         ({"role": "master"}, 400, "Creating master nodegroups is currently not supported."),
+        ({"role": "bootstrap"}, 400, "Nodegroups of the role bootstrap are created with their cluster."),
         (
             {"role": "master", "node_labels": {"a": "b"}},
             409,

@@ -5,6 +5,7 @@ An engine that does not support an operation says so in its capabilities; the te
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,22 +13,36 @@ import pytest
 
 from jeroboam.driver import Capability
 from sandbox.run import Sandbox
+from shared.drivers import registry
+from shared.drivers.discovery import Choice
 from shared.drivers.registry import engines, get_engine
 from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, left_behind
+from tests.support.nova import nova_user
 from tests.support.sandboxes import module_client, module_sandbox
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
-sandbox = module_sandbox()
+BETA = ("dcos",)
+
+sandbox = module_sandbox(beta_drivers=BETA)
 client = module_client()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def beta_drivers() -> Iterator[None]:
+    """This process uses the drivers that the sandbox uses."""
+    registry.configure(Choice(enabled_beta=BETA))
+    yield
+    registry.configure(Choice())
 
 
 @dataclass(frozen=True)
 class Sample:
     """An engine's templates: the first version, a newer one, and the files of a client's configuration.
 
-    `version` is the one that nodes report if their image decides; `address` is how the API's address begins.
+    `version` is the one that nodes report if their image decides; `address` is how the API's address begins; `further`
+    are the sizes of default nodegroups besides masters and workers.
     """
 
     engine: str
@@ -37,8 +52,10 @@ class Sample:
     address: str
     version: str | None = None
     template: dict[str, Any] = field(default_factory=dict)
+    further: dict[str, int] = field(default_factory=dict)
 
 
+GENERATOR = {"dcos_generate_config_url": "https://mirror.example.org/dcos_generate_config.sh"}
 SAMPLES = [
     Sample("kubernetes", {"kube_tag": "v1.34.1"}, {"kube_tag": "v1.35.0"}, {"config"}, "https://"),
     Sample(
@@ -46,6 +63,16 @@ SAMPLES = [
     ),
     # Simulated nodes report 1.0.0 where the image decides.
     Sample("mesos", {}, {}, {"mesos.json", "netrc"}, "", version="1.0.0"),
+    Sample(
+        "dcos",
+        GENERATOR,
+        GENERATOR,
+        {"dcos.json", "login.json"},
+        "",
+        version="1.0.0",
+        template={"image_id": "dcos-centos-8"},
+        further={"default-bootstrap": 1},
+    ),
 ]
 
 
@@ -69,6 +96,19 @@ async def states(client: Client, cluster: str) -> list[str]:
     return [node["state"] for node in (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]]
 
 
+async def killed_and_replaced(client: Client, sandbox: Sandbox, cluster: str, nodegroup: str) -> None:
+    """A machine of a nodegroup is deleted behind Jeroboam's back; a resize to the same size replaces it."""
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    of_group = [node for node in nodes if node["nodegroup"] == nodegroup]
+    async with nova_user(sandbox) as nova:
+        await nova.delete(of_group[0]["server_id"])
+    body = {"node_count": len(of_group), "nodegroup": nodegroup}
+    await changed(client, cluster, "POST", f"/v1/clusters/{cluster}/actions/resize", body)
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    servers = {node["server_id"] for node in nodes if node["nodegroup"] == nodegroup}
+    assert len(servers) == len(of_group) and of_group[0]["server_id"] not in servers
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.engine)
 async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) -> None:
     capabilities = get_engine(sample.engine).capabilities
@@ -85,9 +125,15 @@ async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) ->
     assert set(config["files"]) == sample.files
 
     await changed(client, cluster, "POST", f"{path}/actions/resize", {"node_count": 4})
-    assert await states(client, cluster) == ["joined"] * 7
+    more = sum(sample.further.values())
+    assert await states(client, cluster) == ["joined"] * (7 + more)
+    assert (await client.get(path))["node_count"] == 4, "machines that only serve others are not counted"
     await changed(client, cluster, "POST", f"{path}/actions/resize", {"node_count": 1})
-    assert await states(client, cluster) == ["joined"] * 4
+    assert await states(client, cluster) == ["joined"] * (4 + more)
+    await killed_and_replaced(client, sandbox, cluster, "default-worker")
+    for nodegroup in sample.further:
+        await killed_and_replaced(client, sandbox, cluster, nodegroup)
+    assert await states(client, cluster) == ["joined"] * (4 + more)
 
     group = {"name": "fast", "node_count": 2, "node_labels": {"disk": "ssd"}}
     await changed(client, cluster, "POST", f"{path}/nodegroups", group)

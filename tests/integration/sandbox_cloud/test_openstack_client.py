@@ -32,7 +32,11 @@ async def openstack(cloud: TestCloud, *arguments: str) -> tuple[int, Any, str]:
     ("arguments", "field", "expected"),
     [
         (("token", "issue"), "project_id", None),
-        (("image", "list"), "Name", {"ubuntu-24.04", "ubuntu-22.04", "fedora-coreos", "flatcar", "plain"}),
+        (
+            ("image", "list"),
+            "Name",
+            {"ubuntu-24.04", "ubuntu-22.04", "fedora-coreos", "flatcar", "dcos-centos-8", "plain"},
+        ),
         (("network", "list"), "Name", {"public"}),
         (("server", "list"), "Name", {"machine"}),
     ],

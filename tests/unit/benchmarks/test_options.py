@@ -8,4 +8,4 @@ from benchmarks.__main__ import BENCHMARKS
 def test_every_benchmark_has_options_with_defaults_and_says_what_it_is() -> None:
     for name, module in BENCHMARKS.items():
         assert module.__doc__, name
-        assert all(isinstance(default, int | float) for default in module.run.__kwdefaults__.values()), name
+        assert all(isinstance(default, int | float | str) for default in module.run.__kwdefaults__.values()), name

@@ -8,6 +8,7 @@ import pytest
 
 from jeroboam.driver import InfrastructureLabels, LabelSpec
 from scripts.label_tables import DOCS, with_tables
+from shared.drivers.dcos.labels import Labels as DcosLabels
 from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS
 from shared.drivers.kubernetes.labels import Labels as KubernetesLabels
 from shared.drivers.registry import engines
@@ -26,12 +27,12 @@ def test_the_committed_tables_are_the_generated_ones(path: object) -> None:
     assert with_tables(text) == text, "run `python -m scripts.label_tables`"
 
 
-def test_both_pages_have_a_table() -> None:
-    assert {path.name for path in PAGES} == {"kubernetes-driver.md", "swarm-driver.md"}
+def test_the_engines_pages_have_a_table() -> None:
+    assert {path.name for path in PAGES} == {"dcos-driver.md", "kubernetes-driver.md", "swarm-driver.md"}
     assert all(len(re.findall(r"^\| `[a-z0-9_]+` \| ", path.read_text(), re.MULTILINE)) >= 9 for path in PAGES)
 
 
-@pytest.mark.parametrize("model", [InfrastructureLabels, KubernetesLabels, SwarmLabels])
+@pytest.mark.parametrize("model", [InfrastructureLabels, KubernetesLabels, SwarmLabels, DcosLabels])
 def test_no_label_is_without_a_description(model: type[InfrastructureLabels]) -> None:
     described = {each.name for each in model.specs()}
     assert model.names() - described == {"api_floating_ip"}, "it is no label"

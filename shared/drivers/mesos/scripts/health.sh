@@ -7,7 +7,9 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/functions.sh"
 # shellcheck source=/dev/null
-. "$etc/mesos.sh"
+. "$etc/operator-api.sh"
+# shellcheck source=/dev/null
+. "$etc/engine.sh"
 
 if [ "$MASTER" = yes ]; then
     has_quorum && has_recovered && has_leader && has_marathon

@@ -3,7 +3,7 @@
 #
 # Rule: it can be interrupted at any point and repeated: services whose settings have not changed are left alone. It ends
 # when the node is part of the cluster, because Jeroboam's agent then reports that it has joined.
-# shellcheck disable=SC2153,SC2154 # variables of node.env and mesos.sh
+# shellcheck disable=SC2153,SC2154 # variables of node.env and operator-api.sh
 set -eu
 umask 022
 
@@ -16,7 +16,11 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
-. "$etc/mesos.sh"
+. "$etc/operator-api.sh"
+# shellcheck source=/dev/null
+. "$etc/engine.sh"
+# shellcheck source=/dev/null
+. "$etc/agent.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
 # program NAME...: the path of the first program that the image has.
@@ -82,8 +86,7 @@ become_master() {
 become_agent() {
     agent=$(program mesos-agent mesos-slave)
     program docker >/dev/null
-    # shellcheck source=/dev/null
-    mkdir -p "$root$(. "$own/agent.env" && echo "$MESOS_WORK_DIR")"
+    mkdir -p "$root$(agent_directory)"
     install_unit mesos-slave "$agent"
     systemctl daemon-reload
     set --

@@ -1,5 +1,7 @@
 #!/bin/sh
-# Functions that concern Mesos; sourced after node.env and functions.sh.
+# Functions for Mesos' operator API, for every engine that has Mesos masters; sourced after node.env and functions.sh.
+#
+# Variables: MASTERS, NODE_ADDRESS. Files of curl's configuration: curl-master, and others that an engine names.
 #
 # Rule: calls go to the masters that this cluster has, never to where an answer redirects. A call is repeated for a
 # bounded time while no master leads (307, 503) or another change of an agent is under way (503).
@@ -101,18 +103,6 @@ read_agents() {
 # ids_of UUID: the IDs of a node's agents; more than one if its machine registered again.
 ids_of() { awk -v uuid="$1" '$1 == uuid { print $2 }' "$scratch/agents"; }
 
-# A master works: `srvr` shows a mode only with a quorum, while `ruok` is answered without one.
-zookeeper_mode() { echo srvr | curl --silent --max-time 5 "telnet://$NODE_ADDRESS:${ZOOKEEPER_PORT:-2181}" | sed -n 's/^Mode: //p'; }
-has_quorum() {
-    case $(zookeeper_mode) in
-    leader | follower | standalone) ;;
-    *)
-        echo "ZooKeeper has no quorum"
-        return 1
-        ;;
-    esac
-}
-
 # has_recovered: whether this master's replicated log has caught up. This is answered by every master itself.
 has_recovered() {
     metrics=$(get curl-master "http://$NODE_ADDRESS:${MASTER_PORT:-5050}/metrics/snapshot") || {
@@ -139,26 +129,6 @@ has_leader() {
     }
 }
 
-# has_marathon: whether Marathon is registered and has a leader.
-has_marathon() {
-    marathon=http://$NODE_ADDRESS:$MARATHON_PORT
-    info=$(get curl-marathon "$marathon/v2/info") || {
-        echo "Marathon does not answer"
-        return 1
-    }
-    framework=$(printf '%s' "$info" | value /frameworkId)
-    case $framework in
-    '' | null)
-        echo "Marathon is not registered at Mesos"
-        return 1
-        ;;
-    esac
-    get curl-marathon "$marathon/v2/leader" >/dev/null || {
-        echo "Marathon has no leader"
-        return 1
-    }
-}
-
 # is_registered: whether this node's agent is registered at the leading master.
 is_registered() {
     metrics=$(get curl-agent "http://$NODE_ADDRESS:${AGENT_PORT:-5051}/metrics/snapshot") || {
@@ -172,31 +142,4 @@ is_registered() {
         return 1
         ;;
     esac
-}
-
-# restart_agent: start the agent with the attributes of attributes.env. Mesos accepts more attributes of an agent, and
-# the tasks go on; after any other change it has to leave, which ends its tasks, and register as another agent.
-restart_agent() {
-    # shellcheck source=/dev/null
-    wanted=$(. "$own/attributes.env" && echo "$MESOS_ATTRIBUTES")
-    if [ -f "$own/attributes.applied" ] && ! only_added "$(cat "$own/attributes.applied")" "$wanted"; then
-        step "leave the cluster with the old attributes"
-        # An agent that gets this signal ends its tasks and unregisters.
-        systemctl kill --signal=SIGUSR1 mesos-slave || :
-        until_done 120 "the Mesos agent does not stop" is_stopped
-        # shellcheck source=/dev/null
-        rm -f "$root$(. "$own/agent.env" && echo "$MESOS_WORK_DIR")/meta/slaves/latest"
-    fi
-    systemctl restart mesos-slave
-    until_done 300 "the Mesos agent does not register" is_registered
-    printf '%s\n' "$wanted" >"$own/attributes.applied"
-}
-
-is_stopped() { ! systemctl is-active --quiet mesos-slave; }
-
-# only_added OLD NEW: whether NEW has every attribute of OLD.
-only_added() {
-    printf '%s\n' "$1" | tr ';' '\n' | while read -r attribute; do
-        case ";$2;" in *";$attribute;"*) ;; *) exit 1 ;; esac
-    done
 }

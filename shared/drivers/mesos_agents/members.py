@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from jeroboam.driver import Drain, NodeAction, NodegroupSpec, NodeSpec, Removal, joined_masters
-from shared.drivers.mesos.attributes import attributes, is_attribute
+from shared.drivers.mesos_agents.attributes import attributes, is_attribute
 
 BATCH = 20
 
@@ -17,7 +17,7 @@ BATCH = 20
 def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> Drain:
     """Agents are removed in batches that are spread over the masters; masters cannot leave."""
     helpers = joined_masters([node for node in nodes if node not in leaving])
-    leaving_masters = {node.uuid: "a Mesos master cannot be removed" for node in leaving if node.is_master}
+    leaving_masters = {node.uuid: "a master cannot be removed" for node in leaving if node.is_master}
     agents = [node for node in leaving if not node.is_master]
     if not helpers:
         reason = "the cluster has no working master"
@@ -53,8 +53,14 @@ def settle(nodes: Sequence[NodeSpec]) -> list[NodeAction]:
     return [NodeAction(node.uuid, "note-agents", known) for node in joined_masters(nodes)] if known["nodes"] else []
 
 
-def relabelling(nodegroup: NodegroupSpec, nodes: Sequence[NodeSpec], old: Mapping[str, str]) -> list[NodeAction]:
-    """Restart the nodegroup's agents with its attributes, one after another."""
+def relabelling(
+    nodegroup: NodegroupSpec, nodes: Sequence[NodeSpec], old: Mapping[str, str], own: Mapping[str, str] | None = None
+) -> list[NodeAction]:
+    """Restart the nodegroup's agents with its attributes, one after another.
+
+    Args:
+        own: attributes of the engine's own.
+    """
 
     def given(labels: Mapping[str, str]) -> dict[str, str]:
         return {key: value for key, value in labels.items() if is_attribute(key, value)}
@@ -62,7 +68,7 @@ def relabelling(nodegroup: NodegroupSpec, nodes: Sequence[NodeSpec], old: Mappin
     if given(old) == given(nodegroup.node_labels):
         return []
     return [
-        NodeAction(node.uuid, "set-attributes", {"attributes": attributes(nodegroup, node)})
+        NodeAction(node.uuid, "set-attributes", {"attributes": attributes(nodegroup, node, own)})
         for node in nodes
         if node.nodegroup_id == nodegroup.uuid and node.has_joined
     ]

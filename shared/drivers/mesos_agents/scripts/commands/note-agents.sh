@@ -1,7 +1,7 @@
 #!/bin/sh
 # Notes the IDs of this cluster's agents on this master: Mesos does not list an agent that is unreachable.
 # Argument: nodes (UUIDs of the cluster's agents).
-# shellcheck disable=SC2154 # variables of node.env and mesos.sh
+# shellcheck disable=SC2154 # variables of node.env and operator-api.sh
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -10,7 +10,7 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/functions.sh"
 # shellcheck source=/dev/null
-. "$etc/mesos.sh"
+. "$etc/operator-api.sh"
 read_arguments
 nodes=$(argument nodes)
 read_agents

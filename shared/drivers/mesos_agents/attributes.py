@@ -39,9 +39,13 @@ def problems(labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]) -> 
     return found
 
 
-def attributes(nodegroup: NodegroupSpec, node: NodeSpec) -> str:
+def attributes(nodegroup: NodegroupSpec, node: NodeSpec, own: Mapping[str, str] | None = None) -> str:
     """The value of `--attributes` of a node's agent. Labels that an earlier version stored and Mesos cannot have are
-    left out."""
+    left out.
+
+    Args:
+        own: attributes of the engine's own.
+    """
     labels = {key: value for key, value in sorted(nodegroup.node_labels.items()) if is_attribute(key, value)}
-    given = {NODE: node.uuid, NODEGROUP: nodegroup.uuid, **labels}
+    given = {NODE: node.uuid, NODEGROUP: nodegroup.uuid, **labels, **(own or {})}
     return ";".join(f"{key}:{value}" for key, value in given.items())

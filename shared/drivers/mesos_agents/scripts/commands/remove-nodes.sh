@@ -3,7 +3,7 @@
 # whose tasks were not given the time to end, the result is not_drained.<name>=<why>; for one that Mesos still lists,
 # not_removed.<name>=<why>.
 # Arguments: nodes (`UUID/name` each), leaving (UUIDs of all that leave), each separated by blanks; timeout (seconds).
-# shellcheck disable=SC2154 # variables of node.env and mesos.sh
+# shellcheck disable=SC2154 # variables of node.env and operator-api.sh
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -12,7 +12,7 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/functions.sh"
 # shellcheck source=/dev/null
-. "$etc/mesos.sh"
+. "$etc/operator-api.sh"
 read_arguments
 nodes=$(argument nodes)
 leaving=$(argument leaving)
