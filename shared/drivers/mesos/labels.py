@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ValidationError
 
-from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec, described
 from jeroboam.driver.label_types import Ports
 from jeroboam.driver.labels import MACHINE_LABELS
 
@@ -95,11 +95,15 @@ class Labels(InfrastructureLabels):
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | AGENT_LABELS
 
-    mesos_slave_isolation: Isolation = ""
-    mesos_slave_image_providers: ImageProviders = ""
-    mesos_slave_work_dir: Directory = "/var/lib/mesos/agent"
-    mesos_slave_executor_env_variables: Variables = ""
-    published_ports: Ports = "31000-32000"
+    mesos_slave_isolation: Isolation = described(
+        "", f"isolators separated by commas: {', '.join(f'`{name}`' for name in ISOLATORS)}", shown="Mesos'"
+    )
+    mesos_slave_image_providers: ImageProviders = described(
+        "", "`docker`, `appc` or both; `docker` needs the isolator `docker/runtime`"
+    )
+    mesos_slave_work_dir: Directory = described("/var/lib/mesos/agent", "working directory of agents")
+    mesos_slave_executor_env_variables: Variables = described("", "JSON object of environment variables of executors")
+    published_ports: Ports = described("31000-32000", "ports that everybody may reach on agents")
 
 
 def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:

@@ -22,6 +22,7 @@ from jeroboam.driver import (
     FieldProblem,
     Hardware,
     Infrastructure,
+    LabelSpec,
     NodeAction,
     NodegroupSpec,
     NodeSpec,
@@ -57,6 +58,9 @@ class MesosEngine(EngineDefaults):
         }
     )
     network_drivers: Sequence[str] = ("docker",)
+
+    def labels(self) -> Sequence[LabelSpec]:
+        return labels.Labels.specs()
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.packages == "apt"

@@ -11,6 +11,7 @@ from scripts.label_tables import DOCS, with_tables
 from shared.drivers.dcos.labels import Labels as DcosLabels
 from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS
 from shared.drivers.kubernetes.labels import Labels as KubernetesLabels
+from shared.drivers.mesos.labels import Labels as MesosLabels
 from shared.drivers.registry import engines
 from shared.drivers.swarm.labels import Labels as SwarmLabels
 
@@ -28,11 +29,16 @@ def test_the_committed_tables_are_the_generated_ones(path: object) -> None:
 
 
 def test_the_engines_pages_have_a_table() -> None:
-    assert {path.name for path in PAGES} == {"dcos-driver.md", "kubernetes-driver.md", "swarm-driver.md"}
-    assert all(len(re.findall(r"^\| `[a-z0-9_]+` \| ", path.read_text(), re.MULTILINE)) >= 9 for path in PAGES)
+    assert {path.name for path in PAGES} == {
+        "dcos-driver.md",
+        "kubernetes-driver.md",
+        "mesos-driver.md",
+        "swarm-driver.md",
+    }
+    assert all(len(re.findall(r"^\| `[a-z0-9_]+` \| ", path.read_text(), re.MULTILINE)) >= 5 for path in PAGES)
 
 
-@pytest.mark.parametrize("model", [InfrastructureLabels, KubernetesLabels, SwarmLabels, DcosLabels])
+@pytest.mark.parametrize("model", [InfrastructureLabels, KubernetesLabels, SwarmLabels, MesosLabels, DcosLabels])
 def test_no_label_is_without_a_description(model: type[InfrastructureLabels]) -> None:
     described = {each.name for each in model.specs()}
     assert model.names() - described == {"api_floating_ip"}, "it is no label"
