@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -132,12 +131,12 @@ class Receiver:
         self._tools.outcomes.add(outcome)
         WEBHOOK_ATTEMPTS.labels(attempt.kind).inc()
         if outcome.state == "delivered" and delivery.attempts == 0 and delivery.event_time is not None:
-            WEBHOOK_LAG.observe(max(0.0, time.time() - delivery.event_time.timestamp()))
+            WEBHOOK_LAG.observe(max(0.0, utc_now().timestamp() - delivery.event_time.timestamp()))
         return outcome.state == "delivered"
 
     async def _attempted(self, delivery: Delivery) -> Attempt:
         if delivery.event is None:
-            return Attempt("missing", time.time(), 0.0, {}, error=_NO_EVENT)
+            return Attempt("missing", utc_now().timestamp(), 0.0, {}, error=_NO_EVENT)
         return await self._tools.sender.send(
             self.webhook.url,
             self._keys,
@@ -188,7 +187,7 @@ class Receiver:
             state=state,
             tries=tries,
             attempts=delivery.attempts + 1,
-            due=time.time() + decision.delay if state == "pending" else None,
+            due=utc_now().timestamp() + decision.delay if state == "pending" else None,
             health=self._health,
             disabled=disabled,
             events=events,

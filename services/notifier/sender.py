@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from services.notifier.egress import Egress, Unreachable
 from services.notifier.exchange import Answer, Broken, Exchange
+from shared.domain.clock import utc_now
 from shared.webhooks.signing import signatures
 from shared.webhooks.targets import Forbidden, Target
 
@@ -56,7 +57,7 @@ class Sender:
         self, url: str, keys: Sequence[bytes], *, message_id: str, content_type: str, body: bytes
     ) -> Attempt:
         """Make one attempt. Never raises an exception for what the receiver or its name server does."""
-        started = time.time()
+        started = utc_now().timestamp()
         headers = {
             "content-type": content_type,
             "user-agent": "Jeroboam-Webhooks/1",

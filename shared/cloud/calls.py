@@ -2,12 +2,13 @@
 
 Rule: a thread cannot be cancelled, so a call has two timeouts: that of the HTTP adapter, which ends the thread's work,
 and `asyncio.timeout`, which ends the wait. A call that finishes after the wait ended is harmless, because all methods
-of `Cloud` are idempotent.
+of `Cloud` are idempotent, and writes are sent only while their lease lasts (`fence`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -42,7 +43,8 @@ class Calls:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._timeout):
-                return await loop.run_in_executor(self._pool, function)
+                # With the caller's context, which has the fence of its lease.
+                return await loop.run_in_executor(self._pool, contextvars.copy_context().run, function)
         except TimeoutError as error:
             raise TemporaryError(f"{doing}: no answer within {self._timeout:g} s") from error
         except Exception as error:

@@ -20,18 +20,26 @@ from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.connection import Connection
 from requests.adapters import HTTPAdapter
 
+from shared.cloud.fence import write_limit
 from shared.cloud.settings import CloudSettings
 
 
 class TimeoutAdapter(HTTPAdapter):
-    """Sets (connect, read) timeouts for every request, overriding those of the caller."""
+    """Sets (connect, read) timeouts for every request, overriding those of the caller.
+
+    Nothing of ours comes between this and the socket, so it is also where writes are checked against their lease.
+    """
 
     def __init__(self, timeouts: tuple[float, float], pool_size: int) -> None:
         self._timeouts = timeouts
         super().__init__(pool_connections=16, pool_maxsize=pool_size)
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        kwargs["timeout"] = self._timeouts
+        connect, read = self._timeouts
+        # A token is not a change of the cloud, and reads need one.
+        if not str(request.url).endswith("/auth/tokens") and (limit := write_limit(str(request.method))) is not None:
+            connect, read = min(connect, limit), min(read, limit)
+        kwargs["timeout"] = (connect, read)
         return super().send(request, *args, **kwargs)
 
 

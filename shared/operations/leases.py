@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.cloud.fence import Fence, ticks
 from shared.db.engine import Database
 from shared.db.models import Operation
 from shared.domain.errors import LostLease
@@ -60,11 +61,12 @@ SELECT extract(epoch FROM min(moment) - now())::float8 FROM (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one operation until the lease expires."""
+    """The right to run one operation until the lease expires; `fence` limits writes to the cloud to that time."""
 
     operation_id: str
     cluster_id: str
     token: str
+    fence: Fence
 
 
 class Leases:
@@ -81,15 +83,16 @@ class Leases:
 
     async def claim(self, limit: int) -> list[Claim]:
         """Claim up to `limit` operations that are due or abandoned."""
-        token = new_id()
+        token, began = new_id(), ticks()
         async with self._database.transaction() as session:
             rows = await session.execute(
                 _CLAIM, {"kinds": self._kinds, "limit": limit, "token": token, "seconds": self.seconds}
             )
-            return [Claim(row.uuid, row.cluster_id, token) for row in rows]
+            return [Claim(row.uuid, row.cluster_id, token, Fence(row.uuid, self.seconds, began)) for row in rows]
 
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease. Returns whether a cancellation was requested. Raises LostLease."""
+        began = ticks()
         async with self._database.transaction() as session:
             row = (
                 await session.execute(
@@ -99,6 +102,7 @@ class Leases:
         if row is None:
             LEASES_LOST.inc()
             raise LostLease(claim.operation_id)
+        claim.fence.renewed(began)
         return bool(row.cancel_requested)
 
     async def release(self, claims: Sequence[Claim]) -> None:

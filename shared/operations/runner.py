@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.cloud.fence import fenced
 from shared.db.engine import Database
 from shared.db.models import Operation
 from shared.domain.clock import Clock, utc_now
@@ -129,7 +130,8 @@ class Runner:
 
     async def execute(self, claim: Claim) -> None:
         """Run the steps of one claimed operation until it waits or ends."""
-        walk = asyncio.create_task(self._walk(claim))
+        with fenced(claim.fence):
+            walk = asyncio.create_task(self._walk(claim))
         keeper = asyncio.create_task(self._keep_lease(claim))
         try:
             done, _ = await asyncio.wait({walk, keeper}, return_when=asyncio.FIRST_COMPLETED)

@@ -22,12 +22,14 @@ from sqlalchemy import text
 from shared.bus.contract import Bus, Consumer, Handler, QueueSpec
 from shared.bus.factory import make_bus
 from shared.db.engine import Database
+from shared.domain.clock import unfollow
 from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.log import CHANNEL as EVENTS_CHANNEL
 from shared.events.relay import Relay
 from shared.operations.runner import Runner
 from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
+from shared.runtime.database_clock import TOLD_FROM, follow_database, keep_following
 from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
 from shared.runtime.stopping import StopSignal
@@ -85,6 +87,7 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
         kernel.spawn(relay.run(), "relay")
         kernel.spawn(database.listen([EVENTS_CHANNEL], lambda _channel: relay.wake()), "event listener")
         kernel.spawn(_heartbeat(database, service), "heartbeat")
+        kernel.spawn(keep_following(database), "clock")
         yield kernel
     finally:
         for task in kernel.tasks:
@@ -95,6 +98,7 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
                 await relay.flush()
         await bus.close()
         await database.close()
+        unfollow()
 
 
 async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> None:
@@ -104,6 +108,8 @@ async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> No
         try:
             async with database.transaction() as session:
                 await session.execute(text("SELECT 1 FROM alembic_version"))
+            if abs(ahead := await follow_database(database)) >= TOLD_FROM:
+                log.warning("clock.differs", seconds_ahead_of_database=round(ahead, 1))
             await bus.start()
             return
         except Exception as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from uuid import NAMESPACE_OID, uuid5
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import NodeAction
 from shared.db.models import NodeCommand
+from shared.domain.clock import utc_now
 from shared.operations.node_commands import last_words, send_command
 from shared.settings import Settings
 
@@ -123,7 +124,7 @@ async def find_answers(
 
 def _answer(row: NodeCommand, limit: timedelta) -> Answer:
     if row.ok is None:
-        if datetime.now(UTC) - row.created_at <= limit:
+        if utc_now() - row.created_at <= limit:
             return Answer(row.name, CommandState.PENDING)
         seconds = int(limit.total_seconds())
         told = f"{seconds // 60} minutes" if seconds >= 60 else f"{seconds} seconds"

@@ -7,13 +7,14 @@ after its server was built, fails the operation once all others have settled; th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import BOOTSTRAP, MASTER, NodeAction
 from shared.db.models import Cluster, Node, Nodegroup, OperationStep
+from shared.domain.clock import utc_now
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import Loss, NodeState
 from shared.drivers.registry import get_engine, get_hardware
@@ -42,7 +43,7 @@ async def ensure_nodes_joined(context: StepContext, operation: OperationView) ->
             await ask_again(session, context, operation, rows)
         shards_done = await _shards_done_at(session, operation)
         if shards_done is not None:
-            await _give_up_on_silent(session, context, operation, rows, datetime.now(UTC) - shards_done)
+            await _give_up_on_silent(session, context, operation, rows, utc_now() - shards_done)
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if not _is_settled(node)]
         failed = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import Stack
+from shared.domain.clock import utc_now
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.operations.plan import OperationView
 from shared.stacks.hot import Template
@@ -93,10 +93,10 @@ def _minutes_left(context: StepContext, operation: OperationView) -> int:
     """Heat's own timeout: the rest of the operation's, so that both end at about the same time."""
     if operation.deadline_at is None:
         return context.settings.create_timeout_minutes
-    return max(1, math.ceil((operation.deadline_at - datetime.now(UTC)).total_seconds() / 60))
+    return max(1, math.ceil((operation.deadline_at - utc_now()).total_seconds() / 60))
 
 
 def poll_delay(operation: OperationView) -> float:
     """Seconds until the next poll: a tenth of the operation's age, so that long builds are polled rarely."""
-    age = (datetime.now(UTC) - operation.created_at).total_seconds()
+    age = (utc_now() - operation.created_at).total_seconds()
     return min(POLL_MAX, max(POLL_FIRST, age / 10))
