@@ -81,17 +81,21 @@ def create_app(deps: Deps) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await deps.reader.open()
+        await deps.event_log.reader.open()
         deps.wakeups.start([CHANNEL, COMMANDS_CHANNEL])
         deps.commands.start()
+        deps.hub.start()
         deps.heartbeats.start()
         try:
             yield
         finally:
             deps.close_waiters()
+            await deps.hub.stop()
             await deps.commands.stop()
             await deps.heartbeats.stop()
             await deps.wakeups.stop()
             await deps.answers.close()
+            await deps.event_log.reader.close()
             await deps.reader.close()
 
     app = FastAPI(
