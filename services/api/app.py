@@ -24,6 +24,7 @@ from services.api.certificates import routes as certificates
 from services.api.clusters import action_routes as actions
 from services.api.clusters import routes as clusters
 from services.api.deps import Deps, deps_of
+from services.api.events import catalog as event_catalog
 from services.api.events import routes as events
 from services.api.federations import routes as federations
 from services.api.middleware.accept import Acceptable
@@ -63,6 +64,7 @@ _ROUTERS = (
     certificates,
     credentials,
     events,
+    event_catalog,
     webhooks,
     deliveries,
     federations,

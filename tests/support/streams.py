@@ -21,7 +21,15 @@ class StreamClient:
     `flowing` is cleared to take nothing for a while.
     """
 
-    def __init__(self, deps: Deps, selection: Selection | None = None, *, last_id: str | None = None) -> None:
+    def __init__(
+        self,
+        deps: Deps,
+        selection: Selection | None = None,
+        *,
+        last_id: str | None = None,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._release = release
         self._deps = deps
         self._selection = selection or Selection()
         self.last_id = last_id
@@ -50,7 +58,7 @@ class StreamClient:
 
         start = Cursor.parse(self.last_id).seq if self.last_id else 0
         streams = self._deps.settings.streams
-        response = EventStream(self._deps.hub, self._deps.event_log, self._selection, start, streams, lambda: None)
+        response = EventStream(self._deps.hub, self._deps.event_log, self._selection, start, streams, self._release)
         await response({"type": "http"}, receive, send)
 
     @asynccontextmanager

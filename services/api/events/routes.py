@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response
 
 from services.api.context import context_of
 from services.api.deps import deps_of
-from services.api.events.catalog import event_types
 from services.api.events.filters import PARAMETERS, read_wanted
 from services.api.events.stream import EventStream
 from services.api.operations.views import event
@@ -56,9 +55,3 @@ async def follow(request: Request) -> Response:
     except BaseException:
         release()
         raise
-
-
-@router.get("/event-types", summary="List event types with their JSON Schemas")
-async def types(request: Request) -> Response:
-    check_query(request, ())
-    return json_response({"event_types": event_types()})

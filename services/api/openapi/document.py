@@ -130,6 +130,7 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/events"): _Route({200: listed("events", "Event")}, (*EVENT_FILTERS, "limit")),
     ("get", "/v1/events/stream"): _Route({200: {"type": "string"}}, EVENT_FILTERS, media="text/event-stream"),
     ("get", "/v1/event-types"): _Route({200: _ANY}),
+    ("get", "/asyncapi.json"): _Route({200: _ANY}, auth=""),
     ("get", "/v1/webhooks"): _Route({200: listed("webhooks", "Webhook")}, _PAGE),
     ("post", "/v1/webhooks"): _Route({201: ref("NewWebhook")}, body=body(WEBHOOK_FIELDS)),
     ("get", "/v1/webhooks/{webhook_id}"): _Route(_one("Webhook")),
