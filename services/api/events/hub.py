@@ -23,6 +23,8 @@ from shared.events.reader import Selection
 from shared.telemetry.metrics import STREAMS_CUT
 
 BATCH = 200
+_PARTS = 4
+_ROUNDS = 6
 _EVERYTHING = Selection()
 
 log = structlog.get_logger(__name__)
@@ -79,6 +81,28 @@ class Subscription:
         self._queue.clear()
         self._bytes = 0
         return taken
+
+
+class _Pace:
+    """Lets the streams send now and then, so that a burst alone fills no queue, however small its client's delay.
+
+    Args:
+        most, most_bytes: limits of the queues.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most // _PARTS
+        self._most_bytes = most_bytes // _PARTS
+        self._frames = self._bytes = 0
+
+    async def add(self, frame: Frame) -> None:
+        self._frames += 1
+        self._bytes += len(frame.text)
+        if self._frames >= self._most or self._bytes >= self._most_bytes:
+            self._frames = self._bytes = 0
+            # Each round runs every task that is ready; a stream needs a few to wake up, take and send.
+            for _ in range(_ROUNDS):
+                await asyncio.sleep(0)
 
 
 class Hub:
@@ -160,15 +184,16 @@ class Hub:
 
     async def _read(self, position: int) -> None:
         while events := await self._access.page(_EVERYTHING, after=position, limit=BATCH):
+            offered = _Pace(*self._limits)
             for event in events:
                 frame: Frame | None = None
                 for subscription in self._listeners(event.project_id):
                     if subscription.selection.matches(event):
                         frame = frame or frame_of(event)
                         subscription.offer(frame)
-            self.position = position = events[-1].position
-            # Let the streams send before the next batch, so that a burst alone fills no queue.
-            await asyncio.sleep(0)
+                self.position = position = event.position
+                if frame is not None:
+                    await offered.add(frame)
             if len(events) < BATCH:
                 return
 
