@@ -23,6 +23,7 @@ from shared.events.reader import Selection
 from shared.telemetry.metrics import STREAMS_CUT
 
 BATCH = 200
+AT_ONCE = 16384
 _PARTS = 4
 _ROUNDS = 6
 _EVERYTHING = Selection()
@@ -76,10 +77,14 @@ class Subscription:
             self._changed.clear()
 
     def take(self) -> list[Frame]:
-        """What is queued, which may be nothing."""
-        taken = list(self._queue)
-        self._queue.clear()
-        self._bytes = 0
+        """The next frames, about AT_ONCE bytes, so that little is copied for a client that is slow. May be nothing."""
+        taken: list[Frame] = []
+        size = 0
+        while self._queue and size < AT_ONCE:
+            frame = self._queue.popleft()
+            size += len(frame.text)
+            taken.append(frame)
+        self._bytes -= size
         return taken
 
 

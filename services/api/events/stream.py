@@ -61,10 +61,13 @@ async def follow(
     last_sent = time.monotonic()
     while time.monotonic() < until:
         ended = subscription.ended
-        frames = [frame.text for frame in subscription.take() if frame.position > position]
-        if frames:
+        frames = subscription.take()
+        unsent = b"".join(frame.text for frame in frames if frame.position > position)
+        if unsent:
             last_sent = time.monotonic()
-            yield b"".join(frames)
+            yield unsent
+        if frames:
+            continue
         if ended:
             return
         left = settings.heartbeat_seconds - (time.monotonic() - last_sent)
