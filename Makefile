@@ -25,11 +25,12 @@ sandbox: setup ## run all of Jeroboam and a simulated OpenStack on this machine 
 check: lint ## what a change should pass at every save: lint, and the tests that need no server
 	$(PYTEST) tests/architecture tests/unit tests/property --ignore tests/property/api
 
-lint: setup ## ruff, mypy --strict, import rules
+lint: setup ## ruff, mypy --strict, import rules, promises of the event catalog
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
+	$(PY) -m scripts.event_catalog
 
 test: setup ## all tests that need no real OpenStack, and branch coverage; downloads RabbitMQ if it is not installed
 	@$(PY) -m sandbox.rabbitmq ensure

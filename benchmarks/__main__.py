@@ -13,13 +13,24 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import accepted_to_heat, api, creates_at_once, done_to_out, idle, posts, relay, scale, webhooks
+from benchmarks import (
+    accepted_to_heat,
+    api,
+    creates_at_once,
+    done_to_out,
+    idle,
+    posts,
+    relay,
+    scale,
+    streams,
+    webhooks,
+)
 from benchmarks.measure import conditions
 from benchmarks.report import append, table
 
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (accepted_to_heat, done_to_out, creates_at_once, scale, api, posts, relay, webhooks, idle)
+    for module in (accepted_to_heat, done_to_out, creates_at_once, scale, api, posts, relay, webhooks, streams, idle)
 }
 
 

@@ -58,6 +58,24 @@ class WebhookSettings(BaseModel):
         return value
 
 
+class StreamSettings(BaseModel):
+    """`JEROBOAM_STREAMS__*`: event streams and long polls. All limits are for one process of the API."""
+
+    max_per_user: int = Field(default=50, ge=1, description="event streams that one user has open")
+    max_per_project: int = Field(default=500, ge=1, description="event streams that one project has open")
+    max_per_process: int = Field(default=6000, ge=1, description="event streams that are open")
+    max_polls_per_node: int = Field(default=4, ge=1, description="long polls that one node has open")
+    max_polls_per_process: int = Field(default=20000, ge=1, description="long polls that are open")
+    pool_size: int = Field(default=4, ge=2, le=100, description="database connections that read the event log")
+    queue_events: int = Field(default=500, ge=1, description="events that wait for a stream before it is cut")
+    queue_bytes: int = Field(default=262144, ge=65536, description="bytes that wait for a stream before it is cut")
+    write_seconds: float = Field(default=30, gt=0, description="a client that takes nothing for this long is cut")
+    heartbeat_seconds: float = Field(default=15, gt=0, le=60, description="longest silence of a stream")
+    seconds: float = Field(
+        default=3600, gt=0, description="when a stream ends and its client reconnects, plus or minus 20 %"
+    )
+
+
 class Settings(BaseSettings):
     """Durations are in seconds unless the name gives another unit."""
 
@@ -159,6 +177,7 @@ class Settings(BaseSettings):
     )
 
     webhooks: WebhookSettings = WebhookSettings()
+    streams: StreamSettings = StreamSettings()
 
     lease_seconds: float = Field(default=60, gt=1)
     poll_seconds: float = Field(default=2, gt=0, description="longest delay of due work when no notification arrives")

@@ -24,6 +24,7 @@ from services.api.certificates import routes as certificates
 from services.api.clusters import action_routes as actions
 from services.api.clusters import routes as clusters
 from services.api.deps import Deps, deps_of
+from services.api.events import catalog as event_catalog
 from services.api.events import routes as events
 from services.api.federations import routes as federations
 from services.api.middleware.accept import Acceptable
@@ -63,6 +64,7 @@ _ROUTERS = (
     certificates,
     credentials,
     events,
+    event_catalog,
     webhooks,
     deliveries,
     federations,
@@ -81,17 +83,21 @@ def create_app(deps: Deps) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await deps.reader.open()
+        await deps.event_log.reader.open()
         deps.wakeups.start([CHANNEL, COMMANDS_CHANNEL])
         deps.commands.start()
+        deps.hub.start()
         deps.heartbeats.start()
         try:
             yield
         finally:
             deps.close_waiters()
+            await deps.hub.stop()
             await deps.commands.stop()
             await deps.heartbeats.stop()
             await deps.wakeups.stop()
             await deps.answers.close()
+            await deps.event_log.reader.close()
             await deps.reader.close()
 
     app = FastAPI(

@@ -11,9 +11,12 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from services.api.events.access import LogAccess
+from services.api.events.hub import Hub
 from services.api.nodes.command_watch import CommandWatch
 from services.api.nodes.heartbeats import QuietHeartbeats
 from services.api.nodes.told import Told
+from services.api.places import Places, poll_places, stream_places
 from services.api.policy import Policy
 from services.api.preflight.answers import Answers
 from services.api.preflight.promises import Promises
@@ -44,6 +47,10 @@ class Deps:
     promises: Promises
     heartbeats: QuietHeartbeats
     targets: TargetPolicy
+    event_log: LogAccess
+    hub: Hub
+    stream_places: Places
+    poll_places: Places
     told: Told = field(default_factory=Told)
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
@@ -54,6 +61,7 @@ class Deps:
         self.closing = True
         self.wakeups.wake_all()
         self.commands.release()
+        self.hub.close()
 
 
 def deps_of(request: Request) -> Deps:
@@ -63,8 +71,11 @@ def deps_of(request: Request) -> Deps:
 
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
     """Create the default dependencies; the application's lifespan opens and closes them."""
-    reader = Reader(settings.database_url.get_secret_value(), size=settings.database_pool_size)
+    url, streams = settings.database_url.get_secret_value(), settings.streams
+    reader = Reader(url, size=settings.database_pool_size)
     wakeups = Wakeups(db)
+    # One connection is left for the hub, and one for lists.
+    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2), places=streams.pool_size)
     return Deps(
         settings=settings,
         db=db,
@@ -78,5 +89,15 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         promises=Promises(settings.preflight_promise_seconds),
         heartbeats=QuietHeartbeats(db, settings.heartbeat_seconds),
         targets=TargetPolicy.of(settings),
+        event_log=event_log,
+        hub=Hub(
+            event_log,
+            wakeups,
+            poll_seconds=settings.poll_seconds,
+            queue_events=streams.queue_events,
+            queue_bytes=streams.queue_bytes,
+        ),
+        stream_places=stream_places(streams),
+        poll_places=poll_places(streams),
         bus=bus,
     )

@@ -8,6 +8,7 @@ from shared.db.webhook_models import Webhook, WebhookAttempt, WebhookCursor, Web
 from shared.db.work_models import (
     DeadLetter,
     Event,
+    EventCounter,
     IdempotencyKey,
     Operation,
     OperationStep,
@@ -24,6 +25,7 @@ __all__ = [
     "ClusterTemplate",
     "DeadLetter",
     "Event",
+    "EventCounter",
     "Federation",
     "FederationMember",
     "IdempotencyKey",

@@ -136,6 +136,8 @@ class WebhookCursor(Base):
     __tablename__ = "webhook_cursor"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default=text("1"))
+    position: Mapped[int | None] = mapped_column(BigInteger)  # null: not yet translated from the two below
+    # Where the version before is; unused otherwise.
     position_tx: Mapped[int] = mapped_column(BigInteger)
     position_seq: Mapped[int] = mapped_column(BigInteger)
 

@@ -104,14 +104,14 @@ class OperationStep(Base):
 class Event(Base):
     """The event log: outbox, audit trail, and source of SSE.
 
-    Readers order by `(tx, seq)` and read only transactions older than the oldest running one, because the order of the
-    sequence is not the commit order.
+    Readers order by `position`, which follows the order of commits (`shared.events.numbering`); that of `seq` does not.
     """
 
     __tablename__ = "events"
 
     seq: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    # `xid8` has no SQLAlchemy type; the migration creates the column, and only plain SQL reads it.
+    position: Mapped[int | None] = mapped_column(BigInteger)  # null until a reader has numbered it
+    # The version before reads by `tx`, which the migration creates, because `xid8` has no SQLAlchemy type.
     id: Mapped[str] = mapped_column(unique=True)
     type: Mapped[str]
     subject: Mapped[str]
@@ -132,7 +132,26 @@ class Event(Base):
         UniqueConstraint("cluster_id", "sequence"),
         Index("ix_events_unpublished", "seq", postgresql_where=text("published_at IS NULL")),
         Index("ix_events_project_id", "project_id", "seq"),
+        Index("uq_events_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
+        Index(
+            "ix_events_project_id_position",
+            "project_id",
+            "position",
+            postgresql_where=text("position IS NOT NULL"),
+        ),
+        Index("ix_events_unnumbered", "seq", postgresql_where=text("position IS NULL")),
     )
+
+
+class EventCounter(Base):
+    """The position of the newest numbered event. One row, locked while events are numbered."""
+
+    __tablename__ = "event_counter"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default=text("1"))
+    last_position: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
 
 class DeadLetter(Base):

@@ -1,6 +1,7 @@
-"""Converts rows of the event log to messages on the bus and back: CloudEvents 1.0 in binary mode.
+"""Converts rows of the event log to CloudEvents 1.0: JSON for HTTP, messages in binary mode for the bus, and back.
 
-Rule: `message_id` is always the event's ID, so that consumers can recognize duplicates.
+Rule: `message_id` is always the event's ID, so that consumers can recognize duplicates. Data is embedded as Postgres
+wrote it and never decoded.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 
 from shared.bus.contract import Message
 from shared.events.catalog import CATALOG, PREFIX, EventData
+
+SOURCE = "/jeroboam"
 
 
 class MalformedEvent(ValueError):
@@ -34,31 +37,40 @@ class ReceivedEvent:
     data: EventData
 
 
+def attributes(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of an event for JSON; those that do not apply are None."""
+    time: datetime = row["time"]
+    return {
+        "specversion": "1.0",
+        "id": row["id"],
+        "source": SOURCE,
+        "type": PREFIX + row["type"],
+        "subject": row["subject"],
+        "time": time.isoformat(),
+        "projectid": row["project_id"],
+        "clusterid": row["cluster_id"],
+        "operationid": row["operation_id"],
+        "sequence": None if row["sequence"] is None else str(row["sequence"]),
+        "datacontenttype": "application/json",
+    }
+
+
+def with_data(head: Mapping[str, Any], data: str) -> str:
+    """A JSON object of the members of `head` that are not None, and `data`, which is JSON already."""
+    text = json.dumps({name: value for name, value in head.items() if value is not None})
+    return f'{text[:-1]}, "data": {data}}}'
+
+
 def to_message(row: Mapping[str, Any]) -> Message:
     """Build the message for one row of `events`."""
-    time: datetime = row["time"]
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": row["id"],
-        "ce-type": PREFIX + row["type"],
-        "ce-source": "/jeroboam",
-        "ce-subject": row["subject"],
-        "ce-time": time.isoformat(),
-        "ce-projectid": row["project_id"],
-    }
-    optional = {
-        "ce-clusterid": row["cluster_id"],
-        "ce-operationid": row["operation_id"],
-        "ce-sequence": None if row["sequence"] is None else str(row["sequence"]),
-        "ce-traceparent": row["trace"],
-    }
-    headers.update({key: value for key, value in optional.items() if value is not None})
+    head = attributes(row) | {"traceparent": row["trace"]}
+    del head["datacontenttype"]
     data = row["data"]
     return Message(
         id=row["id"],
         routing_key=row["type"],
         body=(data if isinstance(data, str) else json.dumps(data)).encode(),
-        headers=headers,
+        headers={f"ce-{name}": value for name, value in head.items() if value is not None},
         mandatory=CATALOG[row["type"]].mandatory if row["type"] in CATALOG else False,
     )
 

@@ -1,28 +1,38 @@
 """Reads the event log in an order that skips no event.
 
-Rule: events are ordered by (tx, seq), and only those of transactions older than the oldest running one are read. A row
-with a lower `seq` can still be committed later, but no row with a lower `tx` can.
+Rule: events are read in the order of their positions (`shared.events.numbering`). An event without a position is not
+read: a caller that must see what was just committed numbers it first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+Fetch = Callable[..., Awaitable[Sequence[Mapping[str, Any]]]]
+COLUMNS = "id, type, subject, project_id, cluster_id, operation_id, sequence, time, trace, data::text AS data"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Cursor:
-    """A position in the log. Clients store its text form `<tx>-<seq>`, which is also the `Last-Event-ID` of SSE."""
+    """A position in the log, as clients store it: `0-<position>`, which is also the `Last-Event-ID` of SSE.
+
+    The version before wrote `<tx>-<seq>`, which `position_of` still understands. It reads `0-<position>` as a place
+    before all events, so that during an upgrade it repeats events instead of refusing the cursor.
+    """
 
     tx: int
     seq: int
 
     def __str__(self) -> str:
         return f"{self.tx}-{self.seq}"
+
+    @classmethod
+    def at(cls, position: int) -> Cursor:
+        return cls(0, position)
 
     @classmethod
     def parse(cls, value: str) -> Cursor:
@@ -38,68 +48,136 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    cursor: Cursor
-    id: str
-    type: str
-    subject: str
-    project_id: str
-    cluster_id: str | None
-    operation_id: str | None
-    sequence: int | None
-    time: Any
-    data: dict[str, Any]
+    """One event of the log.
+
+    Args:
+        row: `position` and COLUMNS.
+    """
+
+    row: Mapping[str, Any]
+
+    @property
+    def position(self) -> int:
+        found: int = self.row["position"]
+        return found
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor.at(self.position)
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def type(self) -> str:
+        return str(self.row["type"])
+
+    @property
+    def project_id(self) -> str:
+        return str(self.row["project_id"])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.row["data"])
+        return found
 
 
-_SELECT = """
-SELECT tx::text::bigint AS tx, seq, id, type, subject, project_id, cluster_id, operation_id, sequence, time, data
-FROM events
-WHERE (tx, seq) > ((:tx)::text::xid8, :seq) AND tx < pg_snapshot_xmin(pg_current_snapshot())
-  AND ((:project_id)::text IS NULL OR project_id = :project_id)
-  AND ((:cluster_id)::text IS NULL OR cluster_id = :cluster_id)
-  AND ((:types)::text[] IS NULL OR type = ANY(:types))
-ORDER BY tx, seq LIMIT :limit
-"""
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which events to read; None: not limited.
+
+    Args:
+        project_id: the project whose events are read; None for administrators.
+        types: names of the catalog.
+        since, until: times of the events, inclusive and exclusive.
+    """
+
+    project_id: str | None = None
+    cluster_id: str | None = None
+    types: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def matches(self, event: LoggedEvent) -> bool:
+        return (
+            (self.project_id is None or event.project_id == self.project_id)
+            and (self.cluster_id is None or event.row["cluster_id"] == self.cluster_id)
+            and (self.types is None or event.type in self.types)
+            and (self.since is None or event.row["time"] >= self.since)
+            and (self.until is None or event.row["time"] < self.until)
+        )
+
+
+_CONDITIONS = {
+    "project_id": "project_id = {}",
+    "cluster_id": "cluster_id = {}",
+    "types": "type = ANY({}::text[])",
+    "since": "time >= {}",
+    "until": "time < {}",
+}
 
 
 async def read_events(
-    session: AsyncSession,
-    *,
-    project_id: str | None,
-    after: Cursor | None = None,
-    limit: int = 100,
-    cluster_id: str | None = None,
-    types: Sequence[str] | None = None,
+    fetch: Fetch, selection: Selection, *, after: int = 0, upto: int | None = None, limit: int = 100
 ) -> list[LoggedEvent]:
-    """Up to `limit` events after a cursor, oldest first.
+    """Up to `limit` events after a position, oldest first.
 
     Args:
-        project_id: the project whose events are read; None for all projects (administrators).
-        types: catalog names to include; None for all.
+        fetch: runs a statement with arguments `$1`, `$2`, ... and returns its rows.
+        upto: the last position that is read; None for all.
     """
-    start = after or Cursor(0, 0)
-    rows = await session.execute(
-        text(_SELECT),
-        {
-            "tx": str(start.tx),
-            "seq": start.seq,
-            "project_id": project_id,
-            "cluster_id": cluster_id,
-            "types": list(types) if types is not None else None,
-            "limit": limit,
-        },
+    # Only conditions that are used, so that each combination gets a plan of its own.
+    conditions = ["position > $1"]
+    arguments: list[Any] = [after, limit]
+    if upto is not None:
+        arguments.append(upto)
+        conditions.append(f"position <= ${len(arguments)}")
+    for name, condition in _CONDITIONS.items():
+        value = getattr(selection, name)
+        if value is not None:
+            arguments.append(list(value) if name == "types" else value)
+            conditions.append(condition.format(f"${len(arguments)}"))
+    rows = await fetch(
+        f"SELECT position, {COLUMNS} FROM events WHERE {' AND '.join(conditions)} ORDER BY position LIMIT $2",  # noqa: S608
+        *arguments,
     )
-    return [
-        LoggedEvent(
-            cursor=Cursor(row.tx, row.seq),
-            id=row.id,
-            type=row.type,
-            subject=row.subject,
-            project_id=row.project_id,
-            cluster_id=row.cluster_id,
-            operation_id=row.operation_id,
-            sequence=row.sequence,
-            time=row.time,
-            data=row.data,
-        )
-        for row in rows
-    ]
+    return [LoggedEvent(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the log contains: `first` is the position before the oldest event that is kept, `last` the newest event."""
+
+    first: int
+    last: int
+
+    def has(self, position: int) -> bool:
+        """Whether everything after this position can be read; false for a position that the log has not reached."""
+        return self.first <= position <= self.last
+
+
+async def read_extent(fetch: Fetch) -> Extent:
+    (row,) = await fetch(
+        "SELECT last_position AS last, coalesce((SELECT min(position) - 1 FROM events), last_position) AS first "
+        "FROM event_counter"
+    )
+    return Extent(row["first"], row["last"])
+
+
+async def position_of(fetch: Fetch, cursor: Cursor) -> int:
+    """The position that a cursor stands for.
+
+    A cursor of the version before stands before the first event that its reader may not have read, also if another
+    server issued it, of which this database is a copy. Events may be repeated, but none is skipped. All events must be
+    numbered.
+    """
+    if cursor.tx == 0:
+        return cursor.seq
+    (row,) = await fetch(
+        "SELECT coalesce((SELECT min(position) - 1 FROM events WHERE (tx, seq) > ($1::text::xid8, $2) "
+        "OR ($2 > 0 AND seq > $2)), last_position) AS position FROM event_counter",
+        *(str(cursor.tx), cursor.seq),
+    )
+    position: int = row["position"]
+    return position

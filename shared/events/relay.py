@@ -1,7 +1,8 @@
 """Publishes committed events to the bus.
 
-Rule: nothing else publishes. The relay runs as a background task in every service: it claims rows (SKIP LOCKED, lease
-token), publishes them with confirms, and marks those as published whose token is still its own. After a crash between
+Rule: nothing else publishes. The relay runs as a background task in every service: it numbers committed events
+(`shared.events.numbering`), claims numbered ones (SKIP LOCKED, lease token), whose rows no other process updates,
+publishes them with confirms, and marks those as published whose token is still its own. After a crash between
 publishing and marking, an event is published twice with the same ID. NOTIFY wakes the relay; polling makes sure that a
 lost notification does not matter.
 """
@@ -19,6 +20,7 @@ from shared.db.engine import Database
 from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.envelope import to_message
+from shared.events.numbering import number_on
 from shared.telemetry import crashpoints
 from shared.telemetry.metrics import EVENTS_PUBLISHED, RELAY_LAG
 
@@ -27,7 +29,7 @@ log = structlog.get_logger(__name__)
 _CLAIM = """
 WITH ready AS (
     SELECT seq FROM events
-    WHERE published_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+    WHERE published_at IS NULL AND position IS NOT NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY seq LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 UPDATE events SET lease_token = $1, lease_until = now() + make_interval(secs => $3),
@@ -102,6 +104,7 @@ class Relay:
 
     async def _relay_batch(self, connection: asyncpg.Connection) -> int:
         token = new_id()
+        await number_on(connection)
         rows = sorted(
             await connection.fetch(_CLAIM, token, self._batch, _LEASE_SECONDS), key=lambda row: int(row["seq"])
         )

@@ -33,3 +33,7 @@ WEBHOOK_LAG = Histogram(
 )
 WEBHOOKS_DISABLED = Counter("jeroboam_webhooks_disabled_total", "Webhooks that were disabled after failures")
 WEBHOOKS_ACTIVE = Gauge("jeroboam_webhooks_active", "Webhooks for which this process is sending")
+STREAMS_OPEN = Gauge("jeroboam_streams_open", "Event streams that this process serves")
+STREAMS_CUT = Counter(
+    "jeroboam_streams_cut_total", "Event streams that were ended because their client was too slow", ["limit"]
+)

@@ -41,6 +41,11 @@ def matches(pattern: str, name: str) -> bool:
     return fnmatchcase(name, pattern) or fnmatchcase(_VERSION.sub("", name), pattern)
 
 
+def outcome_of(name: str) -> str:
+    """The part of a name before its version, which is an outcome for events of operations."""
+    return name.rsplit(".", 2)[-2]
+
+
 def likes(patterns: Sequence[str]) -> list[str]:
     """The patterns of LIKE that match the same names; `.v%` stands for the version."""
     found = []

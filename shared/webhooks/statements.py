@@ -19,11 +19,6 @@ RECEIVES = """
     AND (w.outcomes = '{}' OR split_part(e.type, '.', -2) = ANY (w.outcomes))
     AND e.type NOT LIKE 'webhook.tested.%' AND e.subject <> 'webhooks/' || w.uuid
 """
-# The place of an event among those read, such that a cluster's events are in the order of their numbers. Their order in
-# the log can differ, because a transaction that began first can get a cluster's lock last.
-POSITION = """
-    CASE WHEN cluster_id IS NULL THEN place ELSE max(place) OVER (PARTITION BY cluster_id ORDER BY sequence) END
-"""
 # All rows are locked, also those that are due already: a process that releases one of them at this moment looks for
 # deliveries either before the lock, and is then overruled, or after the commit, and then finds them.
 _LOCK = text("SELECT 1 FROM webhooks WHERE uuid = ANY(:webhooks) ORDER BY uuid FOR NO KEY UPDATE")

@@ -23,6 +23,7 @@ EXCEPTIONS = (
     "shared/drivers/magnum_imported.py",
     "shared/db/migrations/",
     "services/api/openapi/examples.py",
+    "shared/events/examples.py",
     "services/api/clusters/patch.py",
     "jeroboam/testing/cases.py",  # names of made-up clusters and nodes
 )

@@ -78,10 +78,10 @@ class MemoryApi:
         return {"cluster": shown["status"]} | {group["name"]: group["status"] for group in groups}
 
 
-@asynccontextmanager
-async def memory_api(database: Database, database_url: str, **settings: Any) -> AsyncIterator[MemoryApi]:
+def memory_deps(database: Database, database_url: str, **settings: Any) -> Deps:
+    """The API's dependencies with a cloud in memory."""
     clouds: Any = MemoryClouds()
-    deps = make_deps(
+    return make_deps(
         Settings(
             database_url=SecretStr(database_url),
             secret_keys=[SecretStr(new_key())],
@@ -94,6 +94,11 @@ async def memory_api(database: Database, database_url: str, **settings: Any) -> 
         database,
         clouds,
     )
+
+
+@asynccontextmanager
+async def memory_api(database: Database, database_url: str, **settings: Any) -> AsyncIterator[MemoryApi]:
+    deps = memory_deps(database, database_url, **settings)
     app = create_app(deps)
     async with LifespanManager(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

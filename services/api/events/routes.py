@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import StreamingResponse
 
 from services.api.context import context_of
 from services.api.deps import deps_of
-from services.api.events.stream import catalog, read_filters, read_log, stream
+from services.api.events.filters import PARAMETERS, read_wanted
+from services.api.events.stream import EventStream
 from services.api.operations.views import event
 from services.api.wire.bodies import check_query
 from services.api.wire.paging import read_page
 from services.api.wire.rendering import base_url, json_response
-from shared.events.catalog import PREFIX
+from shared.events.reader import Cursor
 
 router = APIRouter(prefix="/v1", tags=["events"])
 
 
 @router.get("/events", summary="List events")
 async def get_all(request: Request) -> Response:
-    check_query(request, ("after", "limit", "cluster", "type"))
+    check_query(request, (*PARAMETERS, "limit"))
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "event:get_all")
     limit = read_page(request, columns=("id",), max_limit=deps.settings.api_max_limit).limit
-    filters = read_filters(request.query_params)
-    events = await read_log(deps, context, filters, limit=limit)
-    cursor = str(events[-1].cursor) if events else request.query_params.get("after")
-    body: dict[str, object] = {"events": [event(each, PREFIX) for each in events], "cursor": cursor}
+    wanted = read_wanted(request.query_params, context)
+    await deps.event_log.settle()
+    extent = await deps.event_log.extent()
+    start = await deps.event_log.start(wanted.after, extent)
+    events = await deps.event_log.page(wanted.selection, after=start, limit=limit)
+    position = events[-1].position if events else start
+    if len(events) < limit:
+        # What does not match has been read too.
+        position = max(position, extent.last)
+    cursor = str(Cursor.at(position))
+    body: dict[str, object] = {"events": [event(each) for each in events], "cursor": cursor}
     if len(events) == limit:
         following = request.url.include_query_params(after=cursor, limit=limit).query
         body["next"] = f"{base_url(request)}/v1/events?{following}"
@@ -35,16 +42,16 @@ async def get_all(request: Request) -> Response:
 
 @router.get("/events/stream", summary="Stream events (server-sent events)")
 async def follow(request: Request) -> Response:
-    """`Last-Event-ID` or `after` resumes the stream. By default, it starts at the beginning of the log."""
-    check_query(request, ("after", "cluster", "type"))
+    """`Last-Event-ID` or `after` resumes the stream. By default, it starts with the oldest event that is kept."""
+    check_query(request, PARAMETERS)
     deps, context = deps_of(request), context_of(request)
     deps.policy.check(context, "event:get_all")
-    filters = read_filters(request.query_params, last_event_id=request.headers.get("last-event-id"))
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(deps, context, filters), media_type="text/event-stream", headers=headers)
-
-
-@router.get("/event-types", summary="List event types with their JSON Schemas")
-async def types(request: Request) -> Response:
-    check_query(request, ())
-    return json_response({"event_types": catalog()})
+    wanted = read_wanted(request.query_params, context, last_event_id=request.headers.get("last-event-id"))
+    release = deps.stream_places.take(user=context.user_id, project=context.project_id, process="")
+    try:
+        await deps.event_log.settle()
+        start = await deps.event_log.start(wanted.after, await deps.event_log.extent())
+        return EventStream(deps.hub, deps.event_log, wanted.selection, start, deps.settings.streams, release)
+    except BaseException:
+        release()
+        raise

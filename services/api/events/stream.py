@@ -1,125 +1,147 @@
-"""Reads the event log for a caller: filters, pages and the stream.
+"""One event stream: what was before, from the log, then what the hub reads.
 
-Rule: a caller reads the events of their own project, an administrator those of all projects. A stream holds no database
-connection while it waits, and resumes from a cursor without a gap.
+Rule: a stream holds no database connection while it waits or sends. It joins the hub before it reads the last part of
+the log, which ends where the hub began to queue for it, so that nothing is skipped and nothing is sent twice. A client
+that takes nothing for `write_seconds`, or whose queue is full, is cut; it resumes from the last `id` that it received.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
+import random
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any
+from collections.abc import AsyncGenerator, Callable
 
-from services.api.context import RequestContext
-from services.api.deps import Deps
-from services.api.operations.views import event
-from services.api.wakeups import happens
-from services.api.wire.errors import bad_request, invalid_field
-from services.api.wire.identifiers import as_uuid
-from shared.events.catalog import CATALOG, PREFIX
-from shared.events.log import CHANNEL
-from shared.events.reader import Cursor, LoggedEvent, read_events
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-HEARTBEAT_SECONDS = 15.0
-STREAM_SECONDS = 3600.0
-_BATCH = 200
+from services.api.events.access import LogAccess
+from services.api.events.frames import frame_of, greeting, keep_alive
+from services.api.events.hub import Hub, Subscription
+from shared.events.reader import Selection
+from shared.settings import StreamSettings
+from shared.telemetry.metrics import STREAMS_CUT, STREAMS_OPEN
+
+PAGE = 200
+log = structlog.get_logger(__name__)
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """`after`: only later events; `types`: catalog names, None for all."""
-
-    after: Cursor | None
-    cluster_id: str | None
-    types: list[str] | None
-
-
-def read_filters(query: Mapping[str, str], *, last_event_id: str | None = None) -> Filters:
-    """Parse the filters of a request.
+async def follow(
+    hub: Hub, access: LogAccess, subscription: Subscription, position: int, settings: StreamSettings
+) -> AsyncGenerator[bytes]:
+    """Yield the parts of a stream until the subscription ends or its time is over.
 
     Args:
-        query: `after`, `cluster` (UUID), `type` (names, comma-separated, `*` for any part).
-        last_event_id: SSE's header; it takes precedence over `after`.
-
-    Raises:
-        ApiError: 400.
+        subscription: has not joined; the caller lets it leave.
+        position: only later events are sent.
     """
-    after = last_event_id or query.get("after")
-    try:
-        cursor = Cursor.parse(after) if after else None
-    except ValueError:
-        raise invalid_field("after", after, "Value should be the cursor of an earlier response") from None
-    cluster = query.get("cluster")
-    if cluster is not None and as_uuid(cluster) is None:
-        raise invalid_field("cluster", cluster, "Value should be the UUID of a cluster")
-    return Filters(cursor, as_uuid(cluster) if cluster else None, _types(query.get("type")))
-
-
-def _types(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    patterns = [part.strip().removeprefix(PREFIX) for part in text[:2000].split(",")]
-    names = [name for name in CATALOG if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    if not names:
-        raise bad_request(f"No event type matches {text[:200]}; GET /v1/event-types lists them")
-    return names
-
-
-async def read_log(deps: Deps, context: RequestContext, filters: Filters, *, limit: int) -> list[LoggedEvent]:
-    async with deps.db.transaction() as session:
-        return await read_events(
-            session,
-            project_id=context.scope_project,
-            after=filters.after,
-            limit=limit,
-            cluster_id=filters.cluster_id,
-            types=filters.types,
-        )
-
-
-async def stream(
-    deps: Deps, context: RequestContext, filters: Filters, *, seconds: float = STREAM_SECONDS
-) -> AsyncIterator[bytes]:
-    """Yield server-sent events from the log, and comments while there are none.
-
-    Ends after `seconds` or when the process stops. The client then reconnects with `Last-Event-ID`, and its token is
-    validated again.
-    """
-    until = time.monotonic() + seconds
-    last_sent = time.monotonic()
-    yield b": jeroboam\nretry: 1000\n\n"
-    while time.monotonic() < until and not deps.closing:
-        change = deps.wakeups.expect(CHANNEL)
-        events = await read_log(deps, context, filters, limit=_BATCH)
-        for logged in events:
-            yield _frame(logged)
+    selection = subscription.selection
+    until = time.monotonic() + settings.seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads reconnections
+    yield greeting(random.randint(1000, 5000))  # noqa: S311
+    # Most of the history comes before the queue exists, so that it does not fill meanwhile.
+    upto: int | None = None
+    while not subscription.ended:
+        events = await access.history(selection, after=position, upto=upto, limit=PAGE)
         if events:
-            filters = Filters(events[-1].cursor, filters.cluster_id, filters.types)
-            last_sent = time.monotonic()
+            position = events[-1].position
+            yield b"".join(frame_of(event).text for event in events)
+        if len(events) == PAGE:
             continue
-        if time.monotonic() - last_sent >= HEARTBEAT_SECONDS:
+        if upto is not None:
+            position = max(position, upto)
+            break
+        hub.join(subscription)
+        while subscription.start is None and not subscription.ended:
+            await subscription.changes(settings.heartbeat_seconds)
+            if subscription.start is None:
+                yield keep_alive(None)
+        upto = subscription.start
+    last_sent = time.monotonic()
+    while time.monotonic() < until:
+        ended = subscription.ended
+        frames = subscription.take()
+        unsent = b"".join(frame.text for frame in frames if frame.position > position)
+        if unsent:
             last_sent = time.monotonic()
-            yield b": keep-alive\n\n"
-        # Polling guarantees progress; notifications only reduce the delay.
-        await happens(change, deps.settings.poll_seconds)
+            yield unsent
+        if frames:
+            continue
+        if ended:
+            return
+        left = settings.heartbeat_seconds - (time.monotonic() - last_sent)
+        if left <= 0:
+            last_sent = time.monotonic()
+            # Everything up to the hub's position has been sent, as the queue is empty.
+            yield keep_alive(max(position, hub.position or 0))
+        else:
+            await subscription.changes(min(left, max(0.0, until - time.monotonic())))
 
 
-def _frame(logged: LoggedEvent) -> bytes:
-    data = json.dumps(event(logged, PREFIX), separators=(",", ":"))
-    return f"id: {logged.cursor}\nevent: {PREFIX}{logged.type}\ndata: {data}\n\n".encode()
+class EventStream(Response):
+    """The response.
+
+    Args:
+        position: only later events are sent.
+        release: called when the stream has ended.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        hub: Hub,
+        access: LogAccess,
+        selection: Selection,
+        position: int,
+        settings: StreamSettings,
+        release: Callable[[], None],
+    ) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+        self._parts = (hub, access)
+        self._selection = selection
+        self._position = position
+        self._settings = settings
+        self._release = release
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        hub, access = self._parts
+        subscription = hub.subscription(self._selection)
+        watch = asyncio.create_task(_until_gone(receive, subscription))
+        parts = follow(hub, access, subscription, self._position, self._settings)
+        STREAMS_OPEN.inc()
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._send_all(parts, send)
+        finally:
+            STREAMS_OPEN.dec()
+            self._release()
+            hub.leave(subscription)
+            watch.cancel()
+            await parts.aclose()
+
+    async def _send_all(self, parts: AsyncGenerator[bytes], send: Send) -> None:
+        more = True
+        while more:
+            try:
+                part = await anext(parts, b"")
+            except Exception as error:
+                # The status is sent already. A stream that ends is resumed by its client.
+                log.warning("stream.ended", error=str(error) or type(error).__name__)
+                part = b""
+            more = bool(part)
+            try:
+                async with asyncio.timeout(self._settings.write_seconds):
+                    await send({"type": "http.response.body", "body": part, "more_body": more})
+            except TimeoutError:
+                STREAMS_CUT.labels("write").inc()
+                return
 
 
-def catalog() -> list[dict[str, Any]]:
-    """All event types with the JSON Schemas of their data."""
-    return [
-        {
-            "type": entry.cloudevents_type,
-            "name": entry.name,
-            "summary": entry.summary,
-            "schema": entry.data.model_json_schema(),
-        }
-        for entry in CATALOG.values()
-    ]
+async def _until_gone(receive: Receive, subscription: Subscription) -> None:
+    """End the subscription when the client disconnects."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    subscription.end()

@@ -37,6 +37,7 @@ _SENT = (
     "OpenStack-API-Version",
     "Location",
     "Retry-After",
+    "X-Jeroboam-Cursor",
 )
 
 

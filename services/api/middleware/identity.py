@@ -22,7 +22,7 @@ from shared.cloud.contract import CloudFactory
 from shared.cloud.types import Identity as Caller
 from shared.domain.errors import JeroboamError
 
-_PUBLIC = frozenset({"/", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json"})
+_PUBLIC = frozenset({"/", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"})
 _NODES = "/v1/nodes/"
 _LONGEST_TOKEN = 16384
 

@@ -151,7 +151,12 @@ async def commands(request: Request, node_id: str) -> Response:
     check_query(request, ("wait",))
     deps, node = await _authenticated(request, node_id)
     seconds = integer()("wait", request.query_params.get("wait", "0"))
-    found = await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))
+    release = deps.poll_places.take(node=node, process="") if seconds > 0 else None
+    try:
+        found = await agent_commands.wait_for_commands(deps, node, min(seconds, MAX_WAIT))
+    finally:
+        if release is not None:
+            release()
     if "text/plain" in request.headers.get("accept", ""):
         return Response(bundle.render_commands(found), media_type="text/plain")
     return json_response({"commands": found})

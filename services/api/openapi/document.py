@@ -18,6 +18,7 @@ from services.api.certificates.routes import FIELDS as CERTIFICATE_FIELDS
 from services.api.clusters.fields import FIELDS as CLUSTER_FIELDS
 from services.api.clusters.resize import FIELDS as RESIZE_FIELDS
 from services.api.clusters.upgrade import FIELDS as UPGRADE_FIELDS
+from services.api.events.filters import PARAMETERS as EVENT_FILTERS
 from services.api.federations.manage import FIELDS as FEDERATION_FIELDS
 from services.api.nodegroups.fields import FIELDS as NODEGROUP_FIELDS
 from services.api.nodes.agent_routes import CSR_FIELDS, REPORT_FIELDS, RESULT_FIELDS
@@ -126,11 +127,10 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/operations/{operation_id}"): _Route(_one("Operation")),
     ("post", "/v1/operations/{operation_id}/retry"): _Route({202: ref("Accepted")}),
     ("post", "/v1/operations/{operation_id}/cancel"): _Route({202: ref("Accepted")}),
-    ("get", "/v1/events"): _Route({200: listed("events", "Event")}, ("after", "limit", "cluster", "type")),
-    ("get", "/v1/events/stream"): _Route(
-        {200: {"type": "string"}}, ("after", "cluster", "type"), media="text/event-stream"
-    ),
+    ("get", "/v1/events"): _Route({200: listed("events", "Event")}, (*EVENT_FILTERS, "limit")),
+    ("get", "/v1/events/stream"): _Route({200: {"type": "string"}}, EVENT_FILTERS, media="text/event-stream"),
     ("get", "/v1/event-types"): _Route({200: _ANY}),
+    ("get", "/asyncapi.json"): _Route({200: _ANY}, auth=""),
     ("get", "/v1/webhooks"): _Route({200: listed("webhooks", "Webhook")}, _PAGE),
     ("post", "/v1/webhooks"): _Route({201: ref("NewWebhook")}, body=body(WEBHOOK_FIELDS)),
     ("get", "/v1/webhooks/{webhook_id}"): _Route(_one("Webhook")),

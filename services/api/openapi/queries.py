@@ -12,6 +12,7 @@ from typing import Any
 from services.api.certificates.authorities import ca_types
 from services.api.clusters import routes as clusters
 from services.api.clusters.client_config import MAX_HOURS
+from services.api.events.filters import LATEST
 from services.api.federations import routes as federations
 from services.api.nodegroups import routes as nodegroups
 from services.api.quotas import routes as quotas
@@ -20,11 +21,16 @@ from services.api.webhooks.queries import COLUMNS as WEBHOOK_COLUMNS
 from services.api.wire.fields import BOOLEAN_WORDS
 from shared.db.webhook_models import DELIVERY_STATES
 from shared.domain.states import NodeState, OperationState
+from shared.webhooks.filters import OUTCOMES
 
 Schema = dict[str, Any]
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _BOOLEAN: Schema = {"enum": [*BOOLEAN_WORDS, "True", "False"]}
+_TIME: Schema = {
+    "type": "string",
+    "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$",
+}
 
 _BY_NAME: dict[str, Schema] = {
     "limit": {"type": "integer", "minimum": 1},
@@ -32,7 +38,11 @@ _BY_NAME: dict[str, Schema] = {
     "sort_dir": {"enum": ["asc", "desc"]},
     "wait": {"type": "integer", "minimum": 0},
     "hours": {"type": "integer", "minimum": 1, "maximum": MAX_HOURS},
-    "after": {"type": "string", "pattern": r"^([0-9]{1,18}-[0-9]{1,18})?$"},
+    # Other cursors are accepted too, but one that the log does not contain is a 410.
+    "after": {"enum": ["", "0-0", LATEST]},
+    "outcome": {"enum": list(OUTCOMES)},
+    "since": _TIME,
+    "until": _TIME,
     "cluster": {"type": "string", "pattern": f"^{_UUID}$"},
     "ca_cert_type": {"enum": ca_types()},
     "rollback": _BOOLEAN,

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.api.reader import Row
 from services.api.wire.rendering import links, time_text
+from shared.events.envelope import attributes
 from shared.events.reader import LoggedEvent
 from shared.operations.node_health import shown_health
 
@@ -75,20 +76,6 @@ def node(row: Row, base: str, *, now: datetime, heartbeat_seconds: float) -> dic
     return view | {"links": links(base, "clusters", row["cluster_id"], "nodes", row["uuid"])}
 
 
-def event(logged: LoggedEvent, prefix: str) -> dict[str, Any]:
+def event(logged: LoggedEvent) -> dict[str, Any]:
     """A CloudEvent in structured JSON, with its position in the log as `cursor`."""
-    return {
-        "specversion": "1.0",
-        "id": logged.id,
-        "source": "/jeroboam",
-        "type": prefix + logged.type,
-        "subject": logged.subject,
-        "time": logged.time.isoformat(),
-        "projectid": logged.project_id,
-        "clusterid": logged.cluster_id,
-        "operationid": logged.operation_id,
-        "sequence": None if logged.sequence is None else str(logged.sequence),
-        "datacontenttype": "application/json",
-        "data": logged.data,
-        "cursor": str(logged.cursor),
-    }
+    return attributes(logged.row) | {"data": logged.data, "cursor": str(logged.cursor)}

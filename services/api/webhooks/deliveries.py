@@ -23,26 +23,24 @@ from shared.db.models import Webhook, WebhookDelivery
 from shared.events.catalog import WebhookTested
 from shared.events.log import emit
 from shared.webhooks.channels import CHANGED
-from shared.webhooks.statements import POSITION, RECEIVES, make_due
+from shared.webhooks.statements import RECEIVES, make_due
 
 MOST_AT_ONCE = 10_000
 _TESTED = "webhook.tested.v1"
 # Taken before the webhook's row, in the order in which the notifier's fan-out takes them.
-_LOCK_LOG = text("SELECT position_tx::text AS tx, position_seq AS seq FROM webhook_cursor FOR UPDATE")
+_LOCK_LOG = text("SELECT coalesce(position, 0) FROM webhook_cursor FOR UPDATE")
 _SINCE = text(f"""
 WITH taken AS (
-    SELECT e.id, e.type, e.cluster_id, e.sequence, row_number() OVER (ORDER BY e.tx, e.seq) AS place
+    SELECT e.id, e.type, e.cluster_id, e.position
     FROM events e JOIN webhooks w ON {RECEIVES}
-    WHERE w.uuid = :webhook AND e.time >= :since AND (e.tx, e.seq) <= ((:tx)::text::xid8, :seq)
+    WHERE w.uuid = :webhook AND e.time >= :since AND e.position <= :position
       AND NOT EXISTS (
           SELECT 1 FROM webhook_deliveries d WHERE d.webhook_id = w.uuid AND d.event_id = e.id
             AND (d.state = 'pending' OR (d.state = 'delivered' AND NOT :all)))
-    ORDER BY e.tx, e.seq LIMIT :limit
-), placed AS (
-    SELECT *, {POSITION} AS position FROM taken
+    ORDER BY e.position LIMIT :limit
 ), made AS (
     INSERT INTO webhook_deliveries (webhook_id, event_id, event_type, cluster_id)
-    SELECT :webhook, id, type, cluster_id FROM placed ORDER BY position, sequence
+    SELECT :webhook, id, type, cluster_id FROM taken ORDER BY position
     ON CONFLICT (webhook_id, event_id) DO UPDATE SET state = 'pending', tries = 0, due_at = now(), finished_at = NULL,
         created_at = now()
     RETURNING id
@@ -108,14 +106,13 @@ async def redeliver_since(deps: Deps, context: RequestContext, found: Row, body:
     given = parse_body(body, REDELIVER_FIELDS, "redelivery")
     deps.policy.check(context, "webhook:redeliver", project_id=found["project_id"])
     async with deps.db.transaction() as session:
-        position = (await session.execute(_LOCK_LOG)).one()
+        position = await session.scalar(_LOCK_LOG)
         row = await _enabled(session, found["uuid"])
         arguments = {
             "webhook": row.uuid,
             "since": given["since"],
             "all": given.get("all", False),
-            "tx": position.tx,
-            "seq": position.seq,
+            "position": position,
             "limit": MOST_AT_ONCE,
         }
         number = int(await session.scalar(_SINCE, arguments) or 0)

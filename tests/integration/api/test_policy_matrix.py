@@ -83,7 +83,7 @@ MIN_COUNT = [{"op": "replace", "path": "/min_node_count", "value": 1}]
 # fmt: off
 MATRIX = {
     "GET /": PUBLIC, "GET /v1": PUBLIC, "GET /healthcheck": PUBLIC, "GET /livez": PUBLIC, "GET /readyz": PUBLIC,
-    "GET /metrics": PUBLIC, "GET /openapi.json": PUBLIC,
+    "GET /metrics": PUBLIC, "GET /openapi.json": PUBLIC, "GET /asyncapi.json": PUBLIC,
     # Nodes have credentials of their own; a Keystone token opens nothing here.
     "POST /v1/nodes/{node_id}/credential": NODE, "GET /v1/nodes/{node_id}/bootstrap": NODE,
     "POST /v1/nodes/{node_id}/reports": NODE, "POST /v1/nodes/{node_id}/csr": NODE,

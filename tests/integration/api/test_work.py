@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import update
 
-from services.api.context import RequestContext
 from services.api.deps import Deps
-from services.api.events.stream import read_filters, stream
 from shared.db.models import Operation
 
 
@@ -74,27 +70,3 @@ async def test_the_log_is_read_from_a_cursor(user: httpx.AsyncClient, cluster: s
         assert (await user.get(f"/v1/events?{query}")).status_code == 400
     types = (await user.get("/v1/event-types")).json()["event_types"]
     assert all(entry["schema"]["type"] == "object" for entry in types)
-
-
-async def test_a_stream_resumes_without_a_gap(user: httpx.AsyncClient, cluster: str, deps: Deps) -> None:
-    """Driven at the generator, since a test client that reads an endless answer does not exist in process."""
-    project = (await user.get("/v1/clusters/c1")).json()["project_id"]
-    context = RequestContext("r", "u", "u", project, ("reader",), "", False, (1, 14))
-
-    async def collect(last: str | None, number: int) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        async for frame in stream(deps, context, read_filters({}, last_event_id=last)):
-            lines = dict(line.split(": ", 1) for line in frame.decode().splitlines() if line and line[0] != ":")
-            if "data" in lines:
-                found.append(json.loads(lines["data"]) | {"at": lines["id"]})
-            if len(found) == number:
-                return found
-        raise AssertionError("the stream ended")
-
-    (first,) = await asyncio.wait_for(collect(None, 1), 10)
-    following = asyncio.create_task(collect(first["at"], 2))
-    await user.delete("/v1/clusters/c1")
-    rest = await asyncio.wait_for(following, 10)
-    assert [int(event["sequence"]) for event in (first, *rest)] == [1, 2, 3]
-    deps.close_waiters()
-    assert [frame async for frame in stream(deps, context, read_filters({}))] == [b": jeroboam\nretry: 1000\n\n"]

@@ -18,7 +18,7 @@ from shared.domain.states import NodeState, OperationKind
 from shared.events.catalog import NodeChanged, OperationStarted, StackChanged
 from shared.events.envelope import MalformedEvent, from_message
 from shared.events.log import emit
-from shared.events.reader import Cursor, read_events
+from shared.events.reader import Cursor
 from shared.events.relay import Relay
 from tests.support.rows import make_cluster
 
@@ -146,23 +146,6 @@ async def test_a_request_nobody_takes_stays_unpublished(database: Database) -> N
     assert await Relay(database, bus).flush() == 0
     async with database.transaction() as session:
         assert await session.scalar(text("SELECT count(*) FROM events WHERE published_at IS NULL")) == 1
-
-
-async def test_readers_see_nothing_above_a_running_transaction(database: Database) -> None:
-    """Sequence order is not commit order: an open transaction with a lower number hides what came after it."""
-    async with database.transaction() as slow:
-        await emit(slow, "node.joined.v1", joined("slow"), project_id="p1")
-        await slow.flush()
-        async with database.transaction() as quick:
-            await emit(quick, "node.joined.v1", joined("quick"), project_id="p1")
-        async with database.transaction() as session:
-            assert await read_events(session, project_id="p1") == []
-    async with database.transaction() as session:
-        events = await read_events(session, project_id="p1")
-        assert [event.data["name"] for event in events] == ["slow", "quick"]
-        assert await read_events(session, project_id="p2") == []
-        rest = await read_events(session, project_id="p1", after=events[0].cursor)
-    assert [event.data["name"] for event in rest] == ["quick"]
 
 
 @pytest.mark.parametrize("text_form", ["", "1", "-", "1-", "-1", "a-1", "1-2-3x", "1--2", "٣-١", f"{2**64}-1"])

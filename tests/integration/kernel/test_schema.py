@@ -26,6 +26,8 @@ async def test_models_and_migrations_agree(database_url: str) -> None:
         ("ix_operations_leased", "WHERE (state = 'running'::text)"),
         ("ix_events_unpublished", "WHERE (published_at IS NULL)"),
         ("ix_events_tx_seq", "(tx, seq)"),
+        ("uq_events_position", "UNIQUE INDEX"),
+        ("ix_events_unnumbered", 'WHERE ("position" IS NULL)'),
         ("uq_events_cluster_id_sequence", "UNIQUE INDEX"),
         ("uq_webhook_deliveries_webhook_id_event_id", "UNIQUE INDEX"),
         ("ix_webhook_deliveries_pending", "WHERE (state = 'pending'::text)"),

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import defaultdict
 
+import pytest
 from sqlalchemy import text
 
 from services.notifier.fan_out import FanOut
@@ -13,6 +14,7 @@ from services.notifier.service import Notifier
 from shared.db.engine import Database
 from shared.events.catalog import NodeChanged
 from shared.events.log import emit
+from shared.events.numbering import number_events
 from shared.settings import WebhookSettings
 from tests.support.hooks import Listener, loopback, response, running_notifier
 from tests.support.webhook_stage import Stage, ids
@@ -31,21 +33,23 @@ async def numbers(stage: Stage) -> dict[str, list[int]]:
 
 
 async def test_a_transaction_that_began_first_ends_last(database: Database, stage: Stage) -> None:
-    """Its event has the lower place in the log and the higher number of the cluster."""
+    """It delays no other, and its events come after those that were read meanwhile."""
     await stage.webhook("http://127.0.0.1:2000/")
     cluster, other = await stage.cluster(), await stage.cluster()
     data = NodeChanged(node_id="n", name="n", nodegroup="g", role="worker", state="joined")
     fan_out = FanOut(database, poll_seconds=1, batch=1)
     async with database.transaction() as first:
-        await emit(first, JOINED, data, project_id="p1", cluster=other)  # has its place in the log from here on
+        await emit(first, JOINED, data, project_id="p1", cluster=other)
+        await first.flush()  # it has the lower `seq`
         async with database.transaction() as second:
             await emit(second, JOINED, data, project_id="p1", cluster=cluster)
-        assert await fan_out.read_batch() == 0, "the first transaction could still put something before it"
+        assert await fan_out.read_batch() == 1
         await emit(first, JOINED, data, project_id="p1", cluster=cluster)
-    # With batches of one event, the second number comes first.
     while await fan_out.read_batch():
         pass
     assert await numbers(stage) == {other: [1], cluster: [1, 2]}
+    positions = await stage.rows("SELECT position FROM events ORDER BY seq")
+    assert [row.position for row in positions] == [2, 1, 3]
 
 
 async def test_concurrent_writers_and_readers(database: Database, stage: Stage) -> None:
@@ -58,7 +62,7 @@ async def test_concurrent_writers_and_readers(database: Database, stage: Stage) 
         for _ in range(25):
             async with database.transaction() as session:
                 data = NodeChanged(node_id="n", name="n", nodegroup="g", role="worker", state="joined")
-                await session.execute(text("SELECT pg_current_xact_id()"))  # its place in the log is decided
+                await session.execute(text("SELECT pg_current_xact_id()"))  # its `tx` is decided
                 await asyncio.sleep(chance.random() / 200)
                 await emit(session, JOINED, data, project_id="p1", cluster=chance.choice(clusters))
                 await asyncio.sleep(chance.random() / 200)
@@ -86,18 +90,22 @@ async def test_reading_again_changes_nothing(database: Database, stage: Stage) -
     fan_out = FanOut(database, poll_seconds=1)
     assert await fan_out.read_batch() == 5
     before = await stage.rows("SELECT id, event_id FROM webhook_deliveries ORDER BY id")
-    await stage.sql("UPDATE webhook_cursor SET position_tx = 0, position_seq = 0")
+    await stage.sql("UPDATE webhook_cursor SET position = 0")
     assert await fan_out.read_batch() == 5
     assert await stage.rows("SELECT id, event_id FROM webhook_deliveries ORDER BY id") == before
 
 
-async def test_a_database_that_was_restored_elsewhere(database: Database, stage: Stage) -> None:
-    """The position is beyond all transactions of this server."""
+@pytest.mark.parametrize("tx", ["tx::text::bigint", "1::bigint << 40"])
+async def test_the_position_of_the_version_before(database: Database, stage: Stage, tx: str) -> None:
+    """It is translated, also if another server issued it: nothing is skipped, and nothing before it is read again."""
     await stage.webhook("http://127.0.0.1:2000/")
-    await stage.sql("UPDATE webhook_cursor SET position_tx = 1::bigint << 40")
-    await stage.emit(await stage.cluster(), JOINED)
-    assert await FanOut(database, poll_seconds=1).read_batch() == 1
-    assert len(await stage.deliveries()) == 1
+    cluster = await stage.cluster()
+    await stage.emit(cluster, *[JOINED] * 3)
+    last = f"SELECT {tx}, seq FROM events ORDER BY seq DESC LIMIT 1"
+    await stage.sql(f"UPDATE webhook_cursor SET (position_tx, position_seq) = ({last})")
+    events = await stage.emit(cluster, *[JOINED] * 2)
+    assert await FanOut(database, poll_seconds=1).read_batch() == 2
+    assert {each["event_id"] for each in await stage.deliveries()} == set(events)
 
 
 async def test_events_from_before_a_webhook_are_not_sent(database: Database, stage: Stage) -> None:
@@ -120,6 +128,7 @@ async def test_a_delivery_that_is_made_while_its_webhook_is_released(database: D
     (claimed,) = await notifier.tools.claims.claim(well=True, limit=1)
     await stage.sql("UPDATE webhook_deliveries SET state = 'delivered', finished_at = now()")
     await stage.emit(cluster, JOINED)
+    await number_events(database)
     writing = asyncio.create_task(notifier.tools.outcomes.run())
     async with database.transaction() as session:
         assert await notifier.fan_out._read(session) == 1

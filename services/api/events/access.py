@@ -1,0 +1,67 @@
+"""Reads the event log for requests, through connections that nothing else uses.
+
+Rule: reading takes connections of its own pool, so that readers, however many, do not delay a write. Only numbering
+events writes, and one connection at a time does it for all requests of this process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.api.events.filters import LATEST
+from services.api.reader import Reader
+from services.api.wire.errors import ApiError
+from shared.db.engine import Database
+from shared.events.numbering import IS_BEHIND, number_events
+from shared.events.reader import Cursor, Extent, LoggedEvent, Selection, position_of, read_events, read_extent
+
+
+class LogAccess:
+    """Args:
+    db: numbers events.
+    reader: the pool for the log; its lifespan belongs to the application.
+    places: the number of streams that read the log at the same time; the others wait.
+    """
+
+    def __init__(self, db: Database, reader: Reader, *, places: int) -> None:
+        self._db = db
+        self._numbering = asyncio.Lock()
+        self._places = asyncio.Semaphore(places)
+        self.reader = reader
+
+    async def settle(self) -> None:
+        """Let events that were committed before this call be readable."""
+        if (await self.reader.rows(IS_BEHIND))[0]["exists"]:
+            async with self._numbering:
+                await number_events(self._db)
+
+    async def extent(self) -> Extent:
+        return await read_extent(self.reader.rows)
+
+    async def start(self, after: Cursor | str | None, extent: Extent) -> int:
+        """The position after which a request begins; settle first.
+
+        Raises:
+            ApiError: 410, if events after the cursor were deleted, or if the log does not reach it, because the
+                database is an older copy.
+        """
+        if after is None or isinstance(after, str):
+            return extent.last if after == LATEST else extent.first
+        position = await position_of(self.reader.rows, after)
+        if extent.has(position):
+            return position
+        begin = extent.first if position < extent.first else extent.last
+        why = "Events after it were deleted" if position < extent.first else "The log does not reach it"
+        raise ApiError(
+            410,
+            f"The cursor {after} is no longer valid. {why}; continue with after={Cursor.at(begin)}",
+            headers={"X-Jeroboam-Cursor": str(Cursor.at(begin))},
+        )
+
+    async def page(self, selection: Selection, *, after: int, limit: int, upto: int | None = None) -> list[LoggedEvent]:
+        return await read_events(self.reader.rows, selection, after=after, upto=upto, limit=limit)
+
+    async def history(self, selection: Selection, *, after: int, upto: int | None, limit: int) -> list[LoggedEvent]:
+        """A page for a stream, which waits for its turn as long as it takes."""
+        async with self._places:
+            return await self.page(selection, after=after, upto=upto, limit=limit)
