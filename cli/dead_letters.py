@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli.output import show_rows
-from cli.services import read_settings
+from cli.services import operators_database
 from cli.state import failures_as_words, options
-
-if TYPE_CHECKING:
-    from shared.db.engine import Database
 
 app = typer.Typer(no_args_is_help=True, help="List and replay messages that no service could process.")
 
 COLUMNS = ("id", "queue", "routing_key", "reason", "message_id", "created_at", "replayed_at")
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[Database]:
-    from shared.db.engine import Database
-
-    database = Database(read_settings().database_url.get_secret_value(), application_name="jeroboam.cli", pool_size=1)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @app.command("list")
@@ -38,7 +22,7 @@ def list_letters(context: typer.Context, limit: Annotated[int, typer.Option(min=
     from shared.events.dead_letters import list_dead_letters
 
     async def read() -> list[dict[str, Any]]:
-        async with _database() as database, database.transaction() as session:
+        async with operators_database() as database, database.transaction() as session:
             letters = await list_dead_letters(session, limit=limit)
             return [{name: _shown(getattr(letter, name)) for name in COLUMNS} for letter in letters]
 
@@ -52,7 +36,7 @@ def replay_letter(letter: Annotated[int, typer.Argument(help="ID of the dead let
     from shared.events.dead_letters import replay
 
     async def run() -> str:
-        async with _database() as database, database.transaction() as session:
+        async with operators_database() as database, database.transaction() as session:
             return await replay(session, letter)
 
     with failures_as_words():

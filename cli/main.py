@@ -14,6 +14,7 @@ from cli import (
     driver_new,
     drivers,
     nodegroups,
+    orphans,
     services,
     templates,
     webhooks,
@@ -44,6 +45,7 @@ app.add_typer(drivers.app, name="driver")
 app.add_typer(work.operations, name="operation")
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(dead_letters.app, name="dead-letter")
+app.add_typer(orphans.app, name="orphans")
 app.command()(work.events)
 app.command()(services.run)
 app.command()(services.migrate)

@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,7 @@ from shared.domain.errors import PermanentError
 
 if TYPE_CHECKING:
     from sandbox.run import Sandbox
+    from shared.db.engine import Database
     from shared.settings import Settings
 
 SERVICES = ("api", *WORKERS)
@@ -45,6 +48,18 @@ def migrate() -> None:
     with failures_as_words():
         asyncio.run(migrate_database(read_settings().database_url.get_secret_value()))
         print("The schema is up to date.")
+
+
+@asynccontextmanager
+async def operators_database() -> AsyncIterator[Database]:
+    """The database of JEROBOAM_DATABASE_URL, for commands that operators use beside the API."""
+    from shared.db.engine import Database
+
+    database = Database(read_settings().database_url.get_secret_value(), application_name="jeroboam.cli", pool_size=1)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def read_settings() -> Settings:

@@ -145,6 +145,12 @@ class Settings(BaseSettings):
     cni_manifests: dict[str, str] = Field(
         default={}, description="network driver -> URL of a manifest, for clusters that specify none"
     )
+    sweep_minutes: float = Field(
+        default=5, gt=0, description="how often a project is searched for resources of deleted clusters"
+    )
+    orphans_remove_after_minutes: float | None = Field(
+        default=None, ge=0, description="resources of deleted clusters are removed after this time; unset: only told of"
+    )
     nodes_per_stack: int = Field(default=50, ge=1, le=200)
     stack_concurrency: int = Field(default=8, ge=1, description="stacks that one operation changes in parallel")
     create_timeout_minutes: int = Field(default=60, ge=1, description="deadline of a create if the request has none")

@@ -1,4 +1,5 @@
-"""`python -m services.monitor`: health, servers of nodes, notifications, overdue operations, dead letters."""
+"""`python -m services.monitor`: health, servers of nodes, notifications, overdue operations, dead letters,
+orphans."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from services.monitor.handlers import DeadLetters
 from services.monitor.health import watch_health
 from services.monitor.looks import Looks
 from services.monitor.openstack import OpenStackEvents
+from services.monitor.orphans import Sweeper
 from services.monitor.overdue import watch
 from services.monitor.silence import watch_silence
 from shared.bus import topology
@@ -41,6 +43,7 @@ async def main() -> None:
             kernel.spawn(watch_silence(kernel.database, settings.heartbeat_seconds), "silent nodes")
             kernel.spawn(watch_health(kernel.database, settings), "health")
             kernel.spawn(looks.watch(), "servers")
+            kernel.spawn(Sweeper(kernel.database, clouds, settings).watch(), "orphans")
             await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
     finally:
         await clouds.close()

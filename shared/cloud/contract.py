@@ -112,6 +112,13 @@ class Cloud(Lookups, Protocol):
         `device_id` is in `server_ids`."""
         ...
 
+    async def owned_items(self) -> list[InventoryItem]:
+        """All resources of the project that carry the mark of a cluster, whichever it is, with the cluster's ID.
+
+        Unlike `inventory` it does not look into descriptions, in which anybody may write an ID.
+        """
+        ...
+
     async def delete_leftover(self, item: InventoryItem) -> None:
         """Delete a resource found by `inventory`. Raises TemporaryError while it is in use."""
         ...

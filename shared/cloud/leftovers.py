@@ -7,20 +7,41 @@ deletion: a resource after those that use it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from openstack.connection import Connection
 
 from shared.cloud import heat, neutron, nova, rest
-from shared.cloud.types import InventoryItem
+from shared.cloud.names import OWNED, cluster_tag
+from shared.cloud.types import InventoryItem, Server
 from shared.domain.errors import PermanentError
+
+_OWNER = re.compile(r"jeroboam-(?:cluster-)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?![0-9a-f])")
+
+
+class Mark(Protocol):
+    """Recognizes the resources of clusters. Pure."""
+
+    @property
+    def tag(self) -> str:
+        """The tag of all stacks that may have it."""
+        ...
+
+    def owner(self, item: Mapping[str, Any]) -> str | None:
+        """The cluster that `item`, in the format of its API, belongs to; None if it has no such mark."""
+        ...
+
+    def owner_of_server(self, server: Server) -> str | None:
+        """The same for a server, which is marked by its metadata."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """Recognizes the resources of a cluster. Pure.
+class ClusterMark:
+    """That of one cluster.
 
     Args:
         server_ids: servers whose ports belong to the cluster, regardless of who created the ports.
@@ -31,16 +52,35 @@ class Mark:
 
     @property
     def tag(self) -> str:
-        return f"jeroboam-cluster-{self.cluster_id}"
+        return cluster_tag(self.cluster_id)
 
-    def on(self, item: Mapping[str, Any]) -> bool:
-        """Whether `item`, in the format of its API, belongs to the cluster."""
-        return (
+    def owner(self, item: Mapping[str, Any]) -> str | None:
+        marked = (
             str(item.get("name") or "").startswith(f"jeroboam-{self.cluster_id}")
             or self.tag in (item.get("tags") or ())
             or self.cluster_id in str(item.get("description") or "")
             or item.get("device_id") in self.server_ids
         )
+        return self.cluster_id if marked else None
+
+    def owner_of_server(self, server: Server) -> str | None:
+        return self.cluster_id if server.metadata.get(nova.CLUSTER_KEY) == self.cluster_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class EveryMark:
+    """That of any cluster, in the places where only Jeroboam writes: names and tags, and metadata of servers."""
+
+    tag: str = OWNED
+
+    def owner(self, item: Mapping[str, Any]) -> str | None:
+        for text in (str(item.get("name") or ""), *(item.get("tags") or ())):
+            if (found := _OWNER.match(str(text))) is not None:
+                return found[1]
+        return None
+
+    def owner_of_server(self, server: Server) -> str | None:
+        return server.metadata.get(nova.CLUSTER_KEY)
 
 
 List = Callable[[Connection, Mark, str], Iterable[InventoryItem]]
@@ -57,11 +97,16 @@ class Kind:
 
 
 def _stacks(connection: Connection, mark: Mark, project_id: str) -> Iterable[InventoryItem]:
-    return [InventoryItem("stack", s.id, s.name) for s in heat.list_stacks(connection, mark.tag)]
+    found = heat.list_stacks(connection, mark.tag)
+    return _marked("stack", ({"id": s.id, "name": s.name, "tags": [*s.tags, mark.tag]} for s in found), mark)
 
 
 def _servers(connection: Connection, mark: Mark, project_id: str) -> Iterable[InventoryItem]:
-    return [InventoryItem("server", s.id, s.name) for s in nova.list_servers(connection, mark.cluster_id)]
+    return [
+        InventoryItem("server", server.id, server.name, owner)
+        for server in nova.marked_servers(connection)
+        if (owner := mark.owner_of_server(server))
+    ]
 
 
 def _server_groups(connection: Connection, mark: Mark, project_id: str) -> Iterable[InventoryItem]:
@@ -89,7 +134,9 @@ def _delete_load_balancer(connection: Connection, thing_id: str) -> None:
 
 
 def _marked(kind: str, items: Iterable[Mapping[str, Any]], mark: Mark) -> list[InventoryItem]:
-    return [InventoryItem(kind, item["id"], item.get("name") or "") for item in items if mark.on(item)]
+    return [
+        InventoryItem(kind, item["id"], item.get("name") or "", owner) for item in items if (owner := mark.owner(item))
+    ]
 
 
 def _neutron_kind(kind: str, collection: str, delete: Delete | None = None) -> Kind:
@@ -117,7 +164,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def mark(cluster_id: str, server_ids: Collection[str]) -> Mark:
+def mark(cluster_id: str, server_ids: Collection[str]) -> ClusterMark:
     """The mark of a cluster.
 
     Raises:
@@ -125,7 +172,7 @@ def mark(cluster_id: str, server_ids: Collection[str]) -> Mark:
     """
     if not cluster_id:
         raise PermanentError("an inventory needs the cluster's ID")
-    return Mark(cluster_id, frozenset(server_ids) - {""})
+    return ClusterMark(cluster_id, frozenset(server_ids) - {""})
 
 
 def delete(connection: Connection, item: InventoryItem) -> None:

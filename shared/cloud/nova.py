@@ -39,6 +39,13 @@ def list_marked_servers(connection: Connection, ids: Set[str]) -> list[Server]:
     )
 
 
+def marked_servers(connection: Connection) -> Iterator[Server]:
+    """All servers of the project whose metadata names a cluster, without their faults."""
+    for item in rest.pages(connection.compute, "/servers/detail", "servers", doing="list servers"):
+        if CLUSTER_KEY in item.get("metadata", {}):
+            yield _server(item)
+
+
 def find_server(connection: Connection, server_id: str) -> Server | None:
     """See `Cloud.find_server`."""
     shown = rest.get_or_none(connection.compute, "/servers", server_id, doing=f"show server {server_id}")

@@ -104,10 +104,15 @@ class OpenStackCloud(Lookups):
         )
 
     async def inventory(self, *, cluster_id: str, server_ids: Sequence[str] = ()) -> list[InventoryItem]:
-        mark = leftovers.mark(cluster_id, server_ids)
+        return await self._marked(leftovers.mark(cluster_id, server_ids), f"of cluster {cluster_id}")
+
+    async def owned_items(self) -> list[InventoryItem]:
+        return await self._marked(leftovers.EveryMark(), "that is marked")
+
+    async def _marked(self, mark: leftovers.Mark, which: str) -> list[InventoryItem]:
         found = await asyncio.gather(
             *(
-                self._call(f"list each {name} of cluster {cluster_id}", self._lister(kind, mark))
+                self._call(f"list each {name} {which}", self._lister(kind, mark))
                 for name, kind in leftovers.KINDS.items()
             )
         )

@@ -157,6 +157,7 @@ class InventoryItem:
     kind: str
     id: str
     name: str
+    cluster_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from shared.db.bus_models import BusMessage, BusQueue
 from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, Node, NodeCommand, NodeFact, Nodegroup
 from shared.db.declarative import Base
 from shared.db.federation_models import Federation, FederationMember
+from shared.db.orphan_models import Orphan, ProjectSweep
 from shared.db.webhook_models import Webhook, WebhookAttempt, WebhookCursor, WebhookDelivery
 from shared.db.work_models import (
     DeadLetter,
@@ -35,6 +36,8 @@ __all__ = [
     "Nodegroup",
     "Operation",
     "OperationStep",
+    "Orphan",
+    "ProjectSweep",
     "Quota",
     "ServiceHeartbeat",
     "Webhook",

@@ -103,6 +103,14 @@ class QuotaExceeded(EventData):
     wanted: int
 
 
+class OrphanFound(EventData):
+    kind: str = Field(description="kind of the resource, such as stack, server, port or network")
+    id: str
+    name: str
+    cluster_id: str = Field(description="the cluster that was deleted")
+    reason: str | None = None
+
+
 class WebhookDisabled(EventData):
     webhook_id: str
     name: str
@@ -189,6 +197,8 @@ CATALOG: dict[str, EventType] = {
         EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was rejected because of a quota."),
+        EventType("orphan.found.v1", OrphanFound, "A resource in the cloud belongs to a cluster that was deleted."),
+        EventType("orphan.removed.v1", OrphanFound, "A resource of a deleted cluster was removed."),
         EventType("webhook.disabled.v1", WebhookDisabled, "A webhook was disabled because its receiver kept failing."),
         EventType("webhook.exhausted.v1", WebhookExhausted, "All attempts to deliver an event to a webhook failed."),
         EventType("webhook.recovered.v1", WebhookRecovered, "The receiver of a webhook accepts events again."),

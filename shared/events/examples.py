@@ -62,6 +62,12 @@ _EXAMPLES: tuple[EventData, ...] = (
         status="CREATE_COMPLETE",
         reason="Stack CREATE completed successfully",
     ),
+    catalog.OrphanFound(
+        kind="network",
+        id="7f1d6a53-4a77-4d0a-9d3b-0b3f3c1b2a11",
+        name="jeroboam-0190a5d2-7c3e-7b6a-9d0e-3f1b5c7d9e01-net",
+        cluster_id="0190a5d2-7c3e-7b6a-9d0e-3f1b5c7d9e01",
+    ),
     catalog.QuotaExceeded(resource="Cluster", limit=20, wanted=21),
     catalog.WebhookDisabled.model_validate(
         _WEBHOOK | {"reason": "no success for 120 hours", "failing_since": _FAILING_SINCE}

@@ -32,6 +32,7 @@ WEBHOOK_LAG = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15, 60),
 )
 WEBHOOKS_DISABLED = Counter("jeroboam_webhooks_disabled_total", "Webhooks that were disabled after failures")
+ORPHANS = Gauge("jeroboam_orphans", "Resources in the cloud whose cluster was deleted")
 WEBHOOKS_ACTIVE = Gauge("jeroboam_webhooks_active", "Webhooks for which this process is sending")
 STREAMS_OPEN = Gauge("jeroboam_streams_open", "Event streams that this process serves")
 STREAMS_CUT = Counter(

@@ -72,6 +72,9 @@ async def test_a_stack_and_all_it_made_is_found(
         "server_group",
     }
     assert len(found) == 7
+    owned = [item for item in await cloud.owned_items() if item.cluster_id == cluster_id]
+    assert {item.kind for item in owned} - {"stack"} == set(kinds) - {"stack"}
+    assert not [item for item in await other_cloud.owned_items() if item.cluster_id == cluster_id]
     assert found[0] == InventoryItem("stack", made.id, stacks.name)
     assert await other_cloud.inventory(cluster_id=cluster_id) == []
     assert await cloud.inventory(cluster_id=cluster_id.replace("-", "")) == []
@@ -97,6 +100,7 @@ async def test_servers_and_their_ports(
     (server,) = await cloud.list_servers(cluster_id=cluster_id)
     found = await cloud.inventory(cluster_id=cluster_id)
     assert InventoryItem("server", server.id, "node-0") in found
+    assert (server.id, cluster_id) in [(item.id, item.cluster_id) for item in await cloud.owned_items()]
     assert sum(item.kind == "port" for item in found) == 1
     # By the server alone, for ports that others made and named.
     by_server = await cloud.inventory(cluster_id="0" * 32, server_ids=[server.id])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.cloud.leftovers import KINDS, mark
+from shared.cloud.leftovers import KINDS, EveryMark, mark
 from shared.domain.errors import PermanentError
 
 CLUSTER = "0195f3a8-0000-7000-8000-000000000001"
@@ -29,7 +29,24 @@ OTHER = "0195f3a8-0000-7000-8000-000000000002"
     ],
 )
 def test_a_things_mark(item: dict[str, Any], ours: bool) -> None:
-    assert mark(CLUSTER, ["server-1", ""]).on(item) is ours
+    assert mark(CLUSTER, ["server-1", ""]).owner(item) == (CLUSTER if ours else None)
+
+
+@pytest.mark.parametrize(
+    ("item", "owner"),
+    [
+        ({"name": f"jeroboam-{CLUSTER}-net"}, CLUSTER),
+        ({"name": f"jeroboam-{CLUSTER}"}, CLUSTER),
+        ({"name": f"jeroboam-{CLUSTER}0-net"}, None),
+        ({"name": f"my-jeroboam-{CLUSTER}"}, None),
+        ({"name": "", "tags": ["x", f"jeroboam-cluster-{OTHER}"]}, OTHER),
+        ({"name": "jeroboam-tools", "tags": ["jeroboam"]}, None),
+        ({"name": "x", "description": f"of cluster {CLUSTER}"}, None),
+        ({}, None),
+    ],
+)
+def test_the_mark_of_any_cluster(item: dict[str, Any], owner: str | None) -> None:
+    assert EveryMark().owner(item) == owner
 
 
 def test_no_id_marks_nothing() -> None:
