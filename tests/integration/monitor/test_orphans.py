@@ -66,7 +66,11 @@ async def made(database: Database, *, deleted: bool) -> tuple[str, str]:
 
 def sweeper(database: Database, project: Project, database_url: str, **settings: Any) -> Sweeper:
     cloud = CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x"))
-    known = {"database_url": SecretStr(database_url), "secret_keys": [SecretStr(new_key())], "cloud": cloud}
+    known: dict[str, Any] = {
+        "database_url": SecretStr(database_url),
+        "secret_keys": [SecretStr(new_key())],
+        "cloud": cloud,
+    }
     found: Any = project
     return Sweeper(database, found, Settings(**(known | settings)))
 
