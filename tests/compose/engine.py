@@ -23,6 +23,8 @@ class Engine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._process: subprocess.Popen[bytes] | None = None
+        # In memory: images are written once and read a few times, and all of it goes with the mount.
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0711", "tmpfs", str(directory)], check=True)
         plugins = directory / "config" / "cli-plugins"
         plugins.mkdir(parents=True)
         (plugins / "docker-compose").symlink_to(ROOT / ".venv/bin/docker-compose")
@@ -68,13 +70,18 @@ class Engine:
         process = self._process
         if process is None:
             return
+        self._process = None
         process.send_signal(signal.SIGTERM)
         process.wait(30)
+
+    def remove(self) -> None:
+        subprocess.run(["umount", str(self.directory)], check=True)
+        self.directory.rmdir()
 
 
 def mounts_below(directory: Path) -> list[str]:
     lines = Path("/proc/self/mounts").read_text().splitlines()
-    return [line.split()[1] for line in lines if line.split()[1].startswith(str(directory))]
+    return [line.split()[1] for line in lines if line.split()[1].startswith(f"{directory}/")]
 
 
 def processes_naming(text: str) -> list[str]:
