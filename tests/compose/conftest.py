@@ -82,11 +82,11 @@ class Stack:
         container = self.containers(service)[0]
         # The first process is `docker-init`, the second one the service's; both die with the first.
         before = self.engine.inspect(container)
-        os.kill(before["State"]["Pid"], 9)  # type: ignore[index]
+        os.kill(before["State"]["Pid"], 9)
         deadline = time.monotonic() + 30
         while True:
-            now: Any = self.engine.inspect(container)
-            if now["RestartCount"] > before["RestartCount"] and now["State"]["Running"]:  # type: ignore[operator]
+            now = self.engine.inspect(container)
+            if now["RestartCount"] > before["RestartCount"] and now["State"]["Running"]:
                 return
             assert time.monotonic() < deadline, f"{service} was not started again: {now['State']}"
             time.sleep(0.1)

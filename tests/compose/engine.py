@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 START_SECONDS = 30
 ROOT = Path(__file__).parents[2]
@@ -43,12 +44,22 @@ class Engine:
         d = self.directory
         with (d / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["dockerd", f"--host=unix://{d}/docker.sock", f"--data-root={d}/data", f"--exec-root={d}/exec"]
-                + [f"--pidfile={d}/dockerd.pid", "--storage-driver=overlay2"],
-                stdout=log, stderr=log, env=self.environment(),
-            )  # fmt: skip
+                [
+                    "dockerd",
+                    f"--host=unix://{d}/docker.sock",
+                    f"--data-root={d}/data",
+                    f"--exec-root={d}/exec",
+                    f"--pidfile={d}/dockerd.pid",
+                    "--storage-driver=overlay2",
+                ],
+                stdout=log,
+                stderr=log,
+                env=self.environment(),
+            )
         deadline = time.monotonic() + START_SECONDS
-        while subprocess.run(["docker", "version"], env=self.environment(), capture_output=True, check=False).returncode:
+        while subprocess.run(
+            ["docker", "version"], env=self.environment(), capture_output=True, check=False
+        ).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"dockerd did not start: {(d / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
@@ -59,12 +70,14 @@ class Engine:
             ["docker", *arguments], input=stdin, env=self.environment() | environment, capture_output=True,
             timeout=300, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"docker {arguments}\n{done.stdout.decode()[-3000:]}\n{done.stderr.decode()[-3000:]}"
+        assert done.returncode == 0, (
+            f"docker {arguments}\n{done.stdout.decode()[-3000:]}\n{done.stderr.decode()[-3000:]}"
+        )
         return done.stdout.decode()
 
-    def inspect(self, container: str) -> dict[str, object]:
-        found: dict[str, object] = json.loads(self.docker("inspect", container))[0]
-        return found
+    def inspect(self, name: str) -> Any:
+        """What the engine knows of a container or an image."""
+        return json.loads(self.docker("inspect", name))[0]
 
     def stop(self) -> None:
         process = self._process

