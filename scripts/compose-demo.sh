@@ -28,7 +28,7 @@ if [ -z "${JEROBOAM_IMAGE:-}" ]; then
   compose build --quiet
 fi
 say "Starting the containers"
-compose up --detach --wait --wait-timeout 300 --quiet-pull
+compose up --detach --wait --wait-timeout 400 --quiet-pull
 export OS_CLIENT_CONFIG_FILE="$PWD/deploy/out/clouds.yaml" OS_CLOUD=jeroboam
 if ! openstack coe cluster template show k8s >/dev/null 2>&1; then
   say "Creating a template"

@@ -56,7 +56,7 @@ class Stack:
             "TERM": "dumb",
         }
 
-    def run(self, *command: str, status: int = 0, seconds: float = 240) -> str:
+    def run(self, *command: str, status: int = 0, seconds: float = 500) -> str:
         """Run a command on this machine; returns what it printed."""
         done = subprocess.run(
             command, env=self.environment(), cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
@@ -83,7 +83,7 @@ class Stack:
         # The first process is `docker-init`, the second one the service's; both die with the first.
         before = self.engine.inspect(container)
         os.kill(before["State"]["Pid"], 9)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             now = self.engine.inspect(container)
             if now["RestartCount"] > before["RestartCount"] and now["State"]["Running"]:
@@ -91,7 +91,7 @@ class Stack:
             assert time.monotonic() < deadline, f"{service} was not started again: {now['State']}"
             time.sleep(0.1)
 
-    def wait_healthy(self, seconds: float = 60) -> None:
+    def wait_healthy(self, seconds: float = 180) -> None:
         """Wait until no container is starting or unhealthy."""
         deadline = time.monotonic() + seconds
         while True:

