@@ -8,7 +8,8 @@ WORKERS ?= 3
 # tests/conftest.py.
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=15
 
-.PHONY: help setup demo sandbox check test lint test-openstack test-clients test-kubeadm test-swarm fuzz bench docs clean
+.PHONY: help setup demo sandbox check test lint test-openstack test-clients test-kubeadm test-swarm \
+	test-compose compose-demo fuzz bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -34,7 +35,7 @@ lint: setup ## ruff, mypy --strict, import rules, promises of the event catalog
 
 test: setup ## all tests that need no real OpenStack, and branch coverage; downloads RabbitMQ if it is not installed
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PYTEST) -m "not openstack and not clients and not kubeadm and not swarm and not fuzz" --cov
+	$(PYTEST) -m "not openstack and not clients and not kubeadm and not swarm and not compose and not fuzz" --cov
 
 test-openstack: setup ## end-to-end tests on a real OpenStack from Debian packages (root, Debian 12); DOWN=1 stops it afterwards
 	@scripts/test-openstack.sh $(if $(DOWN),--down)
@@ -47,6 +48,12 @@ test-kubeadm: setup ## node scripts on a real kubeadm cluster (root, Debian 12; 
 
 test-swarm: setup ## real Docker Swarm clusters on machines that share this kernel (root, Debian 12; builds their root once)
 	@scripts/test-swarm.sh
+
+test-compose: setup ## the containers of deploy/ on a Docker engine of its own (root, Debian 12)
+	@scripts/test-compose.sh
+
+compose-demo: setup ## start the containers of deploy/, create a cluster, get its credentials, delete it; KEEP=1 leaves them running
+	@scripts/compose-demo.sh
 
 fuzz: setup ## more than 20,000 requests generated from the OpenAPI document; every response is checked
 	$(PY) -m pytest -m fuzz -s tests/fuzz

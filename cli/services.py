@@ -63,16 +63,26 @@ async def operators_database() -> AsyncIterator[Database]:
 
 
 def read_settings() -> Settings:
-    """Read the settings from the environment. Raises PermanentError, which names each invalid variable."""
+    """Read the settings of this process. Raises PermanentError, which names each invalid variable or file."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
-    from shared.settings import Settings
+    from shared.settings import SECRETS_DIR, Settings
 
+    directory = os.environ.get(SECRETS_DIR)
     try:
         return Settings()
     except ValidationError as error:
-        lines = [f"JEROBOAM_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        lines = []
+        for each in error.errors():
+            name = f"JEROBOAM_{'__'.join(map(str, each['loc'])).upper()}"
+            where = f" (or the file {Path(directory, name.lower())})" if directory else ""
+            lines.append(f"{name}{where}: {each['msg']}")
         raise PermanentError("settings: " + "; ".join(lines)) from None
+    except SettingsError as error:
+        raise PermanentError(f"{SECRETS_DIR}: {error}" if directory else f"settings: {error}") from None
+    except OSError as error:
+        raise PermanentError(f"{SECRETS_DIR}: {error}") from None
 
 
 def sandbox(

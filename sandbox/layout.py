@@ -84,22 +84,6 @@ def load_layout(directory: Path, *, amqp_url: str | None = None, api_port: int |
     return layout
 
 
-def clouds_yaml(layout: Layout) -> str:
-    """A clouds.yaml for the sandbox's users: `jeroboam` (demo project), `jeroboam-alt`, `jeroboam-admin`."""
-    entries = []
-    for name, user, project in (
-        ("jeroboam", "demo", "demo"),
-        ("jeroboam-alt", "alt", "alt"),
-        ("jeroboam-admin", "admin", "admin"),
-    ):
-        entries.append(
-            f"  {name}:\n    region_name: RegionOne\n    auth:\n      auth_url: {layout.auth_url}\n"
-            f"      username: {user}\n      password: {PASSWORD}\n      project_name: {project}\n"
-            "      user_domain_name: Default\n      project_domain_name: Default\n"
-        )
-    return "clouds:\n" + "".join(entries)
-
-
 def service_environment(layout: Layout, database_url: str) -> dict[str, str]:
     """The settings of every Jeroboam process of the sandbox."""
     environment = {

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.layout import Layout, clouds_yaml, load_layout, service_environment
+from sandbox.clouds import clouds_yaml
+from sandbox.layout import Layout, load_layout, service_environment
 from sandbox.openstack.config import SIMULATED
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.processes import ChildProcess, Launch, launch_module
@@ -106,7 +107,7 @@ class Sandbox:
         self._child("api", "services.api", [], environment).start()
         for service, port in self.layout.service_ports.items():
             self._child(service, f"services.{service}", [], environment | {"JEROBOAM_SERVICE_PORT": str(port)}).start()
-        self.layout.clouds_file.write_text(clouds_yaml(self.layout))
+        self.layout.clouds_file.write_text(clouds_yaml(self.layout.auth_url))
         urls = {"api": f"{self.api_url}/readyz"}
         urls |= {name: f"http://127.0.0.1:{port}/readyz" for name, port in self.layout.service_ports.items()}
         await asyncio.gather(*(self.wait_ready(name, url) for name, url in urls.items()))

@@ -1,21 +1,30 @@
-"""All settings of all services, from the environment (`JEROBOAM_*`) or a `.env` style file.
+"""All settings of all services, from the environment (`JEROBOAM_*`) and from a directory of files.
 
 Rule: settings are one class, which is read once at start and passed on; secrets are `SecretStr`. The process does not
 start with an invalid value, and the error names the setting. Nested cloud settings are `JEROBOAM_CLOUD__AUTH_URL` and
-so on.
+so on. Each setting can instead be a file in the directory `JEROBOAM_SECRETS_DIR`, with the variable's name in upper or
+lower case; a variable takes precedence over a file.
 """
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from shared.cloud.settings import CloudSettings
+
+SECRETS_DIR = "JEROBOAM_SECRETS_DIR"
 
 
 class WebhookSettings(BaseModel):
@@ -192,6 +201,21 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: str = Field(default="json", pattern="^(json|console)$")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read files after variables. Raises SettingsError if `JEROBOAM_SECRETS_DIR` is set and not a directory."""
+        files = NestedSecretsSettingsSource(
+            file_secret_settings, secrets_dir=os.environ.get(SECRETS_DIR) or None, secrets_dir_missing="error"
+        )
+        return init_settings, env_settings, dotenv_settings, files
 
     @model_validator(mode="after")
     def _keys_are_encrypted_on_the_way(self) -> Self:
