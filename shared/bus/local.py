@@ -16,6 +16,7 @@ import structlog
 
 from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
 from shared.bus.topic import matches
+from shared.db.away import is_away
 from shared.db.engine import Database
 from shared.domain.errors import JeroboamError, TemporaryError
 from shared.domain.ids import new_id
@@ -23,7 +24,6 @@ from shared.domain.ids import new_id
 log = structlog.get_logger(__name__)
 
 CHANNEL = "jeroboam_bus"
-_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, TimeoutError)
 
 _CLAIM = """
 WITH ready AS (
@@ -100,8 +100,10 @@ class LocalBus:
             except asyncio.CancelledError:
                 self._drop_connection()
                 raise
-            except _LOST as error:
+            except Exception as error:
                 self._drop_connection()
+                if not is_away(error):
+                    raise
                 raise TemporaryError(f"local bus: {error or type(error).__name__}") from error
 
     def _drop_connection(self) -> None:

@@ -15,6 +15,13 @@ from typing import Any, TypeVar
 from keystoneauth1.access import AccessInfoV3
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.connection import Connection
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from shared.cloud import credentials, heat, leftovers, nova
 from shared.cloud.async_rest import Services
@@ -33,9 +40,11 @@ from shared.cloud.types import (
     Stack,
     StackResource,
 )
-from shared.domain.errors import PermanentError
+from shared.domain.errors import PermanentError, TemporaryError
 
 T = TypeVar("T")
+READ_ATTEMPTS = 5
+READ_SECONDS = 20.0  # no attempt begins later
 Run = Callable[[str, Callable[[Connection], Any]], Awaitable[Any]]
 
 
@@ -54,6 +63,18 @@ class OpenStackCloud(Lookups):
     async def _call(self, doing: str, function: Callable[[Connection], T]) -> T:
         result: T = await self._run(doing, function)
         return result
+
+    async def _read(self, doing: str, function: Callable[[Connection], T]) -> T:
+        """A call that changes nothing, repeated by itself: of many lists that are needed at once, some one fails."""
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(TemporaryError),
+            stop=stop_after_attempt(READ_ATTEMPTS) | stop_after_delay(READ_SECONDS),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._call(doing, function)
+        raise AssertionError("the last attempt returns or raises")
 
     async def create_stack(
         self, name: str, template: Mapping[str, Any], *, tags: Sequence[str], timeout_minutes: int
@@ -112,7 +133,7 @@ class OpenStackCloud(Lookups):
     async def _marked(self, mark: leftovers.Mark, which: str) -> list[InventoryItem]:
         found = await asyncio.gather(
             *(
-                self._call(f"list each {name} {which}", self._lister(kind, mark))
+                self._read(f"list each {name} {which}", self._lister(kind, mark))
                 for name, kind in leftovers.KINDS.items()
             )
         )

@@ -16,6 +16,8 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
+from shared.db.away import is_away
+
 log = structlog.get_logger(__name__)
 
 _NOTIFY = text("SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) channel")
@@ -78,8 +80,8 @@ class Database:
                 while not connection.is_closed():
                     await asyncio.sleep(10)
                     await connection.execute("SELECT 1")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-                log.warning("listening.interrupted", error=str(error))
+            except Exception as error:
+                log.warning("listening.interrupted", error=str(error), exc_info=None if is_away(error) else error)
                 await asyncio.sleep(1)
             finally:
                 if connection is not None:

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from shared.bus.contract import Bus, Unroutable
+from shared.db.away import is_away
 from shared.db.engine import Database
 from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
@@ -80,8 +81,13 @@ class Relay:
                     while await self._relay_batch(connection) == self._batch:
                         pass
                     pause = 0.0
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TemporaryError, TimeoutError) as error:
-                    log.warning("relay.delayed", error=str(error) or type(error).__name__)
+                except Exception as error:  # events wait for it, and nothing else publishes them
+                    known = isinstance(error, TemporaryError) or is_away(error)
+                    text = str(error) or type(error).__name__
+                    log.warning("relay.delayed", error=text, exc_info=None if known else error)
+                    if connection is not None:
+                        connection.terminate()
+                        connection = None
                     pause = min(5.0, pause * 2 + 0.2)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause or self._poll_seconds):

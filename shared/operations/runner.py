@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.cloud.fence import fenced
+from shared.db.away import is_away
 from shared.db.engine import Database
 from shared.db.models import Operation
 from shared.domain.clock import Clock, utc_now
@@ -48,7 +48,6 @@ class _Overtaken(Exception):
 
 
 _POLICY = RetryPolicy()
-_DATABASE_AWAY = (InterfaceError, OperationalError, OSError, TimeoutError)
 
 
 class Runner:
@@ -97,7 +96,7 @@ class Runner:
                 if due is not None and room:
                     pause = min(pause, max(0.02, due))
             except Exception as error:
-                known = isinstance(error, _DATABASE_AWAY)
+                known = is_away(error)
                 log.warning("runner.interrupted", error=str(error), exc_info=None if known else error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
@@ -111,8 +110,11 @@ class Runner:
         for task in list(self._active):
             task.cancel()
         await asyncio.gather(*self._active, return_exceptions=True)
-        with suppress(*_DATABASE_AWAY):
+        try:
             await self._leases.release(claims)
+        except Exception as error:
+            # The leases expire.
+            log.warning("runner.not_released", error=str(error), exc_info=None if is_away(error) else error)
 
     def _begin(self, claim: Claim) -> None:
         task = asyncio.create_task(self.execute(claim), name=f"operation {claim.operation_id}")
@@ -153,7 +155,9 @@ class Runner:
             try:
                 await self._leases.renew(claim)
                 renewed = asyncio.get_running_loop().time()
-            except (DBAPIError, *_DATABASE_AWAY) as error:
+            except LostLease:
+                raise
+            except Exception as error:
                 if asyncio.get_running_loop().time() - renewed > self._leases.seconds * 0.9:
                     raise LostLease(claim.operation_id) from error
 

@@ -53,7 +53,7 @@ class Kernel:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run a background task until the service stops. If the task ends unexpectedly, the process stops."""
+        """Run a background task until the service stops. If it ends unexpectedly, the process exits with 1."""
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._side_task_ended)
         self.tasks.append(task)
@@ -63,7 +63,7 @@ class Kernel:
         if task.cancelled() or self.stop.is_set():
             return
         log.error("service.side_task_ended", task=task.get_name(), exc_info=task.exception())
-        self.stop.ask()
+        self.stop.fail()
 
     def checks(self) -> dict[str, Check]:
         return {"database": self.database.ping, "bus": self.bus.check}
@@ -71,7 +71,11 @@ class Kernel:
 
 @asynccontextmanager
 async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> AsyncIterator[Kernel]:
-    """Start the kernel, and stop it in reverse order at the end of the block."""
+    """Start the kernel, and stop it in reverse order at the end of the block.
+
+    Raises:
+        SystemExit: status 1, after the stop, if the process had to give up.
+    """
     choose_drivers(settings)
     database = Database(
         settings.database_url.get_secret_value(),
@@ -99,6 +103,8 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
         await bus.close()
         await database.close()
         unfollow()
+    if stop.failed:
+        raise SystemExit(1)
 
 
 async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> None:

@@ -16,6 +16,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
+        self.failed = False
 
     def install(self) -> None:
         loop = asyncio.get_running_loop()
@@ -27,6 +28,11 @@ class StopSignal:
             log.warning("stopping.at_once", signal=signal.Signals(number).name)
             os._exit(128 + number)
         log.info("stopping", signal=signal.Signals(number).name)
+        self._asked.set()
+
+    def fail(self) -> None:
+        """Stop because the process cannot go on; it then exits with status 1, so that a supervisor starts it again."""
+        self.failed = True
         self._asked.set()
 
     def is_set(self) -> bool:

@@ -7,10 +7,10 @@ Rule: this is a pure function. Temporary errors return 503 with Retry-After; val
 from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from services.api.wire.errors import ApiError
+from shared.db.away import is_away
 from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryError
 
 _UNEXPECTED = "An unexpected error prevented the server from fulfilling your request."
@@ -34,7 +34,7 @@ def translated(error: BaseException) -> ApiError:
             return ApiError(503, str(error), headers={"Retry-After": str(max(1, round(error.delay or 5)))})
         case DBAPIError():
             return _database(str(getattr(error.orig, "sqlstate", None) or ""))
-        case PoolTimeout() | TimeoutError() | OSError():
+        case _ if is_away(error):
             return ApiError(503, _DATABASE, headers={"Retry-After": "5"})
         case _ if hasattr(error, "sqlstate"):
             return _database(str(error.sqlstate or ""))
