@@ -28,7 +28,11 @@ install_programs() {
         install_kubernetes "$@"
     else
         download_programs "$release" "$@"
-        for program; do mv -f "$programs/.$program-$release" "$programs/$program"; done
+        # kubeadm is the last one, because its version tells the next attempt that all of them are there.
+        for program; do
+            [ "$program" = kubeadm ] || mv -f "$programs/.$program-$release" "$programs/$program"
+        done
+        [ ! -e "$programs/.kubeadm-$release" ] || mv -f "$programs/.kubeadm-$release" "$programs/kubeadm"
         # The shell remembers where it found a program of the image.
         hash -r
     fi
