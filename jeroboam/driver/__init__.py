@@ -28,7 +28,7 @@ from jeroboam.driver.health import ClusterHealth, HealthStatus, NodeHealth, over
 from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
 from jeroboam.driver.label_specs import LabelSpec, described
 from jeroboam.driver.labels import InfrastructureLabels, node_network
-from jeroboam.driver.operating_system import File, MachineSetup, OperatingSystem, Unit
+from jeroboam.driver.operating_system import IMAGE_BASED, File, MachineSetup, OperatingSystem, Unit
 from jeroboam.driver.values import (
     BOOTSTRAP,
     FAILED,
@@ -46,12 +46,13 @@ from jeroboam.driver.values import (
     joined_masters,
     masters,
 )
-from jeroboam.driver.virtual_ip import keepalived_config
+from jeroboam.driver.virtual_ip import keepalived_config, shared_address_problems
 
 __all__ = [
     "BOOTSTRAP",
     "EVERYWHERE",
     "FAILED",
+    "IMAGE_BASED",
     "INSIDE",
     "JOINED",
     "MASTER",
@@ -101,4 +102,5 @@ __all__ = [
     "masters",
     "node_network",
     "overall",
+    "shared_address_problems",
 ]

@@ -80,6 +80,7 @@ class BootstrapContext:
         facts: node UUID -> name -> value, for nodes that have reported facts; the latest report is the last one.
         cloud_config: Keystone's URL and the application credential for add-ons; empty if there is none.
         packages: the package manager of the node's operating system, such as `apt`; None if it has none.
+        programs_directory: its directory for programs, which is writable.
     """
 
     cluster: ClusterSpec
@@ -91,6 +92,7 @@ class BootstrapContext:
     facts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     cloud_config: Mapping[str, str] = field(default_factory=dict)
     packages: str | None = None
+    programs_directory: str = "/usr/local/bin"
 
 
 @dataclass(frozen=True, slots=True)

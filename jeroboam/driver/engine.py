@@ -186,6 +186,10 @@ class Engine(Protocol):
         """
         ...
 
+    def upgrades_in_place(self, operating_system: OperatingSystem) -> bool:
+        """Whether nodes with this operating system are upgraded without replacing their machines."""
+        ...
+
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         """Why the cluster cannot be upgraded to a template with these labels; empty if it can."""
         ...

@@ -22,6 +22,7 @@ from jeroboam.driver.answers import (
 from jeroboam.driver.health import ClusterHealth, NodeHealth, overall
 from jeroboam.driver.label_specs import LabelSpec
 from jeroboam.driver.labels import InfrastructureLabels
+from jeroboam.driver.operating_system import OperatingSystem
 from jeroboam.driver.values import (
     MASTER,
     WORKER,
@@ -102,6 +103,10 @@ class EngineDefaults:
 
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return []
+
+    def upgrades_in_place(self, operating_system: OperatingSystem) -> bool:
+        """Not where the engine is part of the image."""
+        return not operating_system.replaces_machines
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return ["this engine does not upgrade clusters"]

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+# The built-in systems without a package manager. Their images have Docker and containerd, but not keepalived.
+IMAGE_BASED = ("fedora-coreos", "flatcar")
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -51,7 +54,7 @@ class OperatingSystem(Protocol):
         name: unique, lower case.
         distros: the values of Glance's `os_distro` it handles.
         packages: the package manager that engines can use, such as `apt`; None for an image-based system.
-        replaces_machines: whether an upgrade replaces machines instead of upgrading them in place.
+        replaces_machines: whether what is part of the image is upgraded by replacing machines, not in place.
         programs_directory: a directory for programs that is writable at the first boot.
     """
 

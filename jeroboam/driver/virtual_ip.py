@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 
 from jeroboam.driver.answers import BootstrapContext
-from jeroboam.driver.values import masters
+from jeroboam.driver.operating_system import IMAGE_BASED
+from jeroboam.driver.values import MASTER, ClusterSpec, EndpointMode, NodegroupSpec, masters
 
 VIRTUAL_ROUTER_ID = "virtual_router_id"  # an output of the base stack
 
@@ -19,6 +21,18 @@ VIRTUAL_ROUTER_ID = "virtual_router_id"  # an output of the base stack
 def virtual_router_id(uuid: str) -> int:
     """The VRRP ID of a new cluster, 1 to 255. Clusters on one network rarely share it; their passwords differ."""
     return int.from_bytes(hashlib.sha256(uuid.encode()).digest()[:8], "big") % 255 + 1
+
+
+def shared_address_problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
+    """Why the cluster's masters cannot share an address, as a sentence for the user; empty if they can or do not."""
+    if cluster.endpoint_mode is not EndpointMode.VIRTUAL_IP:
+        return []
+    if not any(group.role == MASTER and group.operating_system in IMAGE_BASED for group in nodegroups):
+        return []
+    return [
+        f"master_lb_enabled: this cloud has no load balancers, and keepalived, which replaces them, is not part of "
+        f"{' and '.join(IMAGE_BASED)}; use one master, or another image"
+    ]
 
 
 def keepalived_config(context: BootstrapContext, *, check: str, key_from: str) -> str:

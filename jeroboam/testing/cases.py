@@ -124,6 +124,7 @@ class Case:
             facts=self.facts,
             cloud_config=credential if cloud else {},
             packages=self.driver.operating_system.packages,
+            programs_directory=self.driver.operating_system.programs_directory,
         )
 
     def with_nodes(self, nodes: Sequence[NodeSpec]) -> Case:

@@ -6,6 +6,7 @@ Rule: what the programs answer is in files under `fake/`, so that a test says in
 from __future__ import annotations
 
 import base64
+import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -106,8 +107,20 @@ case "$name $*" in
 "date +%s") now=$(($(cat "$fake/now") + 50)); echo "$now" | tee "$fake/now" ;;
 "curl"*"--write-out"*/readyz) cat "$fake/readyz" 2>/dev/null || printf 200 ;;
 "curl"*"--data-binary @"*/csr) "$PYTHON" "$LEAVES" sign "$JEROBOAM_ROOT" "$@" ;;
-"curl"*) while [ "$#" -gt 1 ]; do [ "$1" != --output ] || echo fetched >"$2"; shift; done ;;
+"curl"*)
+    for url; do :; done
+    while [ "$#" -gt 1 ]; do
+        [ "$1" != --output ] || cp "$fake/served/${url##*/}" "$2" 2>/dev/null || echo fetched >"$2"
+        shift
+    done ;;
 esac
+"""
+
+
+# A program of a release, served for download: it is the machine's own one, of another version.
+_RELEASED = """#!/bin/sh
+echo {version} >"$FAKE/{answer}"
+exec "$FAKE/programs/{name}" "$@"
 """
 
 
@@ -134,6 +147,25 @@ class NodeMachine:
         (self.root / "etc/jeroboam/agent.env").write_text(
             "JEROBOAM_URL=https://jeroboam.example.org\nJEROBOAM_NODE_ID=some-node\n"
         )
+
+    def without_kubernetes(self) -> None:
+        """Make it a machine whose image has no program of Kubernetes."""
+        (self.fake / "programs").mkdir()
+        for name in ("kubeadm", "kubelet", "kubectl"):
+            (self._bin / name).rename(self.fake / "programs" / name)
+
+    def serve(self, name: str, content: bytes, checksum: str | None = None) -> None:
+        """Have curl find this file, whatever comes before its name, and its checksum."""
+        served = self.fake / "served"
+        served.mkdir(exist_ok=True)
+        (served / name).write_bytes(content)
+        (served / f"{name}.sha256").write_text(checksum or hashlib.sha256(content).hexdigest())
+
+    def serve_kubernetes(self, version: str) -> None:
+        """Have curl find the binaries of a release."""
+        answers = {"kubeadm": "version", "kubelet": "kubelet-version", "kubectl": "kubectl-version"}
+        for name, answer in answers.items():
+            self.serve(name, _RELEASED.format(version=version, answer=answer, name=name).encode())
 
     def set(self, name: str, text: str = "") -> None:
         (self.fake / name).write_text(f"{text}\n" if text else "")

@@ -19,6 +19,8 @@ class ScriptBox:
         admin = self.root / "etc" / "kubernetes" / "admin.conf"
         admin.parent.mkdir(parents=True)
         admin.touch()
+        (self.root / "etc" / "jeroboam").mkdir()
+        (self.root / "etc" / "jeroboam" / "node.env").write_text("PACKAGES=apt\n")
 
     def program(self, name: str, text: str) -> None:
         path = self._programs / name

@@ -48,7 +48,7 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
     taken_by = find_driver(template["coe"], template["cluster_distro"] or "", template["server_type"])
     if taken_by is None or taken_by.name != found["driver"]:
         raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {found['driver']}.")
-    if taken_by.operating_system.replaces_machines:
+    if not engine.upgrades_in_place(taken_by.operating_system):
         raise _not_valid(f"Nodes with {taken_by.operating_system.name} are not upgraded in place.")
     spec = read_spec(found["spec"], found["labels"])
     # Any other nodegroup only follows its cluster.

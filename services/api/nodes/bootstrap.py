@@ -57,6 +57,7 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
         if engine.secrets.keys() - opened.keys():
             return NotYet("the cluster's keys have not been generated yet")
         spec = cluster_spec(cluster)
+        operating_system = get_operating_system(nodegroup.operating_system or "")
         found = engine.bootstrap(
             BootstrapContext(
                 cluster=spec,
@@ -67,7 +68,8 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
                 secrets={name: opened[name] for name in engine.secrets},
                 facts=await load_facts(session, deps.sealer, cluster.uuid) if engine.facts else {},
                 cloud_config=_cloud_config(deps, opened.get(CLOUD_CREDENTIAL)),
-                packages=get_operating_system(nodegroup.operating_system or "").packages,
+                packages=operating_system.packages,
+                programs_directory=operating_system.programs_directory,
             )
         )
         if isinstance(found, NotYet):

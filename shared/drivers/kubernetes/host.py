@@ -43,6 +43,31 @@ version = 2
 [plugins."io.containerd.grpc.v1.cri".registry]
   config_path = "/etc/containerd/certs.d"
 """
+# Without packages of Kubernetes, which bring both along. The node script inserts where the kubelet is.
+_KUBELET = """\
+[Unit]
+Description=Kubernetes node agent
+Wants=network-online.target
+After=network-online.target containerd.service
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=@KUBELET@
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
+_KUBELET_KUBEADM = """\
+[Service]
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=
+ExecStart=@KUBELET@ --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \\
+    --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+"""
+# Flatcar's unit reads a file under /usr, unless this variable names another one; other units do not use it.
+_CONTAINERD_UNIT = "[Service]\nEnvironment=CONTAINERD_CONFIG=/etc/containerd/config.toml\n"
 
 
 def script(name: str) -> str:
@@ -61,6 +86,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         _file(f"{ETC}/functions.sh", FUNCTIONS),
         _file(f"{ETC}/machine.sh", MACHINE),
         _file(f"{ETC}/common.sh", script("common.sh")),
+        _file(f"{ETC}/programs.sh", script("programs.sh")),
         _file(f"{ETC}/certificates.sh", script("certificates.sh")),
         _file(f"{ETC}/health", script("health.sh"), "0755"),
         *_commands(_NODE_COMMANDS),
@@ -71,6 +97,10 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         *proxy_files(context.cluster, "containerd", _no_proxy(context, labels)),
         *_insecure_registry(context.cluster.insecure_registry),
     ]
+    if context.packages is None:
+        found.append(_file(f"{ETC}/kubelet.service", _KUBELET))
+        found.append(_file(f"{ETC}/kubelet-kubeadm.conf", _KUBELET_KUBEADM))
+        found.append(_file("/etc/systemd/system/containerd.service.d/20-jeroboam.conf", _CONTAINERD_UNIT))
     if context.node.is_master:
         found.append(_file(f"{ETC}/states", script("states.sh"), "0755"))
         found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
@@ -103,7 +133,12 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "NODE_NAME": context.node.name,
         "API_PORT": api_port(context.cluster),
         "KUBERNETES_VERSION": labels.kube_tag,
+        "PACKAGES": context.packages or "",
+        "PROGRAMS_DIRECTORY": context.programs_directory,
         "KUBERNETES_APT_MIRROR": labels.kubernetes_apt_mirror or "",
+        "KUBERNETES_BINARY_MIRROR": labels.kubernetes_binary_mirror or "",
+        "CNI_PLUGINS_MIRROR": labels.cni_plugins_mirror or "",
+        "CNI_PLUGINS_VERSION": labels.cni_plugins_version,
         "CONTAINERD_VERSION": labels.lowest_containerd or "",
         "IMAGE_REPOSITORY": labels.container_infra_prefix.rstrip("/"),
         "CRI_SOCKET": kubeadm.CRI_SOCKET,

@@ -22,6 +22,8 @@ API = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 _PKI = "/etc/kubernetes/pki"
+# Their default is below /usr, which cannot be written on systems without packages.
+_VOLUME_PLUGINS = "/opt/libexec/kubernetes/kubelet-plugins/volume/exec"
 Document = dict[str, Any]
 
 
@@ -109,6 +111,7 @@ def _cluster(context: BootstrapContext, labels: Labels) -> Document:
                 {"name": "node-cidr-mask-size", "value": str(labels.flannel_network_subnetlen)},
                 # The controller manager rejects files with several certificates, as ca.crt is during a rotation.
                 {"name": "cluster-signing-cert-file", "value": f"{_PKI}/ca-signing.crt"},
+                *_volume_plugins(context, "flex-volume-plugin-dir"),
                 *_arguments(labels.kubecontroller_options),
             ]
         },
@@ -152,6 +155,7 @@ def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: 
         arguments.append({"name": "cloud-provider", "value": "external"})
     if context.node.ip_address:
         arguments.append({"name": "node-ip", "value": context.node.ip_address})
+    arguments += _volume_plugins(context, "volume-plugin-dir")
     taints = [dict(taint) for taint in context.nodegroup.node_taints]
     if context.node.is_master:
         taints.insert(0, dict(CONTROL_PLANE_TAINT))
@@ -162,6 +166,10 @@ def _registration(context: BootstrapContext, labels: Labels, *, external_cloud: 
         "taints": taints,
         "kubeletExtraArgs": [*arguments, *_arguments(labels.kubelet_options)],
     }
+
+
+def _volume_plugins(context: BootstrapContext, option: str) -> list[dict[str, str]]:
+    return [{"name": option, "value": _VOLUME_PLUGINS}] if context.packages is None else []
 
 
 def _node_labels(context: BootstrapContext) -> str:

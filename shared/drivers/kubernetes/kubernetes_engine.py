@@ -8,6 +8,7 @@ from typing import Any
 
 from jeroboam.driver import (
     EVERYWHERE,
+    IMAGE_BASED,
     MASTER,
     WORKER,
     Access,
@@ -74,7 +75,7 @@ class KubernetesEngine(EngineDefaults):
     volume_drivers: Sequence[str] = ("cinder",)
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
-        return operating_system.packages == "apt"
+        return operating_system.packages == "apt" or operating_system.name in IMAGE_BASED
 
     def labels(self) -> Sequence[LabelSpec]:
         return Labels.specs()
@@ -147,6 +148,10 @@ class KubernetesEngine(EngineDefaults):
 
     def label_change_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return label_changes.problems(cluster, labels)
+
+    def upgrades_in_place(self, operating_system: OperatingSystem) -> bool:
+        """The programs that an upgrade replaces are not part of any image."""
+        return True
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return upgrade.problems(cluster, labels)

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
-from shared.drivers.kubernetes.labels import POD_NETWORK_LABELS, Labels, label_problems
+from shared.drivers.kubernetes.labels import MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"kubernetes_apt_mirror", "containerd_version"}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

@@ -31,17 +31,27 @@ CONTAINERD_2 = "2.0"
 KUBELET_SKEW = 3  # minor versions a kubelet may be behind the API servers: Kubernetes' version skew policy
 # Magnum's label for the pod network of each CNI.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
+# Where new machines get programs from.
+MIRRORS = ("kubernetes_apt_mirror", "kubernetes_binary_mirror", "cni_plugins_mirror", "cni_plugins_version")
 
 
 class Labels(InfrastructureLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
-        *("kube_tag", "kubernetes_apt_mirror", "kubelet_options", "container_infra_prefix", "containerd_version")
+        *("kube_tag", "kubelet_options", "container_infra_prefix", "containerd_version"),
+        *MIRRORS,
     }
 
     kube_tag: Version = described(DEFAULT_VERSION, "Kubernetes version, v1.31.0 or newer")
     kubernetes_apt_mirror: Url | None = described(None, "URL of your package mirror")
+    kubernetes_binary_mirror: Url | None = described(
+        None, "URL of the binaries of Kubernetes' releases, for systems without packages"
+    )
+    cni_plugins_mirror: Url | None = described(
+        None, "URL of the releases of the CNI plug-ins, for systems without packages"
+    )
+    cni_plugins_version: Tag = described("v1.8.0", "version of the CNI plug-ins, for systems without packages")
     containerd_version: RuntimeVersion | None = described(
         None, "the lowest version of containerd on the nodes", shown="any; `2.0` from v1.37 on"
     )

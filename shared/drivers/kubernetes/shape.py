@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from jeroboam.driver import ClusterSpec, NodegroupSpec, node_network
+from jeroboam.driver import ClusterSpec, NodegroupSpec, node_network, shared_address_problems
 from shared.drivers.kubernetes.labels import DEFAULT_API_PORT, api_port, label_problems, read_labels
 
 # etcd, kubelet, kube-proxy, controller manager, scheduler: kubeadm refuses to start where one is taken.
@@ -26,6 +26,7 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
             f"apiserver_port: {port} is used by other parts of Kubernetes on masters ("
             f"{', '.join(map(str, sorted(PORTS_OF_MASTERS)))}); use another port, such as {DEFAULT_API_PORT}"
         )
+    found += shared_address_problems(cluster, nodegroups)
     nodes = sum(group.node_count for group in nodegroups)
     pods = ipaddress.IPv4Network(labels.pods_network_cidr)
     inside = ipaddress.IPv4Network(node_network(cluster, labels))

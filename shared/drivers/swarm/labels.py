@@ -12,13 +12,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ValidationError
 
-from jeroboam.driver import MASTER, ClusterSpec, EndpointMode, InfrastructureLabels, NodegroupSpec, node_network, texts
+from jeroboam.driver import (
+    ClusterSpec,
+    InfrastructureLabels,
+    NodegroupSpec,
+    node_network,
+    shared_address_problems,
+    texts,
+)
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Cidr, Number, Ports
 from jeroboam.driver.labels import MACHINE_LABELS
 
 DEFAULT_API_PORT = 2376
-IMAGE_BASED = ("fedora-coreos", "flatcar")  # operating systems that have Docker, and no package manager
 # Raft between managers, gossip between all nodes, the data path of overlay networks.
 ENGINE_PORTS = {2377: "managers", 7946: "gossip between nodes", 4789: "overlay networks"}
 
@@ -142,13 +148,7 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
         found.append(f"label swarm_address_pool: {pool} overlaps the node network {nodes}")
     if pool.prefixlen > labels.swarm_subnet_size:
         found.append(f"label swarm_address_pool: {pool} has no network of size /{labels.swarm_subnet_size}")
-    if cluster.endpoint_mode is EndpointMode.VIRTUAL_IP and any(
-        group.role == MASTER and group.operating_system in IMAGE_BASED for group in nodegroups
-    ):
-        found.append(
-            f"master_lb_enabled: this cloud has no load balancers, and keepalived, which replaces them, is not part of "
-            f"{' and '.join(IMAGE_BASED)}; use one master, or another image"
-        )
+    found += shared_address_problems(cluster, nodegroups)
     if cluster.volume_driver and cluster.volume_driver not in dict(labels.plugins):
         found.append(
             f"volume_driver: {cluster.volume_driver} needs an image: add it to the label docker_volume_plugins as "

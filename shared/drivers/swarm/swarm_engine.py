@@ -8,6 +8,7 @@ from typing import Any
 
 from jeroboam.driver import (
     EVERYWHERE,
+    IMAGE_BASED,
     MASTER,
     WORKER,
     Access,
@@ -61,7 +62,7 @@ class SwarmEngine(EngineDefaults):
     volume_drivers: Sequence[str] = ("cinder", "cvmfs", "eos", "rexray")
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
-        return operating_system.packages == "apt" or operating_system.name in labels.IMAGE_BASED
+        return operating_system.packages == "apt" or operating_system.name in IMAGE_BASED
 
     def labels(self) -> Sequence[LabelSpec]:
         return labels.Labels.specs()

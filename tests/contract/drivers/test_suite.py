@@ -14,6 +14,8 @@ from shared.drivers.registry import installed_drivers
 DRIVERS = (
     "kubernetes-ubuntu",
     "kubernetes-ubuntu-bare-metal",
+    "kubernetes-fedora-coreos",
+    "kubernetes-flatcar",
     "swarm-ubuntu-bare-metal",
     "example-example-os",
     "example-example-os-example-rack",

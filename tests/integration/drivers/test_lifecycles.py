@@ -169,3 +169,29 @@ async def test_a_whole_life(client: Client, sandbox: Sandbox, sample: Sample) ->
     assert await client.settled(cluster) is None
     async with cloud_of(sandbox.layout) as clouds:
         assert await left_behind(clouds, shown["project_id"], cluster) == []
+
+
+async def test_kubernetes_without_packages_is_upgraded_in_place(client: Client) -> None:
+    common = {"coe": "kubernetes", "image_id": "flatcar", "master_lb_enabled": True}
+    older = await client.template(name="flatcar-older", labels={"kube_tag": "v1.34.1"}, **common)
+    newer = await client.template(name="flatcar-newer", labels={"kube_tag": "v1.35.0"}, **common)
+    cluster = await client.create("flatcar", cluster_template_id=older, master_count=1, node_count=1)
+    path = f"/v1/clusters/{cluster}"
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    assert (await client.get(f"/v1/clustertemplates/{older}"))["driver"] == "kubernetes-flatcar"
+    await changed(client, cluster, "POST", f"{path}/actions/upgrade", {"cluster_template": newer})
+    assert {node["version"] for node in (await client.get(f"{path}/nodes"))["nodes"]} == {"v1.35.0"}
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+
+
+async def test_an_engine_that_is_part_of_the_image_is_not(client: Client) -> None:
+    common = {"coe": "swarm", "image_id": "flatcar"}
+    older = await client.template(name="swarm-image", **common)
+    newer = await client.template(name="swarm-newer-image", labels={"docker_version": "29.1.3"}, **common)
+    cluster = await client.create("image", cluster_template_id=older, master_count=1, node_count=1)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    answer = await client.call("POST", f"/v1/clusters/{cluster}/actions/upgrade", json={"cluster_template": newer})
+    assert answer.status_code == 409 and "Nodes with flatcar are not upgraded in place" in answer.text
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None

@@ -3,46 +3,14 @@
 root=${JEROBOAM_ROOT:-}
 # shellcheck source=/dev/null
 . "$root/etc/jeroboam/functions.sh"
+# shellcheck source=/dev/null
+. "$root/etc/jeroboam/programs.sh"
 
-# fetch LABEL URL FILE: download a URL that was given by a label.
+# fetch LABEL URL FILE [SECONDS]: download a URL that was given by a label.
 fetch() {
     http_proxy=${http_proxy:-} https_proxy=${https_proxy:-} no_proxy=${no_proxy:-} \
-        curl --fail --silent --show-error --location --retry 5 --retry-delay 3 --connect-timeout 10 --max-time 120 \
-        --output "$3" "$2" || fail "label $1: $2 could not be fetched"
-}
-
-# use_mirror VERSION: use the operator's mirror for packages of that minor version.
-use_mirror() {
-    packages=$KUBERNETES_APT_MIRROR/${1%.*}/deb
-    mkdir -p "$root/etc/apt/keyrings" "$root/etc/apt/sources.list.d"
-    fetch kubernetes_apt_mirror "$packages/Release.key" "$root/etc/apt/keyrings/kubernetes.asc"
-    echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $packages/ /" \
-        >"$root/etc/apt/sources.list.d/kubernetes.list"
-}
-
-# containerd_is VERSION: whether containerd has at least that version. Prints the one it has.
-containerd_is() {
-    has=$(containerd --version 2>/dev/null | awk '{ print $3 }' | sed -e 's/^v//' -e 's/[^0-9.].*//')
-    echo "${has:-none}"
-    is_at_least "$has" "$1"
-}
-
-# install_kubernetes PACKAGE...: install packages, and keep apt from upgrading those of Kubernetes by itself.
-install_kubernetes() {
-    install "$@"
-    apt-mark hold kubeadm kubelet kubectl >/dev/null
-}
-
-is_at_least() { [ -n "$1" ] && [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
-
-# upgrade_containerd VERSION KUBERNETES: install the distribution's containerd if the present one is older than the first
-# version, which the second one needs; fail if both are. An empty version is any.
-upgrade_containerd() {
-    if [ -z "$1" ] || containerd_is "$1" >/dev/null; then return; fi
-    install containerd
-    systemctl restart containerd
-    found=$(containerd_is "$1") || fail "containerd $found is installed and Kubernetes $2 needs $1 or" \
-        "newer (label containerd_version): use an image with it, or add a source of packages that has it"
+        curl --fail --silent --show-error --location --retry 5 --retry-delay 3 --connect-timeout 10 \
+        --max-time "${4:-120}" --output "$3" "$2" || fail "label $1: $2 could not be fetched"
 }
 
 # as_admin SECONDS: use kubectl as the cluster's administrator; wait up to SECONDS for the API. Masters only.

@@ -29,24 +29,29 @@ prepare_host() {
     sysctl --quiet --system
 }
 
-# Packages are part of the image or are installed from the operator's mirror.
+# Programs are part of the image or come from the operator's mirror.
 install_packages() {
     missing=
     command -v containerd >/dev/null || missing=containerd
     [ -z "$VIRTUAL_IP" ] || command -v keepalived >/dev/null || missing="$missing keepalived"
+    if [ -n "$missing" ]; then
+        [ "$PACKAGES" = apt ] || fail "the image has no ${missing# }: use another image"
+        # shellcheck disable=SC2086 # a list of packages
+        install $missing
+    fi
     found=$(kubeadm version -o short 2>/dev/null || :)
     # Members are upgraded only by the upgrade command, one node at a time.
     if [ ! -f "$member" ] && { [ "$found" != "$KUBERNETES_VERSION" ] || ! command -v kubelet >/dev/null ||
         ! command -v kubectl >/dev/null; }; then
-        [ -n "$KUBERNETES_APT_MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster needs" \
+        [ -n "$MIRROR" ] || fail "the image has ${found:-no} kubeadm and the cluster needs" \
         "$KUBERNETES_VERSION: use an image with kubeadm, kubelet and kubectl of that version," \
-            "or set the label kubernetes_apt_mirror"
-        use_mirror "$KUBERNETES_VERSION"
-        number=${KUBERNETES_VERSION#v}
-        missing="$missing kubeadm=$number-* kubelet=$number-* kubectl=$number-*"
+            "or set the label $MIRROR_LABEL"
+        install_programs "$KUBERNETES_VERSION" kubeadm kubelet kubectl
     fi
-    # shellcheck disable=SC2086 # a list of packages
-    [ -z "$missing" ] || install_kubernetes $missing
+    if [ "$PACKAGES" != apt ]; then
+        install_network_plugins
+        write_kubelet_unit
+    fi
     # That of a member is upgraded with Kubernetes, when the node is drained.
     [ -f "$member" ] || upgrade_containerd "$CONTAINERD_VERSION" "$KUBERNETES_VERSION"
 }

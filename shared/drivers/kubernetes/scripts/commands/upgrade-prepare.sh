@@ -1,5 +1,5 @@
 #!/bin/sh
-# Downloads the packages and images of an upgrade without changing the node. Arguments: version; containerd (the lowest
+# Downloads the programs and images of an upgrade without changing the node. Arguments: version; containerd (the lowest
 # version, optional).
 set -eu
 root=${JEROBOAM_ROOT:-}
@@ -14,12 +14,13 @@ version=$(argument version)
 runtime=$(argument containerd)
 
 if [ "$(kubeadm version -o short)" != "${version:?}" ]; then
-    [ -n "$KUBERNETES_APT_MIRROR" ] || fail "kubeadm $version is not installed:" \
-    "set the label kubernetes_apt_mirror"
-    use_mirror "$version"
-    install_kubernetes "kubeadm=${version#v}-*"
+    [ -n "$MIRROR" ] || fail "kubeadm $version is not installed:" \
+    "set the label $MIRROR_LABEL"
+    [ "$PACKAGES" = apt ] || download_programs "$version" kubelet kubectl
+    install_programs "$version" kubeadm
 fi
 if [ -n "$runtime" ] && ! found=$(containerd_is "$runtime"); then
+    [ "$PACKAGES" = apt ] || too_old_containerd "$found" "$runtime" "$version"
     step "download containerd"
     until_done 600 "apt-get update" apt-get -q -o DPkg::Lock::Timeout=300 update
     offered=$(apt-cache policy containerd | sed -n 's/^ *Candidate: *//p')

@@ -28,9 +28,9 @@ step "kubeadm upgrade ${how%% *}"
 kubeadm upgrade $how || fail "kubeadm upgrade ${how%% *} failed"
 
 if [ "$(kubelet --version)" != "Kubernetes $version" ]; then
-    use_mirror "$version"
-    install_kubernetes "kubelet=${version#v}-*" "kubectl=${version#v}-*"
+    install_programs "$version" kubelet kubectl
 fi
+[ "$PACKAGES" = apt ] || write_kubelet_unit
 systemctl daemon-reload
 systemctl restart kubelet
 sed "s/^KUBERNETES_VERSION=.*/KUBERNETES_VERSION=$version/" "$etc/node.env" >"$etc/node.env.new"
