@@ -98,7 +98,9 @@ def configuration(known: dict[str, str], token: str, admin: str, credential: str
         (ROOT / "schemathesis.toml").read_text(),
         operation('include-path-regex = "^/v1/(quotas|mservices)"', "headers", _headers("X-Auth-Token", admin)),
         operation('include-path-regex = "^/v1/nodes/"', "headers", _headers("Authorization", f"Bearer {credential}")),
-        operation('include-path = "/v1/prometheus/targets"', "headers", _headers("Authorization", f"Bearer {scraper}")),
+        operation(
+            'include-path-regex = "^/v1/prometheus/targets$"', "headers", _headers("Authorization", f"Bearer {scraper}")
+        ),
         operation('include-path-regex = "^/v1/nodes/.*/commands$"', "parameters", '{ "query.wait" = 1 }'),
         *(
             operation(f'include-name = "DELETE /v1/{path}"', "parameters", parameters({f"path.{name}": "passing"}))
