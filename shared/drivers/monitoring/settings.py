@@ -50,8 +50,7 @@ def image(prefix: str, path: str, name: str, tag: str) -> str:
 
     Args:
         prefix: the label container_infra_prefix: a registry that contains all images in one directory.
-        path: the directory in which the project publishes it, in the registry that containerd and Docker use if an
-            image names none.
+        path: the directory in which the project publishes it, in the registry that is used for images that name none.
     """
     return f"{prefix or path}{name}:{tag}"
 
@@ -70,12 +69,13 @@ def volume_size(labels: MonitoringLabels) -> int:
     return labels.monitoring_retention_size * 5 // 4 + 1
 
 
-def node_exporter_arguments() -> list[str]:
+def node_exporter_arguments(mounting: Sequence[str]) -> list[str]:
+    """Args: mounting: directories in /var/lib in which the engine mounts the file systems of containers."""
     return [
         "--path.rootfs=/host",
         f"--web.listen-address=:{NODE_EXPORTER_PORT}",
         f"--collector.filesystem.fs-types-exclude=^({'|'.join(_PSEUDO)})$",
-        "--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/(docker|containerd|kubelet)/.+)($|/)",
+        f"--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|var/lib/({'|'.join(mounting)})/.+)($|/)",
         "--collector.netdev.device-exclude=^(veth|cali|lxc).*",
     ]
 

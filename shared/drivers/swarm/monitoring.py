@@ -74,7 +74,7 @@ def _stack(labels: Labels, configs: Mapping[str, str], admin: str) -> Json:
                 "hostname": "{{.Node.Hostname}}",
                 "user": f"{settings.UNPRIVILEGED}:{settings.UNPRIVILEGED}",
                 # Compose files are read with variables in them.
-                "command": [each.replace("$", "$$") for each in settings.node_exporter_arguments()],
+                "command": [each.replace("$", "$$") for each in settings.node_exporter_arguments(["docker"])],
                 "volumes": [{"type": "bind", "source": "/", "target": "/host", "read_only": True}],
                 "ports": [{"target": NODE_EXPORTER_PORT, "published": NODE_EXPORTER_PORT, "mode": "host"}],
                 "networks": ["metrics"],

@@ -93,7 +93,7 @@ def _node_exporter(labels: Labels) -> Object:
             {
                 "name": "node-exporter",
                 "image": _image(labels, "prom/", "node-exporter", labels.node_exporter_tag),
-                "args": settings.node_exporter_arguments(),
+                "args": settings.node_exporter_arguments(["containerd", "kubelet"]),
                 "ports": [{"name": "metrics", "containerPort": NODE_EXPORTER_PORT}],
                 "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}},
                 "securityContext": _RESTRICTED,
