@@ -39,6 +39,11 @@ class Api:
             headers={"OpenStack-API-Version": "container-infra latest", "Accept": "application/json"},
         )
 
+    @property
+    def endpoint(self) -> str:
+        """URL of the API, without `/v1`."""
+        return str(self._client.base_url)
+
     def request(self, method: str, path: str, **arguments: Any) -> Any:
         """Call the API. Returns the decoded body, or None if it is empty.
 

@@ -15,6 +15,7 @@ from cli import (
     drivers,
     nodegroups,
     orphans,
+    prometheus,
     services,
     templates,
     webhooks,
@@ -44,6 +45,7 @@ drivers.app.command()(driver_new.new)
 app.add_typer(drivers.app, name="driver")
 app.add_typer(work.operations, name="operation")
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(prometheus.app, name="prometheus")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.add_typer(orphans.app, name="orphans")
 app.command()(work.events)

@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     policy_file: Path | None = None
     max_clusters_per_project: int = Field(default=20, ge=0)
     max_nodes_per_cluster: int = Field(default=2000, ge=1)
+    max_prometheus_tokens_per_project: int = Field(default=20, ge=0)
 
     preflight_cache_seconds: float = Field(
         default=60,

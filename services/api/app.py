@@ -37,6 +37,7 @@ from services.api.nodes import agent_routes as agent
 from services.api.nodes import routes as nodes
 from services.api.openapi.document import install
 from services.api.operations import routes as operations
+from services.api.prometheus import routes as prometheus
 from services.api.quotas import routes as quotas
 from services.api.templates import routes as templates
 from services.api.webhooks import delivery_routes as deliveries
@@ -67,6 +68,7 @@ _ROUTERS = (
     event_catalog,
     webhooks,
     deliveries,
+    prometheus,
     federations,
     quotas,
     stats,

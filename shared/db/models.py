@@ -5,6 +5,7 @@ from shared.db.cluster_models import Cluster, ClusterSecret, ClusterTemplate, No
 from shared.db.declarative import Base
 from shared.db.federation_models import Federation, FederationMember
 from shared.db.orphan_models import Orphan, ProjectSweep
+from shared.db.prometheus_models import PrometheusToken
 from shared.db.webhook_models import Webhook, WebhookAttempt, WebhookCursor, WebhookDelivery
 from shared.db.work_models import (
     DeadLetter,
@@ -38,6 +39,7 @@ __all__ = [
     "OperationStep",
     "Orphan",
     "ProjectSweep",
+    "PrometheusToken",
     "Quota",
     "ServiceHeartbeat",
     "Webhook",

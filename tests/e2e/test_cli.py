@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import yaml
 
 from cli.demo_receiver import DemoReceiver
 from sandbox.testing.process import BIN, SandboxProcess
@@ -121,6 +123,20 @@ def test_webhooks(sandbox: SandboxProcess) -> None:
         assert "was deleted" in jeroboam(sandbox, "webhook delete hook")
     refused = jeroboam(sandbox, "webhook create http://10.0.0.1/", status=1)
     assert "10.0.0.1 is a private network" in refused
+
+
+def test_prometheus(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    made = as_json(sandbox, "prometheus token create main --days 30")
+    assert made["token"].startswith("jprom_") and made["expires_at"]
+    assert "main" in jeroboam(sandbox, "prometheus token list")
+    printed = yaml.safe_load(jeroboam(sandbox, "prometheus config --token-file /run/token --port 9100 --port 8080"))
+    (discovery,) = printed["scrape_configs"][0]["http_sd_configs"]
+    assert discovery["authorization"] == {"type": "Bearer", "credentials_file": "/run/token"}
+    answer = httpx.get(discovery["url"], headers={"Authorization": f"Bearer {made['token']}"}, trust_env=False)
+    assert answer.status_code == 200 and isinstance(answer.json(), list)
+    assert "was deleted" in jeroboam(sandbox, "prometheus token delete main")
+    answer = httpx.get(discovery["url"], headers={"Authorization": f"Bearer {made['token']}"}, trust_env=False)
+    assert answer.status_code == 401
 
 
 def wait_until_delivered(sandbox: SandboxProcess, number: int) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ async def things(client: Client) -> dict[str, str]:
     hook = {"name": "w", "url": "https://hooks.example.com/"}
     webhook = (await client.call("POST", "/v1/webhooks", json=hook)).json()["uuid"]
     tested = await client.call("POST", f"/v1/webhooks/{webhook}/test")
+    scraper = (await client.call("POST", "/v1/prometheus/tokens", json={"name": "t"})).json()
     nodes = (await client.get(f"/v1/clusters/{other}/nodes"))["nodes"]
     return {
         "template_id": template,
@@ -57,6 +58,8 @@ async def things(client: Client) -> dict[str, str]:
         "operation_id": (await client.operations(cluster))[0]["uuid"],
         "federation_id": federation.json()["uuid"],
         "webhook_id": webhook,
+        "token_id": scraper["uuid"],
+        "token": scraper["token"],
         "delivery_id": tested.json()["uuid"],
         "node_id": nodes[0]["uuid"],
         "project_id": (await client.get(f"/v1/clusters/{cluster}"))["project_id"],
@@ -75,7 +78,7 @@ async def node_credential(sandbox: Sandbox, node: str) -> str:
     return credential
 
 
-def configuration(known: dict[str, str], token: str, admin: str, credential: str) -> str:
+def configuration(known: dict[str, str], token: str, admin: str, credential: str, scraper: str) -> str:
     """schemathesis.toml, and what is only known now. JSON's strings are TOML's."""
 
     def parameters(names: dict[str, str]) -> str:
@@ -95,6 +98,9 @@ def configuration(known: dict[str, str], token: str, admin: str, credential: str
         (ROOT / "schemathesis.toml").read_text(),
         operation('include-path-regex = "^/v1/(quotas|mservices)"', "headers", _headers("X-Auth-Token", admin)),
         operation('include-path-regex = "^/v1/nodes/"', "headers", _headers("Authorization", f"Bearer {credential}")),
+        operation(
+            'include-path-regex = "^/v1/prometheus/targets$"', "headers", _headers("Authorization", f"Bearer {scraper}")
+        ),
         operation('include-path-regex = "^/v1/nodes/.*/commands$"', "parameters", '{ "query.wait" = 1 }'),
         *(
             operation(f'include-name = "DELETE /v1/{path}"', "parameters", parameters({f"path.{name}": "passing"}))
@@ -103,6 +109,7 @@ def configuration(known: dict[str, str], token: str, admin: str, credential: str
                 ("clustertemplates/{template_id}", "template_id"),
                 ("federations/{federation_id}", "federation_id"),
                 ("webhooks/{webhook_id}", "webhook_id"),
+                ("prometheus/tokens/{token_id}", "token_id"),
                 ("clusters/{cluster_id}/nodegroups/{nodegroup_id}", "nodegroup_id"),
             )
         ),
@@ -119,6 +126,7 @@ async def test_every_check_on_every_route(tmp_path: Path) -> None:
     room = {
         "JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "100000",
         "JEROBOAM_MAX_NODES_PER_CLUSTER": "10",
+        "JEROBOAM_MAX_PROMETHEUS_TOKENS_PER_PROJECT": "100000",
         "JEROBOAM_WEBHOOKS__MAX_PER_PROJECT": "100000",
     }
     async with running_sandbox(durable=False, extra_environment={"api": room}) as sandbox:
@@ -127,7 +135,9 @@ async def test_every_check_on_every_route(tmp_path: Path) -> None:
         auth_url = sandbox.layout.auth_url
         tokens = await issue_token(auth_url), await issue_token(auth_url, "admin", "admin")
         config = tmp_path / "fuzz.toml"
-        config.write_text(configuration(known, *tokens, await node_credential(sandbox, known["node_id"])))
+        scraper = known.pop("token")
+        credential = await node_credential(sandbox, known["node_id"])
+        config.write_text(configuration(known, *tokens, credential, scraper))
         done = await asyncio.to_thread(run_schemathesis, config, sandbox.api_url)
         report = done.stdout
         assert " SUMMARY " in report, report + done.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import uvicorn
@@ -52,9 +52,10 @@ def api_fixture(port: int, *, provisioner: bool = False) -> Any:
 
 
 @asynccontextmanager
-async def served(deps: Deps, port: int) -> AsyncIterator[Deps]:
-    """The API while the block lasts."""
-    config = uvicorn.Config(create_app(deps), host="127.0.0.1", port=port, log_config=None, lifespan="on")
+async def served(deps: Deps, port: int, *, opened: bool = False) -> AsyncIterator[Deps]:
+    """The API while the block lasts. Args: opened: another application has opened `deps`, and closes them."""
+    lifespan: Literal["on", "off"] = "off" if opened else "on"
+    config = uvicorn.Config(create_app(deps), host="127.0.0.1", port=port, log_config=None, lifespan=lifespan)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     while not server.started:

@@ -1,7 +1,8 @@
 """Validates tokens and negotiates the microversion, before any route.
 
 Rule: every path that is not listed as public requires a valid Keystone token, so a new route is protected by default.
-The routes for node agents (`/v1/nodes/...`) do not use Keystone; they check the node's credential themselves.
+The routes for node agents (`/v1/nodes/...`) and for Prometheus servers (`/v1/prometheus/targets`) do not use Keystone;
+they check the credential of the node or the server themselves.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from shared.domain.errors import JeroboamError
 
 _PUBLIC = frozenset({"/", "/healthcheck", "/livez", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"})
 _NODES = "/v1/nodes/"
+_TARGETS = "/v1/prometheus/targets"
 _LONGEST_TOKEN = 16384
 
 
@@ -50,7 +52,7 @@ class Identity:
         if path == "/v1":
             await self._versioned(scope, request, None, receive, send)
             return
-        if path in _PUBLIC or path.startswith(_NODES):
+        if path in _PUBLIC or path == _TARGETS or path.startswith(_NODES):
             await self.app(scope, receive, send)
             return
         try:

@@ -33,6 +33,7 @@ from services.api.openapi.patches import (
 from services.api.openapi.queries import query_schema
 from services.api.openapi.refusals import add_refusals, path_parameters
 from services.api.openapi.schemas import SCHEMAS, Schema, body, listed, ref
+from services.api.prometheus.tokens import FIELDS as TOKEN_FIELDS
 from services.api.quotas.manage import FIELDS as QUOTA_FIELDS
 from services.api.templates.fields import FIELDS as TEMPLATE_FIELDS
 from services.api.webhooks.fields import FIELDS as WEBHOOK_FIELDS
@@ -45,7 +46,7 @@ _ANY: Schema = {"type": "object"}
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Args: ok: status -> schema (None: no body); auth: `keystone`, `node`, `token` or ``; forms: other media types."""
+    """Args: ok: status -> schema (None: no body); auth: a key of _SCHEMES, or ``; forms: other media types."""
 
     ok: dict[int, Schema | None]
     query: Sequence[str] = ()
@@ -144,6 +145,11 @@ _ROUTES: dict[tuple[str, str], _Route] = {
     ),
     ("get", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}"): _Route(_one("DeliveryLog")),
     ("post", "/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): _Route({202: ref("Accepted")}),
+    ("get", "/v1/prometheus/targets"): _Route({200: ref("Targets")}, ("port",), auth="prometheus"),
+    ("get", "/v1/prometheus/tokens"): _Route({200: listed("tokens", "Token")}, _PAGE),
+    ("post", "/v1/prometheus/tokens"): _Route({201: ref("NewToken")}, body=body(TOKEN_FIELDS)),
+    ("get", "/v1/prometheus/tokens/{token_id}"): _Route(_one("Token")),
+    ("delete", "/v1/prometheus/tokens/{token_id}"): _Route({204: None}),
     ("post", "/v1/nodes/{node_id}/credential"): _Route({200: _ANY}, auth="token"),
     ("get", "/v1/nodes/{node_id}/bootstrap"): _Route({200: _ANY}, auth="node"),
     ("post", "/v1/nodes/{node_id}/reports"): _Route({204: None}, body=body(REPORT_FIELDS), auth="node"),
@@ -157,6 +163,7 @@ _SCHEMES = {
     "keystone": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
     "token": {"type": "apiKey", "in": "header", "name": "X-Jeroboam-Token"},
     "node": {"type": "http", "scheme": "bearer"},
+    "prometheus": {"type": "http", "scheme": "bearer", "description": "or as the password of basic authentication"},
 }
 
 

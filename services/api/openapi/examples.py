@@ -50,6 +50,7 @@ EXAMPLES: dict[tuple[str, str], Any] = {
     },
     ("patch", "/v1/webhooks/{webhook_id}"): [{"op": "replace", "path": "/enabled", "value": False}],
     ("post", "/v1/webhooks/{webhook_id}/redeliver"): {"since": "2026-11-25T10:00:00Z"},
+    ("post", "/v1/prometheus/tokens"): {"name": "monitoring"},
     ("post", "/v1/quotas"): {"project_id": "demo", "resource": "Cluster", "hard_limit": 10},
     ("patch", "/v1/quotas/{project_id}/{resource}"): {"hard_limit": 12},
 }

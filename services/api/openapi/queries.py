@@ -15,6 +15,8 @@ from services.api.clusters.client_config import MAX_HOURS
 from services.api.events.filters import LATEST
 from services.api.federations import routes as federations
 from services.api.nodegroups import routes as nodegroups
+from services.api.prometheus.targets import MOST_PORTS
+from services.api.prometheus.tokens import COLUMNS as TOKEN_COLUMNS
 from services.api.quotas import routes as quotas
 from services.api.templates import routes as templates
 from services.api.webhooks.queries import COLUMNS as WEBHOOK_COLUMNS
@@ -63,6 +65,12 @@ _BY_PLACE: dict[tuple[str, str], Schema] = {
     ("federations", "sort_key"): _sorted_by(federations.COLUMNS),
     ("nodegroups", "sort_key"): _sorted_by(nodegroups.COLUMNS),
     ("quotas", "sort_key"): _sorted_by(quotas.COLUMNS),
+    ("tokens", "sort_key"): _sorted_by(TOKEN_COLUMNS),
+    ("targets", "port"): {
+        "type": "array",
+        "items": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "maxItems": MOST_PORTS,
+    },
     ("webhooks", "sort_key"): _sorted_by(WEBHOOK_COLUMNS),
     ("deliveries", "state"): {"enum": list(DELIVERY_STATES)},
     ("quotas", "marker"): {"type": "string", "pattern": "^([0-9]{1,18})?$"},

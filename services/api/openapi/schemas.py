@@ -14,6 +14,7 @@ from services.api.administration import views as administration
 from services.api.clusters import views as clusters
 from services.api.federations import views as federations
 from services.api.operations import views as work
+from services.api.prometheus import targets, tokens
 from services.api.templates import views as templates
 from services.api.webhooks import views as webhooks
 
@@ -54,7 +55,7 @@ _TYPES: dict[str, Schema] = {
         (
             *("created_at", "updated_at", "started_at", "finished_at", "deadline_at", "next_attempt_at"),
             *("announced_at", "joined_at", "last_report_at"),
-            *("failing_since", "last_success_at", "old_secret_until"),
+            *("failing_since", "last_success_at", "old_secret_until", "expires_at", "last_used_at"),
         ),
         _TIME,
     ),
@@ -116,6 +117,23 @@ SCHEMAS: dict[str, Schema] = {
     "Delivery": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links"),
     "DeliveryLog": _resource(webhooks.DELIVERY, *webhooks.DELIVERY_TIMES, "links", "request_body", "log"),
     "Redelivery": _resource(("deliveries", "more")),
+    "Token": _resource(tokens.ATTRIBUTES, *tokens.TIMES, "links"),
+    "NewToken": _resource(tokens.ATTRIBUTES, *tokens.TIMES, "links", "token"),
+    "Targets": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["targets", "labels"],
+            "properties": {
+                "targets": {"type": "array", "items": {"type": "string"}},
+                "labels": {
+                    "type": "object",
+                    "properties": {name: {"type": "string"} for name in targets.LABELS},
+                    "additionalProperties": False,
+                },
+            },
+        },
+    },
     "DriverSummary": _resource(drivers.DRIVER),
     "Driver": _resource((*drivers.DRIVER, "labels")),
     "Accepted": _resource(("uuid",)),

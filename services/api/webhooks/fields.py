@@ -7,7 +7,6 @@ that the notifier applies to every attempt.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from services.api.webhooks.views import ATTRIBUTES
@@ -15,6 +14,7 @@ from services.api.wire.errors import invalid_field
 from services.api.wire.fields import Field, anything, boolean, checked, one_of, string, strings
 from services.api.wire.identifiers import as_uuid
 from services.api.wire.patch import Change, Rules, apply_changes
+from services.api.wire.times import time
 from shared.db.webhook_models import FORMATS
 from shared.webhooks.filters import MAX_CLUSTERS, MAX_PATTERN, MAX_PATTERNS, OUTCOMES, likes, parse_pattern
 from shared.webhooks.targets import MAX_URL, TargetPolicy
@@ -56,16 +56,6 @@ def _outcome(text: str) -> str:
     return text
 
 
-def since(name: str, value: Any) -> datetime:
-    """Parse a time in ISO 8601; without a zone, it is UTC."""
-    text = string(longest=64)(name, value)
-    try:
-        found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise invalid_field(name, text, "Value should be a time, such as 2026-11-25T10:00:00Z") from None
-
-
 _CHANGEABLE = [
     Field("name", string(), _NAME),
     Field("description", string(shortest=0, longest=1024), {"type": ["string", "null"], "maxLength": 1024}),
@@ -88,7 +78,7 @@ FIELDS = [
     *(Field(name, anything, {}, read_only=True) for name in (*ATTRIBUTES, "links") if name not in _NAMES),
 ]
 REDELIVER_FIELDS = [
-    Field("since", since, {"type": "string", "format": "date-time"}, mandatory=True),
+    Field("since", time, {"type": "string", "format": "date-time"}, mandatory=True),
     Field("all", boolean, {"type": ["boolean", "null"]}),
 ]
 RULES = Rules(

@@ -10,6 +10,7 @@ import yaml
 
 from jeroboam.driver import Access, ClientConfig, Secret, make_client_certificate
 from shared.drivers.kubernetes.addons.access import VIEWERS
+from shared.drivers.monitoring.settings import PASSWORD_FILE
 
 ADMINISTRATORS = "system:masters"
 FILE = "config"
@@ -24,11 +25,13 @@ def render(
     access: Access,
     now: datetime,
     lifetime: timedelta,
+    grafana_password: str | None = None,
 ) -> ClientConfig:
     """Args:
     name: name of the cluster, for the context.
     authority: the Kubernetes CA.
     lifetime: lifetime of the contained certificate.
+    grafana_password: of Grafana's administrator; only administrators get it.
     """
     assert authority.certificate is not None
     groups = [ADMINISTRATORS if access is Access.ADMIN else VIEWERS]
@@ -56,6 +59,8 @@ def render(
         "preferences": {},
     }
     files = {FILE: yaml.safe_dump(config, sort_keys=False)}
+    if grafana_password is not None and access is Access.ADMIN:
+        files[PASSWORD_FILE] = f"{grafana_password}\n"
     return ClientConfig(files, {"KUBECONFIG": f"{{directory}}/{FILE}"}, groups, lifetime)
 
 

@@ -47,6 +47,7 @@ from shared.drivers.kubernetes import (
     shape,
     upgrade,
 )
+from shared.drivers.kubernetes.addons import monitoring
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION, Labels, api_port, read_labels
 
 NODE_PORTS = (30000, 32767)
@@ -141,6 +142,7 @@ class KubernetesEngine(EngineDefaults):
             access=access,
             now=now,
             lifetime=lifetime,
+            grafana_password=monitoring.password(secrets, read_labels(cluster)),
         )
 
     def health(self, cluster: ClusterSpec, nodes: Sequence[NodeHealth]) -> ClusterHealth:

@@ -70,7 +70,14 @@ def parse_options(text: str) -> list[tuple[str, str]]:
     return [(name, "true" if value is None else value) for name, value in pairs]
 
 
+def _class_name(value: str) -> str:
+    if len(value) > 253 or not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", value):
+        raise ValueError("must be the name of a storage class, such as cinder")
+    return value
+
+
 Version = Annotated[str, AfterValidator(_version)]
+ClassName = Annotated[str, AfterValidator(_class_name)]
 RuntimeVersion = Annotated[str, AfterValidator(_runtime_version)]
 ServiceRange = Annotated[str, AfterValidator(_service_range)]
 Options = Annotated[str, AfterValidator(_options)]

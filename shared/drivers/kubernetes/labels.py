@@ -9,11 +9,12 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver import ClusterSpec, NodegroupSpec
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.kubernetes.label_types import (
+    ClassName,
     KubeletOptions,
     Options,
     RuntimeVersion,
@@ -21,6 +22,7 @@ from shared.drivers.kubernetes.label_types import (
     Version,
     parse_options,
 )
+from shared.drivers.monitoring.labels import MonitoringLabels
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
@@ -35,7 +37,7 @@ POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 MIRRORS = ("kubernetes_apt_mirror", "kubernetes_binary_mirror", "cni_plugins_mirror", "cni_plugins_version")
 
 
-class Labels(InfrastructureLabels):
+class Labels(MonitoringLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
@@ -90,6 +92,9 @@ class Labels(InfrastructureLabels):
     csi_resizer_tag: Tag = described("v1.12.0", "tag of a sidecar image of Cinder CSI")
     csi_node_driver_registrar_tag: Tag = described("v2.12.0", "tag of a sidecar image of Cinder CSI")
     csi_liveness_probe_tag: Tag = described("v2.14.0", "tag of a sidecar image of Cinder CSI")
+    monitoring_storage_class_name: ClassName | None = described(
+        None, "storage class of a volume for metrics", shown="none: metrics are lost with Prometheus' pod"
+    )
     kube_proxy_mode: Literal["iptables", "nftables", "ipvs"] = described("iptables", "mode of kube-proxy")
     kubelet_options: KubeletOptions = described(
         "", "`--name=value ...` or `--name value ...`, appended to the options of the kubelet"

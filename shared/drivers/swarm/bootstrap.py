@@ -21,7 +21,7 @@ from jeroboam.driver import (
     masters,
 )
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
-from shared.drivers.swarm import daemon, scripts
+from shared.drivers.swarm import daemon, monitoring, scripts
 from shared.drivers.swarm.labels import Labels, api_port
 from shared.drivers.swarm.members import node_availability
 
@@ -56,6 +56,7 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     if master:
         authority = context.secrets["cluster"].certificate or ""
         files.append(_file(f"{ETC}/pki/ca.pem", authority))
+        files += monitoring.files(context, labels)
         files.append(_file(f"{ETC}/check-api", scripts.text("check-api.sh"), "0755"))
         if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
             files.append(_file(f"{ETC}/keepalived.conf", daemon.shared_address(context, f"{ETC}/check-api"), "0600"))

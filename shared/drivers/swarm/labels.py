@@ -14,15 +14,15 @@ from pydantic import AfterValidator, ValidationError
 
 from jeroboam.driver import (
     ClusterSpec,
-    InfrastructureLabels,
     NodegroupSpec,
     node_network,
     shared_address_problems,
     texts,
 )
 from jeroboam.driver.label_specs import described
-from jeroboam.driver.label_types import Cidr, Number, Ports
+from jeroboam.driver.label_types import Cidr, Number, Ports, Prefix, Tag
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.monitoring.labels import MonitoringLabels
 
 DEFAULT_API_PORT = 2376
 # Raft between managers, gossip between all nodes, the data path of overlay networks.
@@ -80,7 +80,7 @@ Plugins = Annotated[str, AfterValidator(_plugins)]
 Mirrors = Annotated[str, AfterValidator(_mirrors)]
 
 
-class Labels(InfrastructureLabels):
+class Labels(MonitoringLabels):
     """The labels of a cluster; docs/swarm-driver.md documents them."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {"docker_version"}
@@ -111,6 +111,13 @@ class Labels(InfrastructureLabels):
         "", "volume plug-ins as `alias=image`, separated by blanks; needed for a template's `volume_driver`"
     )
     registry_mirrors: Mirrors = described("", "URLs of mirrors, separated by blanks")
+    container_infra_prefix: Prefix = described(
+        "", "registry prefix of the images of `monitoring_enabled`, which needs it: they are not all in one registry"
+    )
+    cadvisor_tag: Tag = described("v0.52.1", "tag of cAdvisor's image")
+    grafana_port: Number = described(
+        3000, "port of Grafana on every node; `published_ports` opens it", ge=1024, le=65535
+    )
     task_history_limit: Number = described(5, "finished tasks that Swarm remembers, per slot", ge=0, le=100)
 
     @property
@@ -149,6 +156,11 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     if pool.prefixlen > labels.swarm_subnet_size:
         found.append(f"label swarm_address_pool: {pool} has no network of size /{labels.swarm_subnet_size}")
     found += shared_address_problems(cluster, nodegroups)
+    if labels.monitoring_enabled and not labels.container_infra_prefix:
+        found.append(
+            "label container_infra_prefix: monitoring_enabled needs a registry with the images prometheus, grafana, "
+            "node-exporter and cadvisor"
+        )
     if cluster.volume_driver and cluster.volume_driver not in dict(labels.plugins):
         found.append(
             f"volume_driver: {cluster.volume_driver} needs an image: add it to the label docker_volume_plugins as "

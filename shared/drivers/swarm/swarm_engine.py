@@ -36,7 +36,7 @@ from jeroboam.driver import (
     joined_masters,
 )
 from jeroboam.driver.label_types import parse_ports
-from shared.drivers.swarm import bootstrap, client, labels, members, node_labels, upgrade
+from shared.drivers.swarm import bootstrap, client, labels, members, monitoring, node_labels, upgrade
 from shared.drivers.swarm.labels import api_port, read_labels
 
 ESP = "50"  # encrypted overlay networks
@@ -124,6 +124,7 @@ class SwarmEngine(EngineDefaults):
             access=access,
             now=now,
             lifetime=lifetime,
+            grafana_password=monitoring.password(secrets, read_labels(cluster)),
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:

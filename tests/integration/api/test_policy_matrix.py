@@ -137,6 +137,12 @@ MATRIX = {
     "GET /v1/webhooks/{webhook_id}/deliveries/{delivery_id}": Row(reads()),
     "POST /v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": Row(changes(202)),
 
+    # Prometheus servers have tokens of their own; a Keystone token opens no list of targets.
+    "GET /v1/prometheus/targets": NODE,
+    "GET /v1/prometheus/tokens": Row(lists()), "POST /v1/prometheus/tokens": Row(creates(201), {"name": "t"}),
+    "GET /v1/prometheus/tokens/{token_id}": Row(reads()),
+    "DELETE /v1/prometheus/tokens/{token_id}": Row(changes(204)),
+
     "GET /v1/federations": Row(lists()), "GET /v1/federations/detail": Row(lists()),
     "POST /v1/federations": Row(
         (401, 401, 404, 403, 403, 202, 202), {"hostcluster_id": "{cluster_id}", "properties": ZONE}
@@ -182,6 +188,7 @@ async def api(database: Database, database_url: str, deps: Deps, spent_token: st
         database_url=SecretStr(database_url),
         secret_keys=[SecretStr(new_key())],
         max_clusters_per_project=10_000,
+        max_prometheus_tokens_per_project=10_000,
         webhooks=WebhookSettings(max_per_project=10_000),
         cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
     )
@@ -210,6 +217,7 @@ async def world(api: Api) -> dict[str, str]:
     found = {
         "template_id": await post("/v1/clustertemplates", NEW_TEMPLATE),
         "webhook_id": await post("/v1/webhooks", WEBHOOK),
+        "token_id": await post("/v1/prometheus/tokens", {"name": f"t{number}"}),
         "federation_id": await post("/v1/federations", {"hostcluster_id": cluster, "properties": ZONE}),
         "cluster_id": cluster,
         "project_id": project,

@@ -22,6 +22,7 @@ KNOWN = {
     "cluster_id": "c1",
     "federation_id": "f1",
     "webhook_id": "w1",
+    "token_id": "p1",
     "project_id": "p1",
     "resource": "Cluster",
     "driver_name": "swarm-ubuntu",
@@ -48,6 +49,7 @@ def api_schema(served: str) -> Any:
         assert client.post("/v1/federations", json=federation).status_code == 202
         webhook = {"name": "w1", "url": "https://hooks.example.com/"}
         assert client.post("/v1/webhooks", json=webhook).status_code == 201
+        assert client.post("/v1/prometheus/tokens", json={"name": "p1"}).status_code == 201
     return schemathesis.openapi.from_url(f"{served}/openapi.json").exclude(path="/v1/events/stream")
 
 
@@ -80,12 +82,14 @@ async def test_every_resource_can_be_shown_as_described(client: httpx.AsyncClien
     assert (await client.post("/v1/clusters", json={"name": "c1", "cluster_template_id": "t1"})).status_code == 202
     webhook = {"name": "w1", "url": "https://hooks.example.com/"}
     assert (await client.post("/v1/webhooks", json=webhook)).status_code == 201
+    assert (await client.post("/v1/prometheus/tokens", json={"name": "p1"})).status_code == 201
     delivery = (await client.post("/v1/webhooks/w1/test")).json()["uuid"]
     for path, name in (
         ("/v1/clustertemplates/t1", "ClusterTemplate"),
         ("/v1/clusters/c1", "Cluster"),
         ("/v1/clusters/c1/nodegroups/default-worker", "Nodegroup"),
         ("/v1/webhooks/w1", "Webhook"),
+        ("/v1/prometheus/tokens/p1", "Token"),
         (f"/v1/webhooks/w1/deliveries/{delivery}", "DeliveryLog"),
     ):
         answer = await client.get(path)

@@ -14,6 +14,7 @@ from services.api.clusters.resize import FIELDS as RESIZE
 from services.api.clusters.upgrade import FIELDS as UPGRADE
 from services.api.federations.manage import FIELDS as FEDERATION
 from services.api.nodegroups.fields import FIELDS as NODEGROUP
+from services.api.prometheus.tokens import FIELDS as TOKEN
 from services.api.quotas.manage import FIELDS as QUOTA
 from services.api.templates.fields import FIELDS as TEMPLATE
 from services.api.webhooks.fields import FIELDS as WEBHOOK
@@ -38,6 +39,7 @@ BODIES: list[tuple[str, str, dict[str, Any], list[Field]]] = [
     ("POST", "/v1/webhooks", SOUND_WEBHOOK, WEBHOOK),
     ("PATCH", "/v1/webhooks/w1", {}, WEBHOOK),
     ("POST", "/v1/webhooks/w1/redeliver", {"since": "2026-11-25T10:00:00Z"}, REDELIVER),
+    ("POST", "/v1/prometheus/tokens", {"name": "t"}, TOKEN),
     ("POST", "/v1/quotas", {"project_id": "p1"}, QUOTA),
     ("PATCH", "/v1/quotas/p1/Cluster", {}, QUOTA),
 ]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import yaml
 
 from jeroboam.driver import BootstrapContext
-from shared.drivers.kubernetes.addons import access, cinder_csi, cloud_controller, flannel
+from shared.drivers.kubernetes.addons import access, cinder_csi, cloud_controller, flannel, monitoring
 from shared.drivers.kubernetes.addons.objects import Object
 from shared.drivers.kubernetes.labels import Labels
 
@@ -19,7 +19,7 @@ DIRECTORY = "/etc/jeroboam/addons"
 
 
 def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) -> list[dict[str, str]]:
-    """The manifests for the first master; readable only by root, because one contains the cloud credential."""
+    """The manifests for the first master; readable only by root, because they contain secrets."""
     manifests: dict[str, Sequence[Object]] = {"10-access": access.render()}
     if labels.network_driver == "flannel":
         manifests["20-flannel"] = flannel.render(labels)
@@ -28,6 +28,8 @@ def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
         manifests["40-cloud-controller"] = cloud_controller.render(context, labels)
         if labels.cinder_csi_enabled:
             manifests["50-cinder-csi"] = cinder_csi.render(context, labels)
+    if labels.monitoring_enabled:
+        manifests["60-monitoring"] = monitoring.render(context, labels)
     return [
         {"path": f"{DIRECTORY}/{name}.yaml", "content": yaml.safe_dump_all(objects, sort_keys=False), "mode": "0600"}
         for name, objects in manifests.items()

@@ -1,6 +1,7 @@
 #!/bin/sh
 # After nodes have joined: removes nodes from the swarm that are down and not of the cluster any more, or whose machine
-# has joined again, and replaces the join tokens. Argument: nodes (UUIDs of the cluster's nodes).
+# has joined again, deploys the monitoring stack if there is one, and replaces the join tokens. Argument: nodes (UUIDs of
+# the cluster's nodes).
 set -eu
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
@@ -24,6 +25,11 @@ noted_members | while read -r id uuid _ state _; do
     esac
     words=$(forget "$id") || fail "node $id, which is down, could not be removed from the swarm: $words"
 done
+if [ -f "$etc/monitoring/stack.yml" ]; then
+    # Nodes pull the images; the managers need not reach the registry.
+    words=$(try docker stack deploy --prune --resolve-image never --compose-file "$etc/monitoring/stack.yml" monitoring) ||
+        fail "the monitoring stack could not be deployed: $words"
+fi
 for role in worker manager; do
     try docker swarm join-token --rotate --quiet "$role" >/dev/null || fail "the join token could not be replaced"
 done
