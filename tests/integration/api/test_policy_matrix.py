@@ -253,7 +253,7 @@ async def sql(api: Api, statement: str, things: dict[str, str]) -> None:
 async def prepare(api: Api, route: str, things: dict[str, str]) -> None:
     """What a route needs beyond that its things exist."""
     if route.endswith("/stream"):
-        api.deps.closing = True  # a stream ends when the process stops, and with it the test
+        api.deps.close_waiters()  # a stream ends when the process stops, and with it the test
     if route == "GET /v1/quotas/{project_id}/{resource}":
         things["project_id"] = "p1"
     if route.startswith("DELETE") and "nodegroups" in route:
