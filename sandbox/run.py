@@ -25,7 +25,7 @@ from sandbox.processes import ChildProcess, Launch, launch_module
 from sandbox.trusted import make_temporary_directory
 from shared.db.migrate import migrate
 
-READY_SECONDS = 60.0
+READY_SECONDS = 150.0  # on a slow machine, where all processes compile their modules first
 
 
 class Sandbox:

@@ -49,5 +49,7 @@ if [ ! -x .venv/bin/uv ]; then
 fi
 echo "setup: installing the packages of uv.lock"
 # --inexact keeps uv, which is not in the lock file.
-UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync -q --frozen --inexact --all-extras --python .venv/bin/python
+UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync -q --frozen --inexact --all-extras --compile-bytecode --python .venv/bin/python
+# Once, instead of by each of the processes that a sandbox starts at the same time.
+.venv/bin/python -m compileall -q -j 0 jeroboam services shared sandbox cli || :
 touch "$stamp"

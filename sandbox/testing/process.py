@@ -14,7 +14,7 @@ from pathlib import Path
 from sandbox.layout import Layout, service_environment
 
 BIN = Path(sys.executable).parent
-READY_SECONDS = 120
+READY_SECONDS = 200
 
 
 class SandboxProcess:

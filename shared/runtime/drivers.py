@@ -1,4 +1,4 @@
-"""Applies the settings for drivers when a process starts, and logs what became of each driver.
+"""Applies the settings for drivers when a process starts, and logs those that cannot be used although they should be.
 
 Rule: a driver that cannot be used is an error in the log and never keeps a process from starting: the clusters of all
 other drivers go on.
@@ -28,8 +28,7 @@ def choose_drivers(settings: Settings) -> None:
     for setting, names in unknown_names(registry.installed_entries(), choice).items():
         log.warning("driver.unknown", setting=setting, names=names)
     for each in registry.discovered():
-        if each.state is DriverState.ENABLED:
-            continue
-        tell = log.error if each.state in _FAULTY else log.info
+        if each.state not in _FAULTY:
+            continue  # as the settings have it; `jeroboam driver list` shows it
         about = {"driver": each.name, "kind": each.kind, "distribution": each.distribution, "version": each.version}
-        tell(f"driver.{each.state}", **about, reason=each.reason)
+        log.error(f"driver.{each.state}", **about, reason=each.reason)

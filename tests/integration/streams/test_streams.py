@@ -151,7 +151,8 @@ async def test_one_query_feeds_all_streams(api: MemoryApi, emitted: Emit, monkey
     monkeypatch.setattr(api.deps.event_log.reader, "rows", counted)
     await emitted("b")
     await asyncio.gather(*(client.until(2) for client in clients))
-    assert 1 <= asked <= 5
+    # The one reader also polls while it waits; fifty readers would ask fifty times at least.
+    assert 1 <= asked <= 20
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
