@@ -142,7 +142,8 @@ class KubernetesEngine(EngineDefaults):
             access=access,
             now=now,
             lifetime=lifetime,
-            grafana_password=monitoring.password(secrets, read_labels(cluster)),
+            # What Magnum installed in an imported cluster has a password of its own, and its labels are not checked.
+            grafana_password=None if self.adopted else monitoring.password(secrets, read_labels(cluster)),
         )
 
     def health(self, cluster: ClusterSpec, nodes: Sequence[NodeHealth]) -> ClusterHealth:
