@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from jeroboam.driver import (
     BOOTSTRAP,
@@ -14,18 +13,13 @@ from jeroboam.driver import (
     Access,
     Bootstrap,
     BootstrapContext,
-    Capability,
     ClientConfig,
     ClusterSpec,
     DefaultNodegroup,
-    Drain,
-    EngineDefaults,
     Fact,
-    FieldProblem,
     Hardware,
     Infrastructure,
     LabelSpec,
-    NodeAction,
     NodegroupSpec,
     NodeSpec,
     NotYet,
@@ -36,28 +30,18 @@ from jeroboam.driver import (
     Sizes,
 )
 from jeroboam.driver.label_types import parse_ports
-from shared.drivers.dcos import bootstrap, client, labels, members
+from shared.drivers.dcos import bootstrap, client, labels
 from shared.drivers.dcos.labels import API_PORT, MASTER_COUNTS, PUBLIC, REDIRECT_PORT, Labels, read_labels
-from shared.drivers.mesos_agents import attributes
+from shared.drivers.mesos_agents.agents_engine import AgentsEngine
 
 
-class DcosEngine(EngineDefaults):
+class DcosEngine(AgentsEngine):
     name = "dcos"
     coes: Sequence[str] = ("dcos",)
     beta = True
     secrets: Mapping[str, SecretKind] = {client.ACCOUNT: SecretKind.KEY_PAIR}
     facts: Mapping[str, Fact] = {"dcos_version": Fact()}
     version_fact: str | None = "dcos_version"
-    # An upgrade needs another installer on every node, and there will be no newer release.
-    capabilities = frozenset(
-        {
-            Capability.RESIZE,
-            Capability.NODEGROUP_CREATE,
-            Capability.NODEGROUP_UPDATE,
-            Capability.NODEGROUP_DELETE,
-        }
-    )
-    network_drivers: Sequence[str] = ("docker",)
 
     def labels(self) -> Sequence[LabelSpec]:
         return Labels.specs()
@@ -83,13 +67,11 @@ class DcosEngine(EngineDefaults):
             return None
         return next((node for node in nodes if node.role == BOOTSTRAP), None)
 
+    def own_attributes(self, nodegroup: NodegroupSpec) -> Mapping[str, str]:
+        return bootstrap.own_attributes(nodegroup)
+
     def problems(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
         return labels.problems(cluster, nodegroups)
-
-    def node_label_problems(
-        self, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]]
-    ) -> Sequence[FieldProblem]:
-        return attributes.problems(labels, taints)
 
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
         ports = parse_ports(read_labels(cluster).published_ports)
@@ -99,14 +81,6 @@ class DcosEngine(EngineDefaults):
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         return bootstrap.render(context, read_labels(context.cluster, context.nodegroup))
-
-    def api_url(self, cluster: ClusterSpec, base_outputs: Mapping[str, Any]) -> str:
-        """The address alone, as in Magnum."""
-        return str(base_outputs["api_address"])
-
-    def version(self, cluster: ClusterSpec) -> str:
-        """Empty: nodes report the version that they were installed with."""
-        return ""
 
     def client_config(
         self,
@@ -130,29 +104,3 @@ class DcosEngine(EngineDefaults):
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
         return Labels.fixed_changes(cluster.labels, wanted)
-
-    def drain(
-        self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
-    ) -> Drain:
-        return members.drain(leaving, nodes, seconds)
-
-    def forget(
-        self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
-    ) -> NodeAction | None:
-        return members.forget(node, nodes, seconds)
-
-    def settling(
-        self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[NodeSpec]
-    ) -> Sequence[NodeAction]:
-        return members.settle(nodes)
-
-    def relabelling(
-        self,
-        cluster: ClusterSpec,
-        nodegroup: NodegroupSpec,
-        nodes: Sequence[NodeSpec],
-        *,
-        old_labels: Mapping[str, str],
-        old_taints: Sequence[Mapping[str, str]],
-    ) -> Sequence[NodeAction]:
-        return members.relabelling(nodegroup, nodes, old_labels)

@@ -4,5 +4,5 @@ root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/node.env"
-# Its certificate is its own, which nobody has signed.
+# Its certificate is self-signed.
 curl --silent --insecure --noproxy '*' --max-time 3 --output /dev/null "https://$NODE_ADDRESS:$API_PORT/"
