@@ -48,9 +48,14 @@ Launch = Callable[[str, Sequence[str], Mapping[str, str], Path], Process]
 
 def launch_module(module: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Process:
     """Start `python -m MODULE ARGUMENTS...` with that environment and its output appended to a file."""
+    return launch_python(["-m", module, *arguments], environment, log_file)
+
+
+def launch_python(arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Process:
+    """Start this interpreter as a child that ends with this process."""
     with log_file.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,

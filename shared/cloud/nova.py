@@ -41,9 +41,7 @@ def list_marked_servers(connection: Connection, ids: Set[str]) -> list[Server]:
 
 def marked_servers(connection: Connection) -> Iterator[Server]:
     """All servers of the project whose metadata names a cluster, without their faults."""
-    for item in rest.pages(connection.compute, "/servers/detail", "servers", doing="list servers"):
-        if CLUSTER_KEY in item.get("metadata", {}):
-            yield _server(item)
+    yield from map(_server, _details(connection, "list servers", lambda item: CLUSTER_KEY in item.get("metadata", {})))
 
 
 def find_server(connection: Connection, server_id: str) -> Server | None:
@@ -74,8 +72,12 @@ def console_output(connection: Connection, server_id: str, lines: int) -> str:
     return str(answer.get("output") or "")
 
 
+def _details(connection: Connection, doing: str, wanted: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
+    return filter(wanted, rest.pages(connection.compute, "/servers/detail", "servers", doing=doing))
+
+
 def _listed(connection: Connection, doing: str, wanted: Callable[[dict[str, Any]], bool]) -> list[Server]:
-    found = [item for item in rest.pages(connection.compute, "/servers/detail", "servers", doing=doing) if wanted(item)]
+    found = list(_details(connection, doing, wanted))
     silent = [n for n, item in enumerate(found) if item["status"] == "ERROR" and not item.get("fault")]
     for n in silent[:FAULTS_ASKED]:
         shown = rest.get_or_none(connection.compute, "/servers", found[n]["id"], doing=doing)

@@ -20,11 +20,11 @@ SLOWEST = 1.0  # seconds
 TOLD_FROM = 5.0  # seconds
 
 
-async def follow_database(database: Database) -> float:
-    """Ask the database for its time once, and follow it.
+async def follow_database(database: Database, *, told: bool = False) -> bool:
+    """Ask the database for its time once, and follow it. A clock that differs is logged, unless that was `told`.
 
     Returns:
-        Seconds by which this machine's clock is ahead; 0 if the answer was too slow to say.
+        Whether this machine's clock differs; `told` if the answer was too slow to say.
     """
     async with database.transaction() as session:
         await session.execute(text("SELECT 1"))  # so that what is measured is no new connection
@@ -32,20 +32,19 @@ async def follow_database(database: Database) -> float:
         now = await session.scalar(text("SELECT clock_timestamp()"))
         answered = time.monotonic()
     if now is None or answered - asked > SLOWEST:
-        return 0.0
-    return follow(now, asked, answered).total_seconds()
+        return told
+    ahead = follow(now, asked, answered).total_seconds()
+    differs = abs(ahead) >= TOLD_FROM
+    if differs and not told:
+        log.warning("clock.differs", seconds_ahead_of_database=round(ahead, 1))
+    return differs
 
 
-async def keep_following(database: Database) -> None:
+async def keep_following(database: Database, *, told: bool) -> None:
     """Ask again and again; while the database is away, the clock goes on by itself."""
-    told = False
     while True:
         await asyncio.sleep(EVERY)
         try:
-            ahead = await follow_database(database)
+            told = await follow_database(database, told=told)
         except Exception as error:
             log.debug("clock.not_asked", error=str(error))
-            continue
-        if abs(ahead) >= TOLD_FROM and not told:
-            log.warning("clock.differs", seconds_ahead_of_database=round(ahead, 1))
-        told = abs(ahead) >= TOLD_FROM

@@ -29,7 +29,7 @@ from shared.events.log import CHANNEL as EVENTS_CHANNEL
 from shared.events.relay import Relay
 from shared.operations.runner import Runner
 from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
-from shared.runtime.database_clock import TOLD_FROM, follow_database, keep_following
+from shared.runtime.database_clock import follow_database, keep_following
 from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
 from shared.runtime.stopping import StopSignal
@@ -87,11 +87,11 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
     relay = Relay(database, bus)
     kernel = Kernel(settings, database, bus, relay, stop)
     try:
-        await _until_reachable(database, bus, stop)
+        clock_differs = await _until_reachable(database, bus, stop)
         kernel.spawn(relay.run(), "relay")
         kernel.spawn(database.listen([EVENTS_CHANNEL], lambda _channel: relay.wake()), "event listener")
         kernel.spawn(_heartbeat(database, service), "heartbeat")
-        kernel.spawn(keep_following(database), "clock")
+        kernel.spawn(keep_following(database, told=clock_differs), "clock")
         yield kernel
     finally:
         for task in kernel.tasks:
@@ -107,23 +107,27 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
         raise SystemExit(1)
 
 
-async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> None:
-    """Wait up to START_SECONDS for the broker and a migrated database, because processes can start in any order."""
+async def _until_reachable(database: Database, bus: Bus, stop: StopSignal) -> bool:
+    """Wait up to START_SECONDS for the broker and a migrated database, because processes can start in any order.
+
+    Returns:
+        Whether this machine's clock differs from the database's.
+    """
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while not stop.is_set():
         try:
             async with database.transaction() as session:
                 await session.execute(text("SELECT 1 FROM alembic_version"))
-            if abs(ahead := await follow_database(database)) >= TOLD_FROM:
-                log.warning("clock.differs", seconds_ahead_of_database=round(ahead, 1))
+            differs = await follow_database(database)
             await bus.start()
-            return
+            return differs
         except Exception as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise
             known = isinstance(error, (OSError, TemporaryError, TimeoutError))
             log.warning("service.waiting", error=str(error).splitlines()[0] if str(error) else repr(error), known=known)
             await asyncio.sleep(0.5)
+    return False
 
 
 async def _heartbeat(database: Database, service: str) -> None:

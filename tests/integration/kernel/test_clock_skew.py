@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from sandbox.lifetime import ends_with_parent
 from sandbox.postgres import EmbeddedPostgres
-from sandbox.processes import Process
+from sandbox.processes import Process, launch_python
 from sandbox.run import running_sandbox
 from tests.support import warm
 from tests.support.client import Client, demo_client
@@ -34,16 +31,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 def launch(module: str, arguments: Sequence[str], environment: Mapping[str, str], log_file: Path) -> Process:
     if module != "services.provisioner":
         return warm.launch(module, arguments, environment, log_file)
-    with log_file.open("ab") as output:
-        return subprocess.Popen(
-            [sys.executable, "-c", _SKEWED, "70", module, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=ends_with_parent(),
-        )
+    return launch_python(["-c", _SKEWED, "70", module, *arguments], environment, log_file)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
