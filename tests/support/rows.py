@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import ClusterSpec
-from shared.db.models import Cluster, ClusterTemplate, Nodegroup
+from shared.db.models import Cluster, ClusterTemplate, Nodegroup, Operation
 from shared.domain.ids import new_id
+from shared.domain.states import OperationKind
 from shared.operations.specs import stored
+from shared.operations.start import start_operation
 
 
 async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: int = 0) -> Cluster:
@@ -64,3 +68,12 @@ async def make_cluster(session: AsyncSession, *, project_id: str = "p1", nodes: 
     )
     await session.flush()
     return cluster
+
+
+async def make_creating(session: AsyncSession) -> tuple[Cluster, Operation]:
+    """A cluster and its create, which was accepted and has an hour."""
+    cluster = await make_cluster(session)
+    operation = await start_operation(
+        session, cluster=cluster, kind=OperationKind.CREATE, user_id="u", request_id=None, timeout=timedelta(hours=1)
+    )
+    return cluster, operation

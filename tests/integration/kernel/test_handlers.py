@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -27,7 +26,7 @@ from shared.operations.runner import Runner
 from shared.operations.start import start_operation
 from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
-from tests.support.rows import make_cluster
+from tests.support.rows import make_cluster, make_creating
 
 TABLES = ("clusters", "nodegroups", "operations", "operation_steps", "events")
 
@@ -112,15 +111,7 @@ async def test_thirty_minutes_of_heat_hold_no_message(database: Database) -> Non
     bus = LocalBus(database, QUEUES, poll_seconds=0.05)
     await bus.start()
     async with database.transaction() as session:
-        cluster = await make_cluster(session)
-        await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id="u",
-            request_id=None,
-            timeout=timedelta(hours=1),
-        )
+        await make_creating(session)
     assert await Relay(database, bus).flush() > 0
     taken = asyncio.Event()
     consumer = await bus.consume(PROVISIONER, Handlers(database, taken.set))

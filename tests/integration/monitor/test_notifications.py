@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,15 +15,13 @@ from sandbox.rabbitmq import RabbitServer
 from services.monitor.openstack import OpenStackEvents
 from shared.bus.notifications import Notification, NotificationListener, parse
 from shared.db.engine import Database
-from shared.domain.states import OperationKind
 from shared.events.envelope import to_message
 from shared.operations.leases import Leases
 from shared.operations.plan import Wait
 from shared.operations.runner import Runner
-from shared.operations.start import start_operation
 from shared.runtime.handlers import Handlers
 from tests.support.plans import ScriptedPlan
-from tests.support.rows import make_cluster
+from tests.support.rows import make_creating
 
 
 def heat_says(name: str, *, message_id: str = "m1", event: str = "orchestration.stack.create.end") -> bytes:
@@ -47,15 +44,7 @@ def heat_says(name: str, *, message_id: str = "m1", event: str = "orchestration.
 
 async def waiting_cluster(database: Database) -> str:
     async with database.transaction() as session:
-        cluster = await make_cluster(session)
-        await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id="u",
-            request_id=None,
-            timeout=timedelta(hours=1),
-        )
+        cluster, _ = await make_creating(session)
         uuid = cluster.uuid
     (claim,) = await Leases(database, ["create"], seconds=60).claim(1)
     await Runner(database, [ScriptedPlan({"only": [Wait("stack", 3000)]})]).execute(claim)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,11 +15,9 @@ from shared.db.engine import Database
 from shared.db.models import Event, Orphan
 from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
-from shared.domain.states import OperationKind
-from shared.operations.start import start_operation
 from shared.pki.sealing import new_key
 from shared.settings import Settings
-from tests.support.rows import make_cluster
+from tests.support.rows import make_creating
 
 
 class Project:
@@ -49,15 +46,7 @@ class Project:
 async def made(database: Database, *, deleted: bool) -> tuple[str, str]:
     """A cluster with an operation; returns its uuid and project."""
     async with database.transaction() as session:
-        cluster = await make_cluster(session)
-        await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id="u1",
-            request_id=None,
-            timeout=timedelta(hours=1),
-        )
+        cluster, _ = await make_creating(session)
     if deleted:
         async with database.transaction() as session:
             await session.execute(text("DELETE FROM clusters WHERE uuid = :uuid"), {"uuid": cluster.uuid})

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from sqlalchemy import select, text
 
 from services.monitor.overdue import end_overdue
 from shared.db.engine import Database
 from shared.db.models import Cluster, Operation
-from shared.domain.states import OperationKind
 from shared.operations.requests import request_delete
-from shared.operations.start import start_operation
-from tests.support.rows import make_cluster
+from tests.support.rows import make_creating
 
 LONG_AGO = "now() - interval '10 minutes'"
 SOON = "now() + interval '5 seconds'"
@@ -21,15 +17,7 @@ SOON = "now() + interval '5 seconds'"
 
 async def queued(database: Database) -> str:
     async with database.transaction() as session:
-        cluster = await make_cluster(session)
-        operation = await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id="u1",
-            request_id=None,
-            timeout=timedelta(hours=1),
-        )
+        _, operation = await make_creating(session)
         return operation.uuid
 
 
