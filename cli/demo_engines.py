@@ -127,13 +127,9 @@ def _dcos(api: Api, cluster: str, written: Written) -> list[str]:
 def _client(api: Api, cluster: str, authority_pem: bytes, client_pem: bytes) -> x509.Certificate:
     """A client certificate, verified against its authority, which has to be the cluster's."""
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
     authority, client = x509.load_pem_x509_certificate(authority_pem), x509.load_pem_x509_certificate(client_pem)
-    key = authority.public_key()
-    if not isinstance(key, rsa.RSAPublicKey) or client.signature_hash_algorithm is None:
-        raise ApiError("the cluster's CA has no RSA key")
-    key.verify(client.signature, client.tbs_certificate_bytes, padding.PKCS1v15(), client.signature_hash_algorithm)
+    client.verify_directly_issued_by(authority)
     if authority != x509.load_pem_x509_certificate(api.get(f"/v1/certificates/{cluster}")["pem"].encode()):
         raise ApiError("the CA certificate in the configuration is not the cluster's")
     return client

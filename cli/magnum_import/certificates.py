@@ -13,12 +13,11 @@ from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from cli.magnum_import.source import SourceRow
 from jeroboam.driver import Secret
 from shared.domain.errors import JeroboamError
-from shared.pki.authority import private_pem
+from shared.pki.authority import PrivateKey, private_pem
 
 # Jeroboam's name of each authority -> the column of Magnum that refers to it.
 REFERENCES = {
@@ -105,6 +104,6 @@ def _opened(parts: Mapping[str, str | None]) -> Secret:
         known = x509.load_pem_x509_certificate(certificate.encode())
     except (ValueError, TypeError) as error:
         raise Unreadable(f"it cannot be decrypted ({error})") from None
-    if not isinstance(opened, rsa.RSAPrivateKey) or opened.public_key() != known.public_key():
+    if not isinstance(opened, PrivateKey) or opened.public_key() != known.public_key():
         raise Unreadable("the key does not match the certificate")
     return Secret(certificate=certificate, secret=private_pem(opened))

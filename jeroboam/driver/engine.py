@@ -32,7 +32,7 @@ from jeroboam.driver.health import ClusterHealth, NodeHealth
 from jeroboam.driver.infrastructure import Infrastructure
 from jeroboam.driver.label_specs import LabelSpec
 from jeroboam.driver.operating_system import OperatingSystem
-from jeroboam.driver.values import ClusterSpec, NodegroupSpec, NodeSpec, Secret, SecretKind
+from jeroboam.driver.values import ClusterSpec, KeyAlgorithm, NodegroupSpec, NodeSpec, Secret, SecretKind
 
 
 class Engine(Protocol):
@@ -100,6 +100,10 @@ class Engine(Protocol):
 
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
         """The network resources that the cluster needs."""
+        ...
+
+    def key_algorithm(self, cluster: ClusterSpec) -> KeyAlgorithm:
+        """The algorithm of new keys of authorities and key pairs: when the cluster is created, and in a rotation."""
         ...
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:

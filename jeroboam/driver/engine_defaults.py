@@ -27,6 +27,7 @@ from jeroboam.driver.values import (
     MASTER,
     WORKER,
     ClusterSpec,
+    KeyAlgorithm,
     NodegroupSpec,
     NodeSpec,
     SecretKind,
@@ -75,6 +76,9 @@ class EngineDefaults:
         given = {"node_labels": labels, "node_taints": taints}
         text = "the engine of this cluster does not support it"
         return [FieldProblem(name, text) for name, value in given.items() if value]
+
+    def key_algorithm(self, cluster: ClusterSpec) -> KeyAlgorithm:
+        return KeyAlgorithm.RSA_2048
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
         return ()

@@ -14,6 +14,7 @@ from jeroboam.driver import (
     BootstrapContext,
     ClusterSpec,
     Engine,
+    KeyAlgorithm,
     NodegroupSpec,
     NodeSpec,
     Secret,
@@ -38,10 +39,11 @@ def uuid(number: int) -> str:
 
 
 @cache
-def _secret(name: str, kind: SecretKind) -> Secret:
+def _secret(name: str, kind: SecretKind, algorithm: KeyAlgorithm) -> Secret:
     if kind is SecretKind.BOOTSTRAP_TOKEN:
         return Secret(None, "abcdef.0123456789abcdef")
-    made = make_authority(name, now=NOW) if kind is SecretKind.CA else make_key_pair()
+    ca = kind is SecretKind.CA
+    made = make_authority(name, now=NOW, algorithm=algorithm) if ca else make_key_pair(algorithm)
     return Secret(made.public, made.private)
 
 
@@ -73,7 +75,8 @@ class Case:
 
     @property
     def secrets(self) -> Mapping[str, Secret]:
-        return {name: _secret(name, kind) for name, kind in self.engine.secrets.items()}
+        algorithm = self.engine.key_algorithm(self.cluster)
+        return {name: _secret(name, kind, algorithm) for name, kind in self.engine.secrets.items()}
 
     @property
     def private(self) -> list[str]:

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import Secret, SecretKind
+from jeroboam.driver import KeyAlgorithm, Secret, SecretKind
 from shared.db.engine import Database
 from shared.db.models import ClusterSecret
 from shared.domain.clock import utc_now
@@ -29,7 +29,13 @@ _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 
 
 async def ensure_cluster_secrets(
-    db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, kinds: Mapping[str, SecretKind]
+    db: Database,
+    sealer: Sealer,
+    *,
+    cluster_id: str,
+    cluster_name: str,
+    kinds: Mapping[str, SecretKind],
+    algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256,
 ) -> None:
     """Generate the secrets declared by a driver that a cluster does not have yet.
 
@@ -37,6 +43,7 @@ async def ensure_cluster_secrets(
         db: used for two short transactions; none is open while keys are generated.
         cluster_name: the common name of its authorities.
         kinds: the declaration of the driver: secret name -> kind.
+        algorithm: of the keys of authorities and key pairs.
     """
     async with db.transaction() as session:
         rows = await session.scalars(select(ClusterSecret.kind).where(ClusterSecret.cluster_id == cluster_id))
@@ -44,7 +51,7 @@ async def ensure_cluster_secrets(
     missing = {name: kind for name, kind in kinds.items() if name not in present}
     if not missing:
         return
-    made = await asyncio.gather(*(asyncio.to_thread(_make, kind, cluster_name) for kind in missing.values()))
+    made = await asyncio.gather(*(asyncio.to_thread(_make, kind, cluster_name, algorithm) for kind in missing.values()))
     values = [
         {
             "cluster_id": cluster_id,
@@ -91,10 +98,13 @@ def as_key_material(secret: Secret) -> KeyMaterial:
     return KeyMaterial(secret.certificate, secret.secret)
 
 
-def _make(kind: SecretKind, cluster_name: str) -> Secret:
+def _make(kind: SecretKind, cluster_name: str, algorithm: KeyAlgorithm) -> Secret:
     if kind is SecretKind.BOOTSTRAP_TOKEN:
         return Secret(certificate=None, secret=f"{_random(6)}.{_random(16)}")
-    material = make_authority(cluster_name, now=utc_now()) if kind is SecretKind.CA else make_key_pair()
+    if kind is SecretKind.CA:
+        material = make_authority(cluster_name, now=utc_now(), algorithm=algorithm)
+    else:
+        material = make_key_pair(algorithm)
     return Secret(certificate=material.public, secret=material.private)
 
 

@@ -17,11 +17,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from jeroboam.driver import KeyAlgorithm
 from shared.db.engine import Database
 from shared.db.models import ClusterSecret
 from shared.domain.clock import utc_now
@@ -38,7 +40,7 @@ def certificates(bundle: str) -> list[str]:
 
 
 async def ensure_successors(
-    db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, names: Iterable[str]
+    db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, names: Iterable[str], algorithm: KeyAlgorithm
 ) -> None:
     """Generate a successor for each of a cluster's authorities, unless they are already being rotated.
 
@@ -46,6 +48,7 @@ async def ensure_successors(
         db: used for two short transactions; none is open while keys are generated.
         cluster_name: the common name, to which the time is added: chains are built by name, so names must be unique.
         names: names of the secrets of kind CA.
+        algorithm: of the new keys.
     """
     async with db.transaction() as session:
         rows = await _rows(session, cluster_id)
@@ -54,7 +57,8 @@ async def ensure_successors(
         return
     now = utc_now()
     subject = f"{cluster_name[:40]} {now:%Y-%m-%dT%H:%M:%SZ}"
-    made = await asyncio.gather(*(asyncio.to_thread(make_authority, subject, now=now) for _ in current))
+    make = partial(make_authority, subject, now=now, algorithm=algorithm)
+    made = await asyncio.gather(*(asyncio.to_thread(make) for _ in current))
     values = [
         {
             "cluster_id": cluster_id,

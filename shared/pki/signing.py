@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from jeroboam.driver import NodeCertificate
 from shared.domain.errors import PermanentError
-from shared.pki.authority import BACKDATED, KeyMaterial
+from shared.pki.authority import BACKDATED, KeyMaterial, PrivateKey
 
 USER_LIFETIME = timedelta(days=1825)
 NODE_LIFETIME = timedelta(days=365)
@@ -159,7 +159,7 @@ def _issue(
     key = serialization.load_pem_private_key(
         authority.private.encode(), password=None, unsafe_skip_rsa_key_validation=True
     )
-    assert isinstance(key, rsa.RSAPrivateKey)
+    assert isinstance(key, PrivateKey)
     try:
         builder = (
             x509.CertificateBuilder()

@@ -162,10 +162,10 @@ class ClusterConfiguration(Strict):
     dns: Dns | None = None
     proxy: Proxy | None = None
     certificatesDir: str | None = None
+    encryptionAlgorithm: Literal["RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256"] | None = None
     imageRepository: Annotated[str, StringConstraints(pattern=r"^[^/].*[^/]$")] | None = None
     featureGates: dict[str, bool] | None = None
     clusterName: str | None = None
-    encryptionAlgorithm: str | None = None
     certificateValidityPeriod: Duration | None = None
     caCertificateValidityPeriod: Duration | None = None
 

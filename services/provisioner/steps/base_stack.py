@@ -40,6 +40,7 @@ async def ensure_secrets(context: StepContext, operation: OperationView) -> Done
         cluster_id=operation.cluster_id,
         cluster_name=operation.cluster_name,
         kinds={**state.engine.secrets, SEED_SECRET: SecretKind.BOOTSTRAP_TOKEN},
+        algorithm=state.engine.key_algorithm(state.spec),
     )
     return Done()
 

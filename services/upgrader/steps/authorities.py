@@ -40,6 +40,7 @@ async def ensure_successors_made(context: StepContext, operation: OperationView)
         cluster_id=operation.cluster_id,
         cluster_name=operation.cluster_name,
         names=_authorities(state),
+        algorithm=state.engine.key_algorithm(state.spec),
     )
     return Done()
 

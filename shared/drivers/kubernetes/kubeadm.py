@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from jeroboam.driver import BootstrapContext
+from jeroboam.driver import BootstrapContext, KeyAlgorithm
 from shared.drivers.kubernetes import pki
 from shared.drivers.kubernetes.label_types import parse_options
 from shared.drivers.kubernetes.labels import Labels, api_port
@@ -24,6 +24,8 @@ CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect":
 _PKI = "/etc/kubernetes/pki"
 # Their default is below /usr, which cannot be written on systems without packages.
 _VOLUME_PLUGINS = "/opt/libexec/kubernetes/kubelet-plugins/volume/exec"
+# kubeadm's names; the keys that kubeadm makes get the algorithm of the authorities.
+_ALGORITHMS = {KeyAlgorithm.ECDSA_P256: "ECDSA-P256", KeyAlgorithm.RSA_2048: "RSA-2048"}
 Document = dict[str, Any]
 
 
@@ -97,6 +99,7 @@ def _cluster(context: BootstrapContext, labels: Labels) -> Document:
         "kubernetesVersion": labels.kube_tag,
         "controlPlaneEndpoint": endpoint(context),
         "certificatesDir": _PKI,
+        "encryptionAlgorithm": _ALGORITHMS[labels.key_algorithm],
         "networking": {
             "podSubnet": labels.pods_network_cidr,
             "serviceSubnet": labels.service_cluster_ip_range,

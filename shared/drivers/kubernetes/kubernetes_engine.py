@@ -24,6 +24,7 @@ from jeroboam.driver import (
     Hardware,
     Impossible,
     Infrastructure,
+    KeyAlgorithm,
     LabelSpec,
     NodeAction,
     NodeCertificate,
@@ -104,6 +105,9 @@ class KubernetesEngine(EngineDefaults):
             address_pairs=[labels.pods_network_cidr],
             health_path=labels.health_path,
         )
+
+    def key_algorithm(self, cluster: ClusterSpec) -> KeyAlgorithm:
+        return read_labels(cluster).key_algorithm
 
     def credential_roles(self, cluster: ClusterSpec) -> Sequence[str]:
         labels = read_labels(cluster)

@@ -1,7 +1,8 @@
 """Labels of a cluster that can be changed after it was created.
 
 Rule: a label that is read only when a machine is created applies to later machines, and an unknown label has no effect,
-so both can be changed. Changes of all other labels are rejected, because they would not be applied.
+so both can be changed; so can the algorithm of keys, which the next
+rotation reads. Changes of all other labels are rejected, because they would not be applied.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.keys import KEY_ALGORITHM
 from shared.drivers.kubernetes.labels import MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", KEY_ALGORITHM, *MIRRORS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from jeroboam.driver import ClusterSpec, NodegroupSpec
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.keys import KeyLabels
 from shared.drivers.kubernetes.label_types import (
     ClassName,
     KubeletOptions,
@@ -37,7 +38,7 @@ POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 MIRRORS = ("kubernetes_apt_mirror", "kubernetes_binary_mirror", "cni_plugins_mirror", "cni_plugins_version")
 
 
-class Labels(MonitoringLabels):
+class Labels(KeyLabels, MonitoringLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {

@@ -22,6 +22,7 @@ from jeroboam.driver import (
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Cidr, Number, Ports, Prefix, Tag
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.keys import KeyLabels
 from shared.drivers.monitoring.labels import MonitoringLabels
 
 DEFAULT_API_PORT = 2376
@@ -80,7 +81,7 @@ Plugins = Annotated[str, AfterValidator(_plugins)]
 Mirrors = Annotated[str, AfterValidator(_mirrors)]
 
 
-class Labels(MonitoringLabels):
+class Labels(KeyLabels, MonitoringLabels):
     """The labels of a cluster; docs/swarm-driver.md documents them."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {"docker_version"}

@@ -23,6 +23,7 @@ from jeroboam.driver import (
     FieldProblem,
     Hardware,
     Infrastructure,
+    KeyAlgorithm,
     LabelSpec,
     NodeAction,
     NodeCertificate,
@@ -36,6 +37,8 @@ from jeroboam.driver import (
     joined_masters,
 )
 from jeroboam.driver.label_types import parse_ports
+from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.keys import KEY_ALGORITHM
 from shared.drivers.swarm import bootstrap, client, labels, members, monitoring, node_labels, upgrade
 from shared.drivers.swarm.labels import api_port, read_labels
 
@@ -92,6 +95,9 @@ class SwarmEngine(EngineDefaults):
             sticky_clients=True,
         )
 
+    def key_algorithm(self, cluster: ClusterSpec) -> KeyAlgorithm:
+        return read_labels(cluster).key_algorithm
+
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         return bootstrap.render(context, read_labels(context.cluster, context.nodegroup))
 
@@ -128,7 +134,9 @@ class SwarmEngine(EngineDefaults):
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
-        return labels.Labels.fixed_changes(cluster.labels, wanted, version=upgrade.LABEL)
+        return labels.Labels.fixed_changes(
+            cluster.labels, wanted, version=upgrade.LABEL, free=MACHINE_LABELS | {KEY_ALGORITHM}
+        )
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:
         return upgrade.problems(cluster, labels)

@@ -45,6 +45,7 @@ def translated(document: dict[str, Any]) -> dict[str, Any]:
     document = with_mappings(document)
     if document["apiVersion"].startswith("kubeadm."):
         document["apiVersion"] = "kubeadm.k8s.io/v1beta2"
+        document.pop("encryptionAlgorithm", None)  # version 1.20 makes RSA keys, and takes authorities of both kinds
     if "kubernetesVersion" in document:
         document["kubernetesVersion"] = HAVE[document["kubernetesVersion"]]
     if "nodeRegistration" in document:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from pydantic import SecretStr
 
-from jeroboam.driver import NodeCertificate
+from jeroboam.driver import KeyAlgorithm, NodeCertificate
 from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.sealing import Sealer, SealingError, new_key
 from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_node_request, sign_request
@@ -20,9 +20,9 @@ from shared.pki.signing import ForbiddenExtension, InvalidRequest, sign_node_req
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def authority() -> KeyMaterial:
-    return make_authority("c1", now=NOW)
+@pytest.fixture(scope="module", params=list(KeyAlgorithm))
+def authority(request: pytest.FixtureRequest) -> KeyMaterial:
+    return make_authority("c1", now=NOW, algorithm=request.param)
 
 
 def keys(*texts: str) -> list[SecretStr]:
@@ -81,7 +81,7 @@ def test_an_authority(authority: KeyMaterial) -> None:
     assert (constraints.value.ca, constraints.critical) == (True, True)
     assert certificate.not_valid_before_utc == NOW - timedelta(days=1)
     assert len(make_authority("x" * 200, now=NOW).public) > 100
-    assert make_key_pair().public.startswith("-----BEGIN PUBLIC KEY-----")
+    assert make_key_pair(KeyAlgorithm.ECDSA_P256).public.startswith("-----BEGIN PUBLIC KEY-----")
     assert "PRIVATE" not in repr(authority)
 
 
