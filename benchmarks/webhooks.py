@@ -24,9 +24,9 @@ from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.db.migrate import migrate
 from shared.domain.ids import new_id
-from shared.pki.sealing import Sealer, new_key
+from shared.pki.sealing import Sealer, new_key, webhook_place
 from shared.settings import Settings, WebhookSettings
-from shared.webhooks.signing import context, new_secret
+from shared.webhooks.signing import new_secret
 
 BUDGET = 2500.0
 _SECONDS = 120.0
@@ -104,7 +104,7 @@ async def _round(
     sealer = Sealer(settings.secret_keys)
     uuids = [new_id() for _ in ports]
     for uuid, port in zip(uuids, ports, strict=True):
-        sealed = sealer.seal(new_secret().encode(), context(uuid, "current"))
+        sealed = sealer.seal(new_secret().encode(), webhook_place(uuid, "current"))
         url = f"http://127.0.0.1:{port}/{uuid}"
         await plain.execute(
             "INSERT INTO webhooks (uuid, project_id, user_id, name, url, secret) VALUES ($1, 'p', 'u', $1, $2, $3)",

@@ -13,6 +13,7 @@ from cli import (
     demo,
     driver_new,
     drivers,
+    keys,
     nodegroups,
     orphans,
     prometheus,
@@ -48,6 +49,7 @@ app.add_typer(webhooks.app, name="webhook")
 app.add_typer(prometheus.app, name="prometheus")
 app.add_typer(dead_letters.app, name="dead-letter")
 app.add_typer(orphans.app, name="orphans")
+app.add_typer(keys.app, name="keys")
 app.command()(work.events)
 app.command()(services.run)
 app.command()(services.migrate)

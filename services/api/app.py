@@ -50,6 +50,7 @@ from shared.cloud.errors import Unauthorized
 from shared.domain.errors import JeroboamError
 from shared.events.log import CHANNEL
 from shared.operations.node_commands import CHANNEL as COMMANDS_CHANNEL
+from shared.pki.stored_keys import KeyCheck
 from shared.runtime.health import Check, Readiness
 
 log = structlog.get_logger(__name__)
@@ -124,7 +125,11 @@ def create_app(deps: Deps) -> FastAPI:
         ],
     )
     app.state.deps = deps
-    checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
+    checks: dict[str, Check] = {
+        "database": deps.db.ping,
+        "cloud": deps.clouds.check,
+        "keys": KeyCheck(deps.db, deps.sealer),
+    }
     if deps.bus is not None:
         checks["bus"] = deps.bus.check
     given = "public_url" in deps.settings.model_fields_set

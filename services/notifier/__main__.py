@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from services.notifier.service import Notifier
+from shared.pki.stored_keys import KeyCheck
 from shared.runtime.service import running_kernel, serve_work
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
@@ -21,7 +22,8 @@ async def main() -> None:
         for name, work in notifier.work().items():
             kernel.spawn(work, name)
         try:
-            await serve_work(kernel, runner=None, consumers={})
+            checks = {"keys": KeyCheck(kernel.database, notifier.tools.sealer)}
+            await serve_work(kernel, runner=None, consumers={}, extra_checks=checks)
         finally:
             await notifier.drain(settings.shutdown_seconds)
 

@@ -24,12 +24,12 @@ from services.notifier.retry import Decision, Next, decide, read_retry_after
 from services.notifier.sender import Attempt, Sender
 from shared.domain.clock import utc_now
 from shared.events.catalog import EventData, WebhookDisabled, WebhookExhausted, WebhookRecovered
-from shared.pki.sealing import Sealer, SealingError
+from shared.pki.sealing import Sealer, SealingError, webhook_place
 from shared.settings import WebhookSettings
 from shared.telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_LAG, WEBHOOKS_DISABLED
 from shared.webhooks.filters import OWN_FAMILY
 from shared.webhooks.payload import CONTENT_TYPES, body
-from shared.webhooks.signing import context, key_of
+from shared.webhooks.signing import key_of
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Receiver:
         name, uuid = self.webhook.name, self.webhook.uuid
         try:
             return [
-                key_of(self._tools.sealer.open(sealed, context(uuid, which)).decode())
+                key_of(self._tools.sealer.open(sealed, webhook_place(uuid, which)).decode())
                 for which, sealed in self.webhook.secrets
             ]
         except SealingError as error:

@@ -83,13 +83,13 @@ async def load_cluster_secret(session: AsyncSession, sealer: Sealer, cluster_id:
 
 def open_secret(sealer: Sealer, row: ClusterSecret) -> Secret:
     """Decrypt the secret of a row."""
-    plain = sealer.open(bytes(row.secret), _context(row.cluster_id, row.kind))
+    plain = sealer.open(bytes(row.secret), secret_place(row.cluster_id, row.kind))
     return Secret(certificate=row.certificate, secret=plain.decode())
 
 
 def seal_secret(sealer: Sealer, cluster_id: str, name: str, plain: str) -> bytes:
     """Encrypt a value for `cluster_secrets.secret` of `name`."""
-    return sealer.seal(plain.encode(), _context(cluster_id, name))
+    return sealer.seal(plain.encode(), secret_place(cluster_id, name))
 
 
 def as_key_material(secret: Secret) -> KeyMaterial:
@@ -112,5 +112,6 @@ def _random(length: int) -> str:
     return "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(length))
 
 
-def _context(cluster_id: str, name: str) -> str:
+def secret_place(cluster_id: str, name: str) -> str:
+    """What a secret is bound to when it is encrypted."""
     return f"cluster {cluster_id} {name}"

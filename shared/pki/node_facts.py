@@ -26,11 +26,16 @@ async def store_facts(
         values: name -> value; all names are in `declared`.
         declared: the facts declared by the cluster's engine.
     """
+
+    def stored(name: str, value: str) -> bytes:
+        plain = value.encode()
+        return sealer.seal(plain, fact_place(node_id, name)) if declared[name].secret else plain
+
     rows = [
         {
             "node_id": node_id,
             "name": name,
-            "value": sealer.seal(value.encode(), _place(node_id, name)) if declared[name].secret else value.encode(),
+            "value": stored(name, value),
             "sealed": declared[name].secret,
         }
         for name, value in sorted(values.items())
@@ -62,10 +67,11 @@ async def load_facts(session: AsyncSession, sealer: Sealer, cluster_id: str) -> 
     found: dict[str, dict[str, str]] = {}
     for row in rows:
         raw = bytes(row.value)
-        plain = sealer.open(raw, _place(row.node_id, row.name)) if row.sealed else raw
+        plain = sealer.open(raw, fact_place(row.node_id, row.name)) if row.sealed else raw
         found[row.node_id] = {**found.pop(row.node_id, {}), row.name: plain.decode()}
     return found
 
 
-def _place(node_id: str, name: str) -> str:
+def fact_place(node_id: str, name: str) -> str:
+    """What a secret fact is bound to when it is encrypted."""
     return f"node {node_id} fact {name}"

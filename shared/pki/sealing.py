@@ -16,15 +16,19 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
-from shared.domain.errors import PermanentError
+from shared.domain.errors import JeroboamError, TemporaryError
 
 _VERSION = b"\x01"
 _KEY_ID_BYTES = 8
 _NONCE_BYTES = 12
 
 
-class SealingError(PermanentError):
-    """An invalid key, or a value that none of the keys decrypts."""
+class SealingError(JeroboamError):
+    """An invalid key, or a value that cannot be decrypted."""
+
+
+class MissingKey(SealingError, TemporaryError):
+    """A value was encrypted with a key that is not in the settings; work continues once the key is added."""
 
 
 class Sealer:
@@ -43,6 +47,7 @@ class Sealer:
         raw = [_decode(key) for key in keys]
         self._ciphers = {_key_id(key): AESGCM(key) for key in raw}
         self._current = _key_id(raw[0])
+        self.key_ids = [_key_id(key).hex() for key in raw]  # in the order of the settings
 
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt `plain` and bind it to `context`."""
@@ -54,12 +59,16 @@ class Sealer:
         """Decrypt a value that was encrypted for the same `context`.
 
         Raises:
-            SealingError: the key is unknown, or the value was modified or moved.
+            MissingKey: the key is unknown.
+            SealingError: the value was modified or moved.
         """
         start = len(_VERSION) + _KEY_ID_BYTES
         cipher = self._ciphers.get(sealed[len(_VERSION) : start])
-        if sealed[: len(_VERSION)] != _VERSION or cipher is None:
-            raise SealingError(f"no envelope key decrypts {context}")
+        if sealed[: len(_VERSION)] != _VERSION:
+            raise SealingError(f"the value of {context} is not encrypted")
+        if cipher is None:
+            key = sealed[len(_VERSION) : start].hex()
+            raise MissingKey(f"no envelope key decrypts {context}: key {key} is not in JEROBOAM_SECRET_KEYS")
         try:
             return cipher.decrypt(
                 sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :], context.encode()
@@ -70,6 +79,15 @@ class Sealer:
     def is_current(self, sealed: bytes) -> bool:
         """Whether the value is encrypted with the first key; if not, a rotation encrypts it again."""
         return sealed[len(_VERSION) : len(_VERSION) + _KEY_ID_BYTES] == self._current
+
+
+def webhook_place(webhook_id: str, which: str) -> str:
+    """What the `current` or `old` secret of a webhook is bound to when it is encrypted."""
+    return f"webhook {webhook_id} {which} secret"
+
+
+# Where PostgreSQL's `substr` finds the ID of the key in a sealed value.
+KEY_ID_PLACE = (len(_VERSION) + 1, _KEY_ID_BYTES)
 
 
 def new_key() -> str:

@@ -13,7 +13,9 @@ from shared.cloud.stack_list import StackList
 from shared.operations.plan import Plan
 from shared.operations.runner import Runner
 from shared.pki.sealing import Sealer
+from shared.pki.stored_keys import KeyCheck
 from shared.runtime.handlers import Handlers
+from shared.runtime.health import Check
 from shared.runtime.service import running_kernel, serve_work
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
@@ -35,12 +37,13 @@ async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[S
     clouds = OpenStackCloudFactory(settings.cloud)
     try:
         async with running_kernel(service, settings, stop) as kernel:
+            sealer = Sealer(settings.secret_keys)
             context = StepContext(
                 settings=settings,
                 database=kernel.database,
                 clouds=clouds,
                 stacks=StackList(clouds),
-                sealer=Sealer(settings.secret_keys),
+                sealer=sealer,
             )
             runner = Runner(
                 kernel.database,
@@ -50,6 +53,7 @@ async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[S
                 concurrency=settings.operation_concurrency,
             )
             handlers = Handlers(kernel.database, runner.wake, context.stacks.expire)
-            await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks={"cloud": clouds.check})
+            checks: dict[str, Check] = {"cloud": clouds.check, "keys": KeyCheck(kernel.database, sealer)}
+            await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks=checks)
     finally:
         await clouds.close()

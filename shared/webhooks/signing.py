@@ -26,11 +26,6 @@ def key_of(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(SECRET_PREFIX))
 
 
-def context(webhook_id: str, which: str) -> str:
-    """What the `current` or `old` secret is bound to when it is encrypted."""
-    return f"webhook {webhook_id} {which} secret"
-
-
 def signatures(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """Value of `webhook-signature`: one signature for each key, newest first."""
     signed = f"{message_id}.{timestamp}.".encode() + body

@@ -23,8 +23,8 @@ from services.api.wire.patch import Change
 from shared.db.engine import notify
 from shared.db.models import Webhook
 from shared.domain.ids import new_id
+from shared.pki.sealing import webhook_place
 from shared.webhooks.channels import CHANGED
-from shared.webhooks.signing import context as secret_context
 from shared.webhooks.signing import new_secret
 
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('webhooks of ' || :project, 0))")
@@ -47,7 +47,7 @@ async def create_webhook(deps: Deps, context: RequestContext, body: dict[str, An
         uuid=uuid,
         project_id=context.project_id,
         user_id=context.user_id,
-        secret=deps.sealer.seal(secret.encode(), secret_context(uuid, "current")),
+        secret=deps.sealer.seal(secret.encode(), webhook_place(uuid, "current")),
         **stored(values),
     )
     async with deps.db.transaction() as session:
@@ -96,14 +96,14 @@ async def rotate_secret(deps: Deps, context: RequestContext, found: Row) -> tupl
     secret = new_secret()
     async with deps.db.transaction() as session:
         row = await locked(session, found["uuid"])
-        old = deps.sealer.open(row.secret, secret_context(row.uuid, "current"))
+        old = deps.sealer.open(row.secret, webhook_place(row.uuid, "current"))
         overlap = timedelta(hours=deps.settings.webhooks.secret_overlap_hours)
         until = deps.clock() + overlap
         if overlap:
-            row.old_secret, row.old_secret_until = deps.sealer.seal(old, secret_context(row.uuid, "old")), until
+            row.old_secret, row.old_secret_until = deps.sealer.seal(old, webhook_place(row.uuid, "old")), until
         else:
             row.old_secret = row.old_secret_until = None
-        row.secret = deps.sealer.seal(secret.encode(), secret_context(row.uuid, "current"))
+        row.secret = deps.sealer.seal(secret.encode(), webhook_place(row.uuid, "current"))
         await _changed(session, row)
     return secret, until.isoformat() if overlap else None
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from services.api.wire.errors import ApiError
 from shared.db.away import is_away
 from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryError
+from shared.pki.sealing import SealingError
 
 _UNEXPECTED = "An unexpected error prevented the server from fulfilling your request."
 _DATABASE = "The database is not available; try again."
@@ -28,6 +29,8 @@ def translated(error: BaseException) -> ApiError:
             return ApiError(409, str(error))
         case NotFound():
             return ApiError(404, str(error))
+        case SealingError():  # the request is valid: a key is missing, or the database was modified
+            return ApiError(500, _UNEXPECTED)
         case PermanentError():
             return ApiError(400, str(error))
         case TemporaryError():

@@ -47,7 +47,7 @@ async def test_readiness_says_which_dependency_fails_and_no_more(deps: Deps, dat
     ):
         answers = [await client.get("/readyz") for _ in range(5)]
     assert {answer.status_code for answer in answers} == {503}
-    assert answers[0].json()["parts"] == {"database": "ok", "cloud": "failed"}
+    assert answers[0].json()["parts"] == {"database": "ok", "cloud": "failed", "keys": "ok"}
     assert "10.1.2.3" not in answers[0].text
     assert asked == 1, "the checks run at most once a second"
 

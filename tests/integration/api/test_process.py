@@ -65,7 +65,7 @@ async def test_a_stop_ends_streams_and_the_process(served: Served, user: httpx.A
         chunks = stream.aiter_text()
         assert (await anext(chunks)).startswith(": jeroboam")
         ready = (await client.get("/readyz")).json()
-        assert ready["parts"] == {"database": "ok", "cloud": "ok", "bus": "ok"}
+        assert ready["parts"] == {"database": "ok", "cloud": "ok", "keys": "ok", "bus": "ok"}
 
         served.process.send_signal(signal.SIGTERM)
 

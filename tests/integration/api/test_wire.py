@@ -33,7 +33,7 @@ async def test_discovery_needs_no_token(anonymous: httpx.AsyncClient) -> None:
     assert named.json() == {"detailed": False, "reasons": ["OK"]}
     assert (await anonymous.head("/healthcheck")).status_code == 204
     ready = await anonymous.get("/readyz")
-    assert (ready.status_code, ready.json()["parts"]) == (200, {"database": "ok", "cloud": "ok"})
+    assert (ready.status_code, ready.json()["parts"]) == (200, {"database": "ok", "cloud": "ok", "keys": "ok"})
     assert "jeroboam_api_requests_total" in (await anonymous.get("/metrics")).text
     document = (await anonymous.get("/openapi.json")).json()
     assert "/v1/clusters/{cluster_id}" in document["paths"]
