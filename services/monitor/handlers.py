@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import structlog
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError
 
 from shared.bus.contract import Message, Verdict
 from shared.db.engine import Database
@@ -27,22 +26,18 @@ class DeadLetters:
     async def __call__(self, message: Message) -> Verdict:
         queue = message.headers.get("x-first-death-queue", "unknown")
         reason = message.headers.get("x-first-death-reason", "unknown")
-        try:
-            async with self._database.transaction() as session:
-                await session.execute(
-                    insert(DeadLetter)
-                    .values(
-                        message_id=message.id,
-                        queue=queue,
-                        routing_key=message.routing_key,
-                        headers=dict(message.headers),
-                        body=message.body,
-                        reason=reason,
-                    )
-                    .on_conflict_do_nothing()
+        async with self._database.transaction() as session:
+            await session.execute(
+                insert(DeadLetter)
+                .values(
+                    message_id=message.id,
+                    queue=queue,
+                    routing_key=message.routing_key,
+                    headers=dict(message.headers),
+                    body=message.body,
+                    reason=reason,
                 )
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.warning("dead_letter.later", message=message.id, error=str(error))
-            return Verdict.LATER
+                .on_conflict_do_nothing()
+            )
         log.error("dead_letter.stored", message=message.id, queue=queue, reason=reason)
         return Verdict.DONE

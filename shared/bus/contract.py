@@ -28,7 +28,7 @@ class Verdict(Enum):
 
     DONE = "done"
     FAILED = "failed"  # counts toward the delivery limit, after which the message becomes a dead letter
-    LATER = "later"  # retry without counting toward the delivery limit, if the broker supports that
+    LATER = "later"  # not now: held and retried with pauses, without counting toward the delivery limit
     DEAD = "dead"  # permanent: becomes a dead letter immediately
 
 
@@ -52,6 +52,7 @@ class QueueSpec:
     dead_letters: bool = False  # the queue for dead letters
 
 
+# An error that says that the database is away (shared.db.away) counts as LATER, any other one as FAILED.
 Handler = Callable[[Message], Awaitable[Verdict]]
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 import asyncpg
 import structlog
 
+from shared.bus.attempts import Attempts
 from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Unroutable, Verdict
 from shared.bus.topic import matches
 from shared.db.away import is_away
@@ -160,6 +161,10 @@ class LocalBus:
             await self.execute(_GIVE_BACK, row["id"], token, uncounted, 0.0 if uncounted else 0.05)
 
     @property
+    def lease_seconds(self) -> float:
+        return self._lease_seconds
+
+    @property
     def poll_seconds(self) -> float:
         return self._poll_seconds
 
@@ -183,21 +188,22 @@ class _LocalConsumer:
     def __init__(self, bus: LocalBus, queue: QueueSpec, handler: Handler, prefetch: int, woken: asyncio.Event) -> None:
         self._bus = bus
         self._queue = queue
-        self._handler = handler
+        # The lease of a delivery must not run out while it is held.
+        self._attempts = Attempts(handler, queue.name, held_seconds=bus.lease_seconds / 2)
         self._prefetch = prefetch
         self._woken = woken
         self._loop: asyncio.Task[None] | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._stopping = False
 
     def begin(self) -> None:
         self._loop = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._attempts.stopping:
             self._woken.clear()
             claimed: list[asyncpg.Record] = []
-            room = self._prefetch - len(self._in_flight)
+            # While it is paused, one delivery at a time finds out whether it can continue.
+            room = (1 if self._attempts.paused else self._prefetch) - len(self._in_flight)
             token = new_id()
             if room > 0:
                 try:
@@ -208,7 +214,7 @@ class _LocalConsumer:
                 task = asyncio.create_task(self._deliver(row, token))
                 self._in_flight.add(task)
                 task.add_done_callback(self._finished)
-            if (len(claimed) < room or room == 0) and not self._stopping:
+            if (len(claimed) < room or room <= 0) and not self._attempts.stopping:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._bus.poll_seconds):
                         await self._woken.wait()
@@ -225,12 +231,7 @@ class _LocalConsumer:
             headers=json.loads(row["headers"]),
             redelivered=row["deliveries"] > 1,
         )
-        verdict = Verdict.LATER
-        try:
-            verdict = await self._handler(message)
-        except Exception:
-            log.exception("bus.handler_failed", queue=self._queue.name, message=message.id)
-            verdict = Verdict.FAILED
+        verdict = await self._attempts.verdict(message)
         try:
             await self._bus.settle(self._queue, row, token, verdict)
         except TemporaryError as error:
@@ -239,7 +240,7 @@ class _LocalConsumer:
 
     async def stop(self, grace: float = 10.0) -> None:
         # Not cancelled: an interrupted statement would break the shared connection.
-        self._stopping = True
+        self._attempts.stop()
         self._woken.set()
         if self._loop is not None:
             await self._loop

@@ -3,7 +3,8 @@
 Rule: queues are quorum queues with an explicit delivery limit and at-least-once dead-lettering; messages are
 persistent, with publisher confirms, and returned messages raise an error. There is one channel for publishing and one
 per consumer, so that an error closes only one of them. `reject` means that the message failed, `nack` that it is
-retried. aio-pika's `message.process()` is not used, because it dead-letters a message if its handler is cancelled.
+retried by another consumer. aio-pika's `message.process()` is not used, because it dead-letters a message if its
+handler is cancelled.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from aio_pika.abc import (
 )
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
 
+from shared.bus.attempts import Attempts
 from shared.bus.contract import Consumer, Handler, Message, QueueSpec, Refused, Unroutable, Verdict
 from shared.bus.topology import DEAD_EXCHANGE, EXCHANGE
 from shared.domain.errors import JeroboamError, TemporaryError
 
 log = structlog.get_logger(__name__)
 
+# RabbitMQ closes a channel whose oldest unsettled delivery is 30 minutes old (`consumer_timeout`).
+_HELD_SECONDS = 600.0
 _LOST = (OSError, AMQPError, ChannelInvalidStateError, TimeoutError, RuntimeError)
 
 
@@ -148,11 +152,10 @@ class RabbitBus:
 class _RabbitConsumer:
     def __init__(self, channel: AbstractRobustChannel, handler: Handler, name: str) -> None:
         self._channel = channel
-        self._handler = handler
+        self._attempts = Attempts(handler, name, held_seconds=_HELD_SECONDS)
         self._name = name
         self._queue: aio_pika.abc.AbstractQueue | None = None
         self._tag = ""
-        self._stopping = False
         self._in_flight: set[asyncio.Task[None]] = set()
 
     async def begin(self, queue: aio_pika.abc.AbstractQueue) -> None:
@@ -173,13 +176,7 @@ class _RabbitConsumer:
             headers={key: str(value) for key, value in incoming.headers.items() if key != "x-death"},
             redelivered=bool(incoming.redelivered),
         )
-        verdict = Verdict.LATER
-        try:
-            if not self._stopping:
-                verdict = await self._handler(message)
-        except Exception:
-            log.exception("bus.handler_failed", queue=self._name, message=message.id)
-            verdict = Verdict.FAILED
+        verdict = await self._attempts.verdict(message)
         try:
             async with asyncio.timeout(10):
                 match verdict:
@@ -196,7 +193,7 @@ class _RabbitConsumer:
             log.warning("bus.settle_failed", queue=self._name, message=message.id, error=str(error))
 
     async def stop(self, grace: float = 10.0) -> None:
-        self._stopping = True
+        self._attempts.stop()
         with suppress(*_LOST):
             async with asyncio.timeout(5):
                 assert self._queue is not None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from shared.bus.contract import Message, Verdict
 from shared.db.engine import Database
@@ -43,16 +42,8 @@ class Handlers:
             return Verdict.DEAD
         if isinstance(event.data, StackChanged):
             self._stack_changed(event.project_id)
-            if event.cluster_id is not None and not await self._make_due(event.cluster_id, message):
-                return Verdict.LATER
+            if event.cluster_id is not None:
+                async with self._database.transaction() as session:
+                    await make_due(session, event.cluster_id)
         self._wake()
         return Verdict.DONE
-
-    async def _make_due(self, cluster_id: str, message: Message) -> bool:
-        try:
-            async with self._database.transaction() as session:
-                await make_due(session, cluster_id)
-        except (DBAPIError, OSError, TimeoutError) as error:
-            log.warning("event.later", message=message.id, error=str(error))
-            return False
-        return True

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from sandbox.rabbitmq import RabbitServer
 from shared.bus.contract import Bus, Message, QueueSpec, Unroutable, Verdict
@@ -171,14 +172,61 @@ async def test_an_error_in_the_handler_is_a_failed_delivery(make_bus: MakeBus, q
     await consumer.stop()
 
 
-async def test_later_hands_the_message_to_whoever_can(make_bus: MakeBus, queues: Queues) -> None:
+async def test_later_is_waited_for_and_does_not_count(make_bus: MakeBus, queues: Queues) -> None:
+    """The delivery is held: it is not redelivered, however often its handler says so, and others wait in the queue."""
     bus = await make_bus()
-    inbox = Inbox(Verdict.LATER, Verdict.LATER)
+    inbox, dead = Inbox(*[Verdict.LATER] * 2), Inbox()
+    consumers = [await bus.consume(queues.first, inbox, prefetch=1), await bus.consume(queues.dead, dead)]
+    sent = [message(queues, "created.v5"), message(queues, "created.v6")]
+    await bus.publish([sent[0]])
+    await inbox.wait_for(1)
+    await bus.publish([sent[1]])
+    got = await inbox.wait_for(4)
+    assert [m.id for m in got] == [sent[0].id] * 3 + [sent[1].id]
+    assert not any(m.redelivered for m in got)
+    assert dead.messages == []
+    for consumer in consumers:
+        await consumer.stop()
+
+
+async def test_while_the_database_is_away_the_consumer_pauses(make_bus: MakeBus, queues: Queues) -> None:
+    """Few attempts, two lines of log, and a message that fails more often than its limit is still delivered."""
+    bus = await make_bus()
+    attempts = 0
+    back, done = asyncio.Event(), asyncio.Event()
+
+    async def needs_the_database(_incoming: Message) -> Verdict:
+        nonlocal attempts
+        attempts += 1
+        if not back.is_set():
+            raise ConnectionRefusedError("connect to 10.0.0.1:5432")
+        done.set()
+        return Verdict.DONE
+
+    consumer = await bus.consume(queues.first, needs_the_database, prefetch=3)
+    with structlog.testing.capture_logs() as lines:
+        await bus.publish([message(queues, "created.v7") for _ in range(9)])
+        await asyncio.sleep(4)
+        assert 3 <= attempts <= 3 * 8, "without pauses it would be hundreds"
+        back.set()
+        async with asyncio.timeout(15):
+            await done.wait()
+    assert [line["event"] for line in lines] == ["bus.paused", "bus.resumed"]
+    await consumer.stop()
+
+
+async def test_a_consumer_that_stops_returns_what_it_holds(make_bus: MakeBus, queues: Queues) -> None:
+    bus = await make_bus()
+    inbox = Inbox(*[Verdict.LATER] * 9)
     consumer = await bus.consume(queues.second, inbox)
     await bus.publish([message(queues)])
-    got = await inbox.wait_for(3)
-    assert len({m.id for m in got}) == 1
-    await consumer.stop()
+    await inbox.wait_for(1)
+    async with asyncio.timeout(5):
+        await consumer.stop(grace=4)
+    other = Inbox()
+    after = await (await make_bus()).consume(queues.second, other)
+    await other.wait_for(1)
+    await after.stop()
 
 
 async def test_a_consumer_that_stops_takes_nothing_with_it(make_bus: MakeBus, queues: Queues) -> None:
