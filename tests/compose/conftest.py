@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.compose.images import environment, make_base_images
 
 HERE = Path(__file__).parent
 API, CLOUD = 9511, 9512
+LINES = 60  # of each container, shown when a test fails
 SETTINGS = """
 JEROBOAM_LEASE_SECONDS=6
 JEROBOAM_POLL_SECONDS=1
@@ -29,6 +30,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.compose)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the last lines of all containers to the report of a failed test."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and stack is not None:
+        report.sections.append(("containers", stack.last_words()))
+    return report
 
 
 class Stack:
@@ -66,6 +77,19 @@ class Stack:
 
     def compose(self, *arguments: str) -> str:
         return self.run("docker", "compose", "-f", "deploy/docker-compose.yml", *arguments)
+
+    def last_words(self) -> str:
+        """The last lines of each container."""
+        done = subprocess.run(
+            ["docker", "compose", "-f", "deploy/docker-compose.yml", "logs", "--no-color", f"--tail={LINES}"],  # noqa: S607
+            env=self.environment(),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.stdout + done.stderr
 
     def jeroboam(self, *arguments: str) -> str:
         return self.run("jeroboam", *arguments)
