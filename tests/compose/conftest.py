@@ -81,7 +81,7 @@ class Stack:
     def last_words(self) -> str:
         """The last lines of each container."""
         done = subprocess.run(
-            ["docker", "compose", "-f", "deploy/docker-compose.yml", "logs", "--no-color", f"--tail={LINES}"],  # noqa: S607
+            ["docker", "compose", "-f", "deploy/docker-compose.yml", "logs", "--no-color", f"--tail={LINES}"],
             env=self.environment(),
             cwd=ROOT,
             capture_output=True,

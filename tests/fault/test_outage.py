@@ -18,13 +18,14 @@ import pytest
 from sandbox.ports import free_port
 from sandbox.postgres import EmbeddedPostgres
 from sandbox.rabbitmq import RabbitServer
+from sandbox.trusted import make_temporary_directory
 from shared.bus import topology
 from shared.bus.contract import Message, QueueSpec, Verdict
 from shared.bus.rabbit import RabbitBus
 from shared.db.migrate import migrate
 from shared.domain.ids import new_id
 from shared.pki.sealing import new_key
-from tests.conftest import asyncpg_url, make_temporary_directory
+from tests.conftest import asyncpg_url
 
 OUTAGE = float(os.environ.get("JEROBOAM_TEST_OUTAGE_SECONDS", "8"))
 MESSAGES = 60
