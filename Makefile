@@ -9,7 +9,7 @@ WORKERS ?= 3
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=15
 
 .PHONY: help setup demo sandbox check test lint test-openstack test-clients test-kubeadm test-swarm \
-	test-compose compose-demo fuzz bench docs clean
+	test-compose test-soak compose-demo fuzz bench docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,10 @@ test-swarm: setup ## real Docker Swarm clusters on machines that share this kern
 
 test-compose: setup ## the containers of deploy/ on a Docker engine of its own (root, Debian 12)
 	@scripts/test-compose.sh
+
+test-soak: setup ## users and faults side by side for SECONDS (default 900), then an audit; a short form is part of `make test`
+	@$(PY) -m sandbox.rabbitmq ensure
+	JEROBOAM_TEST_SOAK_SECONDS=$(or $(SECONDS),900) $(PY) -m pytest -s tests/soak
 
 compose-demo: setup ## start the containers of deploy/, create a cluster, get its credentials, delete it; KEEP=1 leaves them running
 	@scripts/compose-demo.sh

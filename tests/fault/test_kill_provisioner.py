@@ -17,6 +17,7 @@ from sandbox.run import Sandbox
 from services.provisioner.plan import CreatePlan, DeletePlan
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
+from shared.steps.step_plan import StepPlan
 from tests.support.client import Client
 from tests.support.cloud_view import left_behind, stacks_of
 from tests.support.killing import die_at_each, points
@@ -38,6 +39,8 @@ DELETE_POINTS = points(
 )
 
 
+# Plan -> the moments at which a test here kills it.
+KILLED: dict[type[StepPlan], list[str]] = {CreatePlan: CREATE_POINTS, DeletePlan: DELETE_POINTS}
 QUICK = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
 sandbox = module_sandbox(restart=False, extra_environment={"provisioner": QUICK})
 client = module_client()

@@ -1,4 +1,5 @@
-"""SIGKILL at every named moment of one resize that adds, removes and deletes: it ends right, once, with no orphan."""
+"""SIGKILL at every named moment of one resize that adds, removes and deletes, and of what is done to a nodegroup: each
+ends right, once, with no orphan."""
 
 from __future__ import annotations
 
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 
 from sandbox.run import Sandbox
-from services.scaler.plan import ResizePlan
+from services.scaler.plan import NodegroupCreatePlan, NodegroupDeletePlan, NodegroupUpdatePlan, ResizePlan
 from shared.cloud.names import base_stack, shard_stack
 from shared.cloud.sdk import OpenStackCloudFactory
+from shared.steps.step_plan import StepPlan
 from tests.support.client import Client
 from tests.support.cloud_view import left_behind, stacks_of
 from tests.support.killing import die_at_each, points
@@ -26,6 +28,9 @@ MOMENTS = points(
     ResizePlan,
     {"update_node_stacks": ["stack.delete_sent", "stack.driven_again", "stack.created"]},
 )
+OTHERS = (NodegroupCreatePlan, NodegroupUpdatePlan, NodegroupDeletePlan)
+# Plan -> the moments at which a test here kills it.
+KILLED: dict[type[StepPlan], list[str]] = {ResizePlan: MOMENTS, **{plan: points(plan, {}) for plan in OTHERS}}
 
 
 PAIRS = {"JEROBOAM_NODES_PER_STACK": "2"}
@@ -70,6 +75,38 @@ async def test_a_resize_killed_at_every_moment(sandbox: Sandbox, client: Client,
     for word in ("requested", "started", "completed"):
         assert types.count(f"cluster.resize.{word}.v1") == 1
     assert types.count("node.drained.v1") == types.count("node.removed.v1") == 2
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+    assert await left_behind(clouds, project, cluster) == []
+
+
+async def test_a_nodegroup_killed_at_every_moment(
+    sandbox: Sandbox, client: Client, clouds: OpenStackCloudFactory
+) -> None:
+    cluster = await client.create(node_count=1)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    path = f"/v1/clusters/{cluster}/nodegroups"
+    labels = [{"op": "add", "path": "/node_labels", "value": {"rack": "r1"}}]
+    requests = (
+        ("POST", path, {"name": "extra", "node_count": 2}),
+        ("PATCH", f"{path}/extra", labels),
+        ("DELETE", f"{path}/extra", None),
+    )
+    for plan, (method, url, body) in zip(OTHERS, requests, strict=True):
+        await sandbox.children["scaler"].stop()
+        accepted = await client.call(method, url, json=body)
+        assert accepted.status_code in (202, 204), accepted.text
+        await die_at_each(sandbox, "scaler", KILLED[plan])
+        assert await client.settled(cluster) == "UPDATE_COMPLETE"
+        types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
+        noun, verb = str(plan.kind).split("_")
+        for word in ("requested", "started", "completed"):
+            assert types.count(f"{noun}.{verb}.{word}.v1") == 1
+    nodes = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    project = (await client.get(f"/v1/clusters/{cluster}"))["project_id"]
+    servers = await clouds.for_project(project).list_servers(cluster_id=cluster)
+    assert {server.id for server in servers} == {node["server_id"] for node in nodes}
+    assert len(nodes) == 2
     await client.delete(cluster)
     assert await client.settled(cluster) is None
     assert await left_behind(clouds, project, cluster) == []

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from services.upgrader.plan import RotateCaPlan, RotateCredentialsPlan, UpgradePlan
+from shared.steps.step_plan import StepPlan
 from tests.support.client import Client
 from tests.support.cloud_view import credentials_of
 from tests.support.killing import die_at_each, points
@@ -19,6 +20,10 @@ pytestmark = [
 ]
 
 
+# Plan -> the moments at which a test here kills it.
+KILLED: dict[type[StepPlan], list[str]] = {
+    plan: points(plan, {}) for plan in (UpgradePlan, RotateCaPlan, RotateCredentialsPlan)
+}
 QUICK = {"JEROBOAM_LEASE_SECONDS": "1.5", "JEROBOAM_POLL_SECONDS": "0.3"}
 sandbox = module_sandbox(restart=False, extra_environment={"upgrader": QUICK})
 client = module_client()
@@ -41,7 +46,7 @@ async def killed_at_every_moment(
     method, path, body = request
     accepted = await client.call(method, path, json=body)
     assert accepted.status_code == 202, accepted.text
-    await die_at_each(client.sandbox, "upgrader", points(plan, {}))
+    await die_at_each(client.sandbox, "upgrader", KILLED[plan])
     assert await client.settled(cluster) == "UPDATE_COMPLETE"
     types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
     for word in ("requested", "started", "completed"):
