@@ -19,7 +19,11 @@ from tests.compose.images import environment, make_base_images
 
 HERE = Path(__file__).parent
 API, CLOUD = 9511, 9512
-LINES = 60  # of each container, shown when a test fails
+# What is shown when a test fails.
+LINES = 60  # of each container
+UNDER_WAY = "SELECT *, now() FROM operations WHERE finished_at IS NULL"
+NODES = "SELECT name, state, reason, announced_at, joined_at FROM nodes"
+BACKENDS = "SELECT application_name, state, wait_event, xact_start, left(query, 200) FROM pg_stat_activity"
 SETTINGS = """
 JEROBOAM_LEASE_SECONDS=6
 JEROBOAM_POLL_SECONDS=1
@@ -79,17 +83,24 @@ class Stack:
         return self.run("docker", "compose", "-f", "deploy/docker-compose.yml", *arguments)
 
     def last_words(self) -> str:
-        """The last lines of each container."""
-        done = subprocess.run(
-            ["docker", "compose", "-f", "deploy/docker-compose.yml", "logs", "--no-color", f"--tail={LINES}"],
-            env=self.environment(),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return done.stdout + done.stderr
+        """What the database says of work that is under way, and the last lines of each container."""
+        compose = ("docker", "compose", "-f", "deploy/docker-compose.yml")
+        said = ""
+        for command in (
+            ("exec", "-T", "database", "psql", "-U", "jeroboam", "-x", "-c", UNDER_WAY, "-c", NODES, "-c", BACKENDS),
+            ("logs", "--no-color", f"--tail={LINES}"),
+        ):
+            done = subprocess.run(
+                [*compose, *command],
+                env=self.environment(),
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            said += done.stdout + done.stderr
+        return said
 
     def jeroboam(self, *arguments: str) -> str:
         return self.run("jeroboam", *arguments)

@@ -87,7 +87,7 @@ def test_every_container_is_killed_once_and_nothing_is_lost(stack: Stack) -> Non
     print(f"killed within {time.monotonic() - began:.1f} s")
     stack.wait_healthy()
     create = operation(stack, uuid)
-    stack.jeroboam("operation", "wait", create["uuid"])
+    stack.run("jeroboam", "operation", "wait", create["uuid"], seconds=300)
     create = operation(stack, uuid)
     assert create["state"] == "succeeded"
     assert datetime.fromisoformat(create["finished_at"]) > last, "everything was killed after the cluster was complete"
