@@ -1,5 +1,5 @@
-"""deploy/kubernetes: the files are complete and refer to each other, every pod is confined and checked, and what they say
-of settings, secrets, tables and queues is what the code has."""
+"""deploy/kubernetes: the files are complete and refer to each other, every pod is confined and checked, and what they
+say of settings, secrets, tables and queues is what the code has."""
 
 from __future__ import annotations
 
