@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
+from services.monitor.backlog import watch_backlog
 from services.monitor.handlers import DeadLetters
 from services.monitor.health import watch_health
 from services.monitor.looks import Looks
@@ -40,6 +41,7 @@ async def main() -> None:
                 )
                 kernel.spawn(listener.run(), "openstack notifications")
             kernel.spawn(watch(kernel.database), "overdue operations")
+            kernel.spawn(watch_backlog(kernel.database), "backlog")
             kernel.spawn(watch_silence(kernel.database, settings.heartbeat_seconds), "silent nodes")
             kernel.spawn(watch_health(kernel.database, settings), "health")
             kernel.spawn(looks.watch(), "servers")

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from shared.cloud.errors import from_exception
-from shared.domain.errors import TemporaryError
+from shared.domain.errors import PermanentError, TemporaryError
+from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS
 
 T = TypeVar("T")
 
@@ -35,23 +36,31 @@ class Calls:
         """Run `function` in a thread.
 
         Args:
-            doing: description of the call, for error messages.
+            doing: description of the call, for error messages; its first two words name the call in metrics.
 
         Raises:
             JeroboamError: the translated exception of the SDK. Other exceptions are raised unchanged.
         """
         loop = asyncio.get_running_loop()
+        outcome = "error"
         try:
-            async with asyncio.timeout(self._timeout):
-                # With the caller's context, which has the fence of its lease.
-                return await loop.run_in_executor(self._pool, contextvars.copy_context().run, function)
+            with CLOUD_CALL_SECONDS.time():
+                async with asyncio.timeout(self._timeout):
+                    # With the caller's context, which has the fence of its lease.
+                    result = await loop.run_in_executor(self._pool, contextvars.copy_context().run, function)
+            outcome = "ok"
+            return result
         except TimeoutError as error:
+            outcome = "timeout"
             raise TemporaryError(f"{doing}: no answer within {self._timeout:g} s") from error
         except Exception as error:
             translated = from_exception(error, doing=doing)
+            outcome = "refused" if isinstance(translated, PermanentError) else "error"
             if translated is None or translated is error:
                 raise
             raise translated from error
+        finally:
+            CLOUD_CALLS.labels(" ".join(doing.split()[:2]), outcome).inc()
 
     async def close(self) -> None:
         """Accept no more calls. Running calls end by their own timeouts; does not wait for them."""

@@ -24,7 +24,21 @@ OPERATIONS_ACTIVE = Gauge("jeroboam_operations_active", "Operations that this pr
 CLOUD_QUERIES = Counter(
     "jeroboam_cloud_queries_total", "Requests to OpenStack that requests of the API waited for", ["service"]
 )
+CLOUD_CALLS = Counter(
+    "jeroboam_cloud_calls_total", "Calls of OpenStack by what they do, such as `create stack`", ["call", "outcome"]
+)
+CLOUD_CALL_SECONDS = Histogram(
+    "jeroboam_cloud_call_seconds",
+    "Seconds from a call of OpenStack to its response, with the time in the queue of threads",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
 LEASES_LOST = Counter("jeroboam_leases_lost_total", "Writes rejected because another process holds the lease")
+# What waits in the database; the monitor reads it, and each of its instances exports the same values.
+OPERATIONS_DUE = Gauge("jeroboam_operations_due", "Operations that are due and not claimed by a process")
+OPERATIONS_DUE_AGE = Gauge("jeroboam_operations_due_age_seconds", "Seconds for which the oldest of them has been due")
+EVENTS_UNPUBLISHED = Gauge("jeroboam_events_unpublished", "Events that the bus has not confirmed")
+EVENTS_UNPUBLISHED_AGE = Gauge("jeroboam_events_unpublished_age_seconds", "Age of the oldest of them, seconds")
+DEAD_LETTERS = Gauge("jeroboam_dead_letters", "Messages that no consumer could process, and that were not replayed")
 WEBHOOK_ATTEMPTS = Counter("jeroboam_webhook_attempts_total", "Attempts to deliver an event to a webhook", ["outcome"])
 WEBHOOK_LAG = Histogram(
     "jeroboam_webhook_lag_seconds",
