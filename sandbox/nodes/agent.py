@@ -124,7 +124,7 @@ class NodeAgent:
                     await self._exchange(client)
                 else:
                     client.headers["Authorization"] = f"Bearer {remembered.credential}"
-                if remembered is None or not remembered.joined:
+                if remembered is None or not remembered.reported:
                     await self._join(client)
                 # A node that could not join stays, as a real one does: it may be told to try again.
                 async with asyncio.TaskGroup() as group:
@@ -143,7 +143,8 @@ class NodeAgent:
         if answer.status_code != 200:
             raise GaveUp(f"the one-time token was refused with {answer.status_code}")
         known = self.memory.get(self.machine.id)
-        remembered = Remembered(str(answer.json()["credential"]), joined=known is not None and known.joined)
+        credential = str(answer.json()["credential"])
+        remembered = Remembered(credential) if known is None else replace(known, credential=credential)
         self.memory.put(self.machine.id, remembered)
         client.headers["Authorization"] = f"Bearer {remembered.credential}"
 
@@ -151,6 +152,9 @@ class NodeAgent:
         addresses = list(self.machine.addresses[:MOST_ADDRESSES])
         await self._report(client, "announced", addresses=addresses, data={})
         script = await self._bootstrap(client)
+        if script is None:
+            self._remember_joined(reported=True)
+            return
         await asyncio.sleep(self.times.draw(self.times.bootstrap) * self._slowness())
         if self.behaviours.behaves("fail_join", self.machine.name):
             await self._report(client, "failed", reason="kubeadm: exit status 1: simulated failure to join")
@@ -162,12 +166,18 @@ class NodeAgent:
             await self._report(client, "failed", reason=f"kubeadm: exit status 1: {refusal}")
             return
         # From here on the disk says that this machine is a member.
-        self.memory.put(self.machine.id, replace(remembered, joined=True))
+        self._remember_joined(reported=False)
         revision = str(script.get("revision", ""))
         if names := script.get("facts"):
             facts = {name: self._fact(name, revision) for name in names}
             await self._report(client, "facts", facts=facts)
         await self._report(client, "joined", data={"version": revision})
+        self._remember_joined(reported=True)
+
+    def _remember_joined(self, *, reported: bool) -> None:
+        remembered = self.memory.get(self.machine.id)
+        assert remembered is not None
+        self.memory.put(self.machine.id, replace(remembered, joined=True, reported=reported))
 
     def _fact(self, name: str, revision: str) -> str:
         """A value that stays the same while the machine exists; versions are those of the bootstrap, or of an image."""
@@ -175,9 +185,12 @@ class NodeAgent:
             return revision or "1.0.0"
         return f"{name}-{hashlib.sha256(f'{self.machine.id} {name}'.encode()).hexdigest()[:24]}"
 
-    async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any]:
+    async def _bootstrap(self, client: httpx.AsyncClient) -> dict[str, Any] | None:
+        """The bootstrap; None for a node that has joined, and was stopped before it had written that down."""
         while True:
-            answer = await self._ask(client, "GET", "/bootstrap", final=(200, 425))
+            answer = await self._ask(client, "GET", "/bootstrap", final=(200, 403, 425))
+            if answer.status_code == 403:
+                return None
             if answer.status_code == 200:
                 found: dict[str, Any] = answer.json()
                 return found

@@ -13,10 +13,11 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A node's credential, and whether it has joined its cluster."""
+    """A node's credential, whether it has joined its cluster, and whether the API has accepted the report of that."""
 
     credential: str
     joined: bool = False
+    reported: bool = False
 
 
 class NodeMemory:
@@ -33,6 +34,7 @@ class NodeMemory:
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = OFF")
         self._file.execute(
+            # `joined` is 2 once it has been reported.
             "CREATE TABLE IF NOT EXISTS nodes (machine TEXT PRIMARY KEY, credential TEXT NOT NULL, joined INT NOT NULL)"
         )
 
@@ -56,13 +58,13 @@ class NodeMemory:
     def get(self, machine_id: str) -> Remembered | None:
         """The stored state of a machine, or None for a new one."""
         row = self._file.execute("SELECT credential, joined FROM nodes WHERE machine = ?", (machine_id,)).fetchone()
-        return None if row is None else Remembered(row[0], bool(row[1]))
+        return None if row is None else Remembered(row[0], row[1] > 0, row[1] > 1)
 
     def put(self, machine_id: str, remembered: Remembered) -> None:
         """Store the state of a machine, replacing the previous one."""
         self._file.execute(
             "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?)",
-            (machine_id, remembered.credential, remembered.joined),
+            (machine_id, remembered.credential, remembered.joined + remembered.reported),
         )
 
     def forget(self, machine_id: str) -> None:

@@ -37,6 +37,7 @@ class Api:
     master_joined: bool = True
     exchanges: int = 0
     refuse: int = 0
+    deaf_to: str = ""  # a kind of report that is answered with 503
     url: str = ""
 
     def kinds(self, node: str) -> list[str]:
@@ -58,11 +59,16 @@ class Api:
         if request.headers.get("authorization") != f"Bearer own-{node}" or node not in self.credentials:
             return Response(status_code=401)
         if path == "reports":
-            self.reports[node].append(await request.json())
+            said = await request.json()
+            if said["kind"] == self.deaf_to:
+                return Response(status_code=503)
+            self.reports[node].append(said)
             return Response(status_code=204)
         if path == "bootstrap":
             if not self.master_joined:
                 return Response(status_code=425, headers={"Retry-After": "0"})
+            if "joined" in self.kinds(node):
+                return Response(status_code=403)
             return JSONResponse({"script": "#!/bin/sh\n", "files": [], "revision": "v1.34.1"})
         if path == "commands":
             await asyncio.sleep(0.01)
@@ -193,6 +199,22 @@ async def test_a_restarted_cloud_goes_on_with_the_nodes_own_credentials(api: Api
         await until(lambda: "heartbeat" in api.kinds("node-1"))
     assert "announced" not in api.kinds("node-1")
     assert api.exchanges == 1
+
+
+async def test_a_node_that_joined_and_could_not_tell_tells_it_after_a_restart(api: Api, tmp_path: Path) -> None:
+    api.deaf_to = "joined"
+    async with cloud_with_agents(tmp_path) as cloud:
+        server(cloud, api, "node-1")
+        await until(lambda: "announced" in api.kinds("node-1"))
+        await asyncio.sleep(0.5)
+    assert "joined" not in api.kinds("node-1")
+    api.deaf_to = ""
+    async with cloud_with_agents(tmp_path):
+        await until(lambda: "joined" in api.kinds("node-1"))
+    api.reports.clear()
+    async with cloud_with_agents(tmp_path):
+        await until(lambda: "heartbeat" in api.kinds("node-1"))
+    assert "announced" not in api.kinds("node-1"), "it has nothing more to tell"
 
 
 async def test_many_nodes_join_at_once(api: Api) -> None:
