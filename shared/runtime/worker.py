@@ -49,7 +49,12 @@ async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[S
                 poll_seconds=settings.poll_seconds,
                 concurrency=settings.operation_concurrency,
             )
-            handlers = Handlers(kernel.database, runner.wake, context.stacks.expire)
-            await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks={"cloud": clouds.check})
+            handlers = Handlers(kernel.database, runner.wake, context.stacks)
+            try:
+                await serve_work(
+                    kernel, runner=runner, consumers={queue: handlers}, extra_checks={"cloud": clouds.check}
+                )
+            finally:
+                await handlers.close()
     finally:
         await clouds.close()

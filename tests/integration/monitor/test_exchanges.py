@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 import aio_pika
 
 from sandbox.rabbitmq import RabbitServer
-from shared.bus.notifications import QUEUE, Notification, NotificationListener
+from shared.bus.notifications import NotificationListener, Source
+from shared.bus.oslo import Notification
 from tests.integration.monitor.test_notifications import heat_says
 
 
@@ -19,10 +21,12 @@ async def test_a_missing_exchange_is_left_for_later_and_versioned_notifications_
     exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC)
     heard: asyncio.Queue[str] = asyncio.Queue()
 
-    async def handle(notification: Notification) -> None:
-        heard.put_nowait(notification.id)
+    async def handle(notifications: Sequence[Notification]) -> None:
+        for each in notifications:
+            heard.put_nowait(each.id)
 
-    listener = NotificationListener(rabbit.url, [f"missing-{name}", name], handle)
+    source = Source(rabbit.url, [f"missing-{name}", name], queue=f"jeroboam.{name}")
+    listener = NotificationListener(source, handle)
     running = asyncio.create_task(listener.run())
     try:
         async with asyncio.timeout(20):
@@ -33,5 +37,5 @@ async def test_a_missing_exchange_is_left_for_later_and_versioned_notifications_
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await channel.queue_delete(QUEUE)
+        await channel.queue_delete(source.queue)
         await connection.close()
