@@ -72,7 +72,6 @@ class OpenStackEvents:
         if not hints:
             return
         by_server = {hint.server_id: hint for hint in hints} | {hint.server_id: hint for hint in hints if hint.fatal}
-        building: set[str] = set()
         async with self._database.transaction() as session:
             found = await session.execute(
                 select(Node.server_id, Node.cluster_id, Cluster.project_id)
@@ -80,18 +79,21 @@ class OpenStackEvents:
                 .where(Node.server_id.in_(by_server), Node.state != NodeState.REMOVING)
             )
             known = {row.server_id: (row.project_id, row.cluster_id) for row in found}
-            for cluster_id in sorted({cluster_id for _, cluster_id in known.values()}):
-                await ask_for_look(session, cluster_id)
             unbuilt = {hint.project_id for hint in hints if hint.unbuilt and hint.server_id not in known}
+            building: set[str] = set()
             if unbuilt:
                 building = set(await session.scalars(_UNDER_WAY, {"projects": sorted(unbuilt)}))
-        if self._quick is None:
-            return
-        for server_id, hint in by_server.items():
-            if server_id in known:
-                self._quick.look(*known[server_id], server_id, fatal=hint.fatal)
-            elif hint.unbuilt and hint.project_id in building:
-                self._quick.look_at_unbuilt(hint.project_id, server_id)
+        if self._quick is not None:
+            for server_id, hint in by_server.items():
+                if server_id in known:
+                    self._quick.look(*known[server_id], server_id, fatal=hint.fatal)
+                elif hint.unbuilt and hint.project_id in building:
+                    self._quick.look_at_unbuilt(hint.project_id, server_id)
+        # The looks do not wait for this, which waits for the locks of clusters.
+        if known:
+            async with self._database.transaction() as session:
+                for cluster_id in sorted({cluster_id for _, cluster_id in known.values()}):
+                    await ask_for_look(session, cluster_id)
 
     async def _stack(self, notification: Notification) -> None:
         payload = notification.payload

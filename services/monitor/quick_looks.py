@@ -1,8 +1,8 @@
 """Looks at single servers in Nova as soon as a notification about them has arrived.
 
 Rule: this only makes things known sooner. Whatever is left out here (a look that fails, one too many, a process that
-dies) is found by the look that was stored with the notification. A cluster's servers are looked at by one task, which
-takes those that came in the meantime together; a flood of notifications about a cluster costs a few looks a second.
+dies) is found by the look that was stored with the notification. A few tasks look at a cluster's servers and take those
+that came in the meantime together; a flood of notifications about a cluster costs a few looks a second.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ AGAIN_AFTER = (0.05, 0.15, 0.4)
 BURST = 60.0
 RATE = 5.0
 _AT_ONCE = 8
+_AT_ONCE_IN_CLUSTER = 3
 _MOST_TASKS = 1000
 
 
@@ -46,10 +47,11 @@ class _Asked:
 
 @dataclass(slots=True)
 class _Pending:
-    """The servers of a cluster that are to be looked at, by their IDs."""
+    """The servers of a cluster that are to be looked at, by their IDs, and how many tasks do so."""
 
     project_id: str
     asked: dict[str, _Asked] = field(default_factory=dict)
+    tasks: int = 0
 
 
 class QuickLooks:
@@ -100,12 +102,12 @@ class QuickLooks:
         task.add_done_callback(self._tasks.discard)
 
     def _ask_for(self, project_id: str, cluster_id: str, server_id: str, asked: _Asked) -> None:
-        pending = self._pending.get(cluster_id)
-        if pending is None:
-            if len(self._tasks) >= _MOST_TASKS:
-                self._sparse.warning("quick_looks.too_many")
-                return
-            pending = self._pending[cluster_id] = _Pending(project_id)
+        if len(self._tasks) >= _MOST_TASKS:
+            self._sparse.warning("quick_looks.too_many")
+            return
+        pending = self._pending.setdefault(cluster_id, _Pending(project_id))
+        if pending.tasks < _AT_ONCE_IN_CLUSTER:
+            pending.tasks += 1
             self._start(self._look(cluster_id, pending))
         before = pending.asked.get(server_id, asked)
         pending.asked[server_id] = _Asked(min(before.since, asked.since), max(before.tries, asked.tries))
@@ -124,7 +126,9 @@ class QuickLooks:
         except Exception as error:
             self._sparse.warning("quick_look.later", cluster=cluster_id, error=str(error))
         finally:
-            del self._pending[cluster_id]
+            pending.tasks -= 1
+            if not pending.tasks:
+                self._pending.pop(cluster_id, None)
 
     async def _still_well(self, server_ids: Sequence[str]) -> Sequence[str]:
         """Those of these servers whose nodes have not lost their machines, as far as is known."""

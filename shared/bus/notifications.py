@@ -138,8 +138,9 @@ class NotificationListener:
                     found = (await self._declare(channel)).declaration_result
                 if not found.consumer_count:
                     raise ConnectionError("the queue was deleted")
-                before, missing = missing, await self._bind(connection, queue, missing)
-                if len(missing) < len(before):
+                # All of them: one that was deleted and made again has lost its binding.
+                before, missing = missing, await self._bind(connection, queue, self._source.exchanges)
+                if set(before) - set(missing):
                     await self._tell_missed()
         finally:
             working.cancel()
