@@ -144,7 +144,9 @@ class NotificationListener:
                     await self._tell_missed()
         finally:
             working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            (ended,) = await asyncio.gather(working, return_exceptions=True)
+            if isinstance(ended, Exception) and not isinstance(ended, _LOST):
+                log.error("notifications.failed", exc_info=ended)
 
     def _pause(self, missing: Sequence[str]) -> float:
         if self._bound.intersection(missing):
@@ -167,8 +169,11 @@ class NotificationListener:
         for name in _OLD_QUEUES:
             async with asyncio.timeout(self._timeout):
                 channel = await connection.channel(publisher_confirms=False)
-                with suppress(AMQPError):  # in use
-                    await channel.queue_delete(name, if_unused=True)
+                with suppress(AMQPError):  # it does not exist
+                    # RabbitMQ closes the connection of whoever asks to delete a quorum queue only if it is unused.
+                    found = await channel.declare_queue(name, passive=True)
+                    if not found.declaration_result.consumer_count:
+                        await found.delete(if_unused=False, if_empty=False)
                 with suppress(*_LOST):
                     await channel.close()
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 import aio_pika
+import pytest
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from sandbox.rabbitmq import RabbitServer
 from shared.bus.notifications import NotificationListener, Source
@@ -19,6 +21,8 @@ async def test_a_missing_exchange_is_left_for_later_and_versioned_notifications_
     connection = await aio_pika.connect(rabbit.url)
     channel = await connection.channel()
     exchange = await channel.declare_exchange(name, aio_pika.ExchangeType.TOPIC)
+    # What the version before left behind goes when nothing consumes it.
+    await channel.declare_queue("jeroboam.openstack.v1", durable=True, arguments={"x-queue-type": "quorum"})
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def handle(notifications: Sequence[Notification]) -> None:
@@ -34,6 +38,8 @@ async def test_a_missing_exchange_is_left_for_later_and_versioned_notifications_
             for key in ("notifications.info", "versioned_notifications.error"):
                 await exchange.publish(aio_pika.Message(heat_says("x", message_id=key)), key)
             assert {await heard.get(), await heard.get()} == {"notifications.info", "versioned_notifications.error"}
+        with pytest.raises(ChannelNotFoundEntity):
+            await (await connection.channel()).declare_queue("jeroboam.openstack.v1", passive=True)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
