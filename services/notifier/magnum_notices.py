@@ -148,7 +148,7 @@ class MagnumNotices:
             for event in events:
                 if time.monotonic() > end:
                     break
-                await self._send(event)
+                await self._send(dict(event))
                 sent = event["position"]
             else:
                 if len(events) < BATCH:

@@ -86,7 +86,7 @@ async def look_at_servers(
         TemporaryError, PermanentError: Nova or Heat did not answer; nothing was written.
     """
     async with database.transaction() as session:
-        nodes = [node for node in await _nodes(session, cluster_ids) if only is None or node.server_id in only]
+        nodes = await _nodes(session, cluster_ids, only)
     if not nodes:
         return 0
     cloud = clouds.for_project(project_id)
@@ -97,14 +97,18 @@ async def look_at_servers(
         async with database.transaction() as session:
             cluster = await lock_cluster(session, cluster_id)
             if cluster is not None and cluster.status != _DELETING:
-                found += await _record(session, sealer, cluster, answers)
+                found += await _record(session, sealer, cluster, answers, only)
     return found
 
 
-async def _nodes(session: AsyncSession, cluster_ids: Collection[str], *, lock: bool = False) -> Sequence[Node]:
+async def _nodes(
+    session: AsyncSession, cluster_ids: Collection[str], only: Collection[str] | None, *, lock: bool = False
+) -> Sequence[Node]:
     query = select(Node).where(
         Node.cluster_id.in_(cluster_ids), Node.server_id.is_not(None), Node.state != NodeState.REMOVING
     )
+    if only is not None:
+        query = query.where(Node.server_id.in_(only))
     query = query.order_by(Node.nodegroup_id, Node.index)
     return (await session.scalars(query.with_for_update() if lock else query)).all()
 
@@ -143,9 +147,11 @@ def _differs(node: Node, finding: Finding | None) -> bool:
     )
 
 
-async def _record(session: AsyncSession, sealer: Sealer, cluster: Cluster, answers: Answers) -> int:
+async def _record(
+    session: AsyncSession, sealer: Sealer, cluster: Cluster, answers: Answers, only: Collection[str] | None
+) -> int:
     found = 0
-    for node in await _nodes(session, [cluster.uuid], lock=True):
+    for node in await _nodes(session, [cluster.uuid], only, lock=True):
         finding = answers.finding(node)
         if finding is None or not _differs(node, finding):
             continue

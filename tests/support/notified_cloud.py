@@ -138,7 +138,7 @@ class EventWatch:
         self._after = 0
 
     async def run(self) -> None:
-        """Look every few milliseconds, until cancelled."""
+        """Look every ten milliseconds, until cancelled."""
         connection = await asyncpg.connect(self._url)
         try:
             while True:
@@ -150,7 +150,7 @@ class EventWatch:
                 for row in rows:
                     self.seen.setdefault(row["name"], time.monotonic())
                     self._after = row["seq"]
-                await asyncio.sleep(0.004)
+                await asyncio.sleep(0.01)
         finally:
             await connection.close()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from shared.bus import notifications
 from shared.bus.notifications import NotificationListener, Source
 from shared.bus.oslo import Notification
 from shared.domain.errors import TemporaryError
@@ -26,7 +26,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         found.append(seconds)
 
-    monkeypatch.setattr(notifications.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     return found
 
 
