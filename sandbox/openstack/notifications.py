@@ -72,7 +72,7 @@ class Notifications:
                     moment=moment,
                 )
                 try:
-                    await self._publisher.publish(told.exchange, [told.topic], told.level, body)
+                    await self._publisher.send(told.exchange, [told.topic], told.level, body)
                 except JeroboamError as error:
                     log.warning("notification lost", event_type=told.event_type, error=str(error))
         finally:

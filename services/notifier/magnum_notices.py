@@ -185,7 +185,7 @@ class MagnumNotices:
         )
         topics: Sequence[str] = self._settings.topics
         try:
-            await self._publisher.publish(self._settings.exchange, topics, meaning.level, body)
+            await self._publisher.send(self._settings.exchange, topics, meaning.level, body)
         except NotFound as error:
             if utc_now() - event["time"] < timedelta(minutes=self._settings.hold_minutes):
                 raise

@@ -33,8 +33,8 @@ class OsloPublisher:
         self._connection: AbstractConnection | None = None
         self._exchanges: dict[str, AbstractExchange] = {}
 
-    async def publish(self, exchange: str, topics: Sequence[str], level: str, body: bytes) -> None:
-        """Publish one notification to each topic and wait until the broker has it.
+    async def send(self, exchange: str, topics: Sequence[str], level: str, body: bytes) -> None:
+        """Send one notification to each topic and wait until the broker has it.
 
         Raises:
             NotFound: there is no such exchange.
@@ -61,7 +61,7 @@ class OsloPublisher:
             raise TemporaryError(f"OpenStack's RabbitMQ: {error or type(error).__name__}") from error
 
     async def close(self) -> None:
-        """End the connection; the next publish makes another."""
+        """End the connection; the next notification makes another."""
         connection, self._connection = self._connection, None
         self._exchanges.clear()
         if connection is not None:

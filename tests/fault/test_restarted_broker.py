@@ -51,9 +51,7 @@ async def test_a_full_look_follows_the_connection_and_the_exchange(
         async with asyncio.timeout(60):
             while True:
                 try:
-                    return await service.publish(
-                        "heat", ["notifications"], "info", heat_says("s", message_id=message_id)
-                    )
+                    return await service.send("heat", ["notifications"], "info", heat_says("s", message_id=message_id))
                 except TemporaryError:
                     await asyncio.sleep(0.2)
 
