@@ -67,6 +67,20 @@ class WebhookSettings(BaseModel):
         return value
 
 
+class MagnumNotificationSettings(BaseModel):
+    """`JEROBOAM_MAGNUM_NOTIFICATIONS__*`: Magnum's own notifications about clusters; off without a URL."""
+
+    url: SecretStr | None = Field(default=None, description="RabbitMQ to which they are sent")
+    exchange: str = Field(default="magnum", min_length=1, max_length=127)
+    topics: list[str] = Field(default=["notifications"], min_length=1, max_length=10)
+    host: str = Field(
+        default="", max_length=200, description="host in `publisher_id`; by default, the name of this host"
+    )
+    hold_minutes: float = Field(
+        default=60, ge=0, description="how long an event waits for an exchange that does not exist"
+    )
+
+
 class StreamSettings(BaseModel):
     """`JEROBOAM_STREAMS__*`: event streams and long polls. All limits are for one process of the API."""
 
@@ -95,9 +109,23 @@ class Settings(BaseSettings):
     amqp_url: SecretStr | None = Field(default=None, description="URL of RabbitMQ; if unset, the bus runs on Postgres")
     cloud: CloudSettings
     openstack_notification_url: SecretStr | None = Field(
-        default=None, description="RabbitMQ of OpenStack, to receive the notifications of Heat and Nova"
+        default=None, description="RabbitMQ of OpenStack, to receive the notifications of Heat, Nova and Neutron"
     )
-    openstack_notification_exchanges: list[str] = ["heat", "nova"]
+    openstack_notification_more_urls: list[SecretStr] = Field(
+        default=[], max_length=50, description="further ones, e.g. those of Nova's cells"
+    )
+    openstack_notification_exchanges: list[str] = Field(
+        default=["heat", "nova", "neutron", "octavia", "openstack"], max_length=20
+    )
+    openstack_notification_topics: list[str] = Field(
+        default=["notifications", "versioned_notifications"], max_length=20
+    )
+    openstack_notification_queue: str = Field(
+        default="jeroboam.openstack.v2",
+        pattern=r"^jeroboam\.[A-Za-z0-9_.-]{1,200}$",
+        description="the queue of this deployment; two deployments on one OpenStack need two",
+    )
+    magnum_notifications: MagnumNotificationSettings = MagnumNotificationSettings()
 
     public_url: str = Field(default="http://127.0.0.1:9511", description="URL at which nodes and users reach this API")
     public_url_allow_http: bool = Field(

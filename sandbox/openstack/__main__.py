@@ -26,6 +26,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
     parser.add_argument(
         "--data-dir", type=Path, help="directory for the state; by default, the state is lost at the end"
     )
+    parser.add_argument("--notification-url", help="RabbitMQ to which notifications are sent; by default, none are")
     parser.add_argument("--faults", type=Path, help="fault script, JSON or YAML")
     parser.add_argument("--container-infra-url", default=CloudConfig().container_infra_url)
     parser.add_argument("--token-seconds", type=int, default=3600, help="lifetime of a token")
@@ -55,6 +56,7 @@ def settings(arguments: list[str] | None = None) -> tuple[argparse.Namespace, Cl
         parallelism=given.parallelism,
         data_dir=given.data_dir,
         faults_file=given.faults,
+        notification_url=given.notification_url,
         agents=not given.no_agents,
         hypervisor=given.hypervisor,
         machines_layer=given.machines_layer,

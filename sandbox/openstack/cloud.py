@@ -23,6 +23,7 @@ from sandbox.openstack.identity.directory import DirectoryApi
 from sandbox.openstack.identity.people import People, known_id
 from sandbox.openstack.identity.tokens import Tokens
 from sandbox.openstack.neutron import api as neutron_api
+from sandbox.openstack.notifications import Notifications, tell_nobody
 from sandbox.openstack.nova import api as nova_api
 from sandbox.openstack.nova.bare_metal import BareMetal
 from sandbox.openstack.nova.flavors import BARE_METAL
@@ -57,13 +58,15 @@ class SimulatedCloud:
         self.config = config
         self.hypervisor = hypervisor
         self.store = Store()
+        self.notifications = Notifications(config.notification_url) if config.notification_url else None
+        tell = self.notifications or tell_nobody
         self.clock = Clock(config.seed, config.scale)
         self.faults = faults
         self.people = People(self.store)
         self.tokens = Tokens(self.store, self.people, config.token_seconds)
         self.images = glance.Images(self.store)
         self.volumes = cinder.Volumes(self.store)
-        self.neutron = neutron_api.Neutron(self.store)
+        self.neutron = neutron_api.Neutron(self.store, tell)
         self.bare_metal = BareMetal(self.store, self.clock, config.latencies, self.faults, config.bare_metal)
         self.servers = Servers(
             self.store,
@@ -75,9 +78,10 @@ class SimulatedCloud:
             self.images,
             self.volumes,
             self.bare_metal,
+            tell,
         )
         self.octavia = octavia.Octavia(self.store, self.clock, config.latencies, self.neutron)
-        self.stacks = Stacks(self.store)
+        self.stacks = Stacks(self.store, tell)
         services = Services(
             self.clock, config.latencies, self.neutron, self.servers, self.images, self.volumes, self.octavia
         )
@@ -109,6 +113,8 @@ class SimulatedCloud:
             self.faults.load(self.config.faults_file)
         if self.snapshot is not None:
             self.clock.start(self.snapshot.keep_writing(), "snapshot")
+        if self.notifications is not None:
+            self.clock.start(self.notifications.run(), "notifications")
         self.servers.resume()
         self.engine.resume()
 

@@ -43,6 +43,7 @@ class CloudConfig:
         parallelism: resources of one stack processed in parallel.
         data_dir: directory of the state; None keeps it in memory.
         faults_file: a fault script read at the start, JSON or YAML.
+        notification_url: RabbitMQ to which the services send their notifications; None: they send none.
         bare_metal: machines of each class of Ironic.
         agents: whether ACTIVE servers run a simulated node agent.
         hypervisor: what runs servers: SIMULATED agents, or NETNS for machines that share this kernel.
@@ -60,6 +61,7 @@ class CloudConfig:
     parallelism: int = 25
     data_dir: Path | None = None
     faults_file: Path | None = None
+    notification_url: str | None = None
     bare_metal: int = 9
     agents: bool = True
     hypervisor: str = SIMULATED

@@ -12,15 +12,31 @@ from services.monitor.looks import Looks
 from services.monitor.openstack import OpenStackEvents
 from services.monitor.orphans import Sweeper
 from services.monitor.overdue import watch
+from services.monitor.quick_looks import QuickLooks
 from services.monitor.silence import watch_silence
 from shared.bus import topology
-from shared.bus.notifications import NotificationListener
+from shared.bus.notifications import NotificationListener, Source
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.pki.sealing import Sealer
 from shared.runtime.service import running_kernel, serve_work
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
 from shared.telemetry.logging import configure_logging
+
+
+def sources(settings: Settings) -> list[Source]:
+    """Where OpenStack's notifications come from: its RabbitMQ, and those of Nova's cells."""
+    urls = [settings.openstack_notification_url, *settings.openstack_notification_more_urls]
+    return [
+        Source(
+            url.get_secret_value(),
+            settings.openstack_notification_exchanges,
+            settings.openstack_notification_topics,
+            settings.openstack_notification_queue,
+        )
+        for url in urls
+        if url is not None
+    ]
 
 
 async def main() -> None:
@@ -32,21 +48,21 @@ async def main() -> None:
     try:
         async with running_kernel("monitor", settings, stop) as kernel:
             looks = Looks(kernel.database, clouds, Sealer(settings.secret_keys))
-            if settings.openstack_notification_url is not None:
-                listener = NotificationListener(
-                    settings.openstack_notification_url.get_secret_value(),
-                    settings.openstack_notification_exchanges,
-                    OpenStackEvents(kernel.database),
-                    reconnected=looks.look_at_all,
-                )
-                kernel.spawn(listener.run(), "openstack notifications")
+            quick = QuickLooks(kernel.database, clouds, Sealer(settings.secret_keys))
+            events = OpenStackEvents(kernel.database, quick)
+            for number, source in enumerate(sources(settings)):
+                listener = NotificationListener(source, events, missed=looks.look_at_all)
+                kernel.spawn(listener.run(), f"openstack notifications {number}")
             kernel.spawn(watch(kernel.database), "overdue operations")
             kernel.spawn(watch_backlog(kernel.database), "backlog")
             kernel.spawn(watch_silence(kernel.database, settings.heartbeat_seconds), "silent nodes")
             kernel.spawn(watch_health(kernel.database, settings), "health")
             kernel.spawn(looks.watch(), "servers")
             kernel.spawn(Sweeper(kernel.database, clouds, settings).watch(), "orphans")
-            await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
+            try:
+                await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
+            finally:
+                await quick.close()
     finally:
         await clouds.close()
 

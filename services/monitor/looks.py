@@ -25,7 +25,8 @@ from shared.pki.sealing import Sealer
 log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 AGAIN_AFTER = timedelta(minutes=5)
-# A full look of all clusters is spread over this time.
+# A full look of all clusters is spread over this time for each of them, and at most over SPREAD.
+SPREAD_EACH = timedelta(seconds=0.2)
 SPREAD = timedelta(minutes=10)
 _CLAIM_SECONDS = 120.0
 _BATCH = 200
@@ -37,9 +38,17 @@ UPDATE clusters SET look_at = now() + make_interval(secs => :seconds), looked_at
 RETURNING uuid, project_id
 """)
 _LOOK_AT_ALL = text("""
-UPDATE clusters SET look_at = now() + random() * CAST(:spread AS interval)
-WHERE uuid IN (SELECT cluster_id FROM nodes WHERE server_id IS NOT NULL)
+WITH found AS (SELECT DISTINCT cluster_id FROM nodes WHERE server_id IS NOT NULL),
+window_ AS (SELECT least(CAST(:most AS interval), count(*) * CAST(:each AS interval)) AS length FROM found)
+UPDATE clusters SET look_at = least(look_at, now() + random() * window_.length)
+FROM window_ WHERE uuid IN (SELECT cluster_id FROM found)
 """)
+# Operations that wait for a stack look at Heat, which may have told of its end.
+_WAKE_ALL = text("""
+UPDATE operations SET next_attempt_at = now() + random() * CAST(:within AS interval)
+WHERE state = 'waiting' AND next_attempt_at > now() + CAST(:within AS interval)
+""")
+_WAKE_WITHIN = timedelta(seconds=5)
 
 
 class Looks:
@@ -64,9 +73,10 @@ class Looks:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look_at_all(self) -> None:
-        """Have all clusters looked at, spread over some minutes: notifications may have been missed."""
+        """Have all clusters and waiting operations looked at, spread over a while: notifications may be missing."""
         async with self._database.transaction() as session:
-            await session.execute(_LOOK_AT_ALL, {"spread": SPREAD})
+            await session.execute(_LOOK_AT_ALL, {"most": SPREAD, "each": SPREAD_EACH})
+            await session.execute(_WAKE_ALL, {"within": _WAKE_WITHIN})
 
     async def look_due(self) -> int:
         """Look at the clusters that are due, at most a batch; returns the number of nodes with news."""

@@ -1,63 +1,143 @@
-"""Takes OpenStack's notifications: when Heat reports that a stack changed, `stack.changed` is emitted; those of Nova
-cause a look at the cluster's servers.
+"""Takes OpenStack's notifications: those of Nova cause looks at servers, those of Heat and Neutron become events.
 
-Rule: only notifications about a cluster of ours become events, once per notification (the event's id is derived from
-the notification's). The event makes the cluster's waiting operation due immediately instead of at its next poll.
+Rule: only what is about a cluster of ours has an effect, and each notification at most one (an event's ID is derived
+from the notification's). What follows is stored before a notification is acknowledged; the looks at Nova that follow at
+once (`services.monitor.quick_looks`) repeat what the stored request for a look guarantees.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.monitor.servers import ServerHints
-from shared.bus.notifications import Notification
+from services.monitor.networks import DeletedResource, deleted_resource
+from services.monitor.quick_looks import QuickLooks
+from services.monitor.servers import ServerHint, server_hint
+from shared.bus.oslo import Notification, clean
+from shared.db.away import is_away
 from shared.db.engine import Database
-from shared.db.models import Event
-from shared.events.catalog import StackChanged
+from shared.db.models import Cluster, Event, Node
+from shared.domain.errors import TemporaryError
+from shared.domain.states import NodeState
+from shared.events.catalog import EventData, ResourceDeleted, StackChanged
 from shared.events.log import emit
+from shared.operations.attention import ask_for_look, ask_for_measure
 from shared.operations.locks import lock_cluster
 
 _STACK = re.compile(r"^jeroboam-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})-")
 _ENDS = re.compile(r"^orchestration\.stack\.\w+\.(end|error)\Z")
 
+# What an operation deletes is told of shortly after, perhaps when the operation has ended.
+_OPERATED = text("""
+SELECT EXISTS (SELECT 1 FROM operations WHERE cluster_id = :cluster
+    AND (finished_at IS NULL OR finished_at > now() - interval '1 minute'))
+""")
+_UNDER_WAY = text("SELECT project_id FROM operations WHERE finished_at IS NULL AND project_id = ANY(:projects)")
+
 
 class OpenStackEvents:
     """Args:
     database: holds the clusters and the event log.
+    quick: looks at servers at once.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, quick: QuickLooks | None = None) -> None:
         self._database = database
-        self._servers = ServerHints(database)
+        self._quick = quick
 
-    async def __call__(self, notification: Notification) -> None:
-        if await self._servers(notification):
+    async def __call__(self, notifications: Sequence[Notification]) -> None:
+        """Store what follows from some notifications.
+
+        Raises:
+            TemporaryError: the database is away.
+        """
+        try:
+            await self._servers([hint for each in notifications if (hint := server_hint(each)) is not None])
+            for each in notifications:
+                if _ENDS.match(each.event_type):
+                    await self._stack(each)
+                elif (resource := deleted_resource(each)) is not None:
+                    await self._deleted(each, resource)
+        except Exception as error:
+            if is_away(error):
+                raise TemporaryError(str(error).partition("\n")[0] or type(error).__name__) from error
+            raise
+
+    async def _servers(self, hints: Sequence[ServerHint]) -> None:
+        """Ask for looks at the clusters whose servers these are: one query, whoever else's servers are among them."""
+        if not hints:
             return
+        by_server = {hint.server_id: hint for hint in hints} | {hint.server_id: hint for hint in hints if hint.fatal}
+        async with self._database.transaction() as session:
+            found = await session.execute(
+                select(Node.server_id, Node.cluster_id, Cluster.project_id)
+                .join(Cluster, Cluster.uuid == Node.cluster_id)
+                .where(Node.server_id.in_(by_server), Node.state != NodeState.REMOVING)
+            )
+            known = {row.server_id: (row.project_id, row.cluster_id) for row in found}
+            unbuilt = {hint.project_id for hint in hints if hint.unbuilt and hint.server_id not in known}
+            building: set[str] = set()
+            if unbuilt:
+                building = set(await session.scalars(_UNDER_WAY, {"projects": sorted(unbuilt)}))
+        if self._quick is not None:
+            for server_id, hint in by_server.items():
+                if server_id in known:
+                    self._quick.look(*known[server_id], server_id, fatal=hint.fatal)
+                elif hint.unbuilt and hint.project_id in building:
+                    self._quick.look_at_unbuilt(hint.project_id, server_id)
+        # The looks do not wait for this, which waits for the locks of clusters.
+        if known:
+            async with self._database.transaction() as session:
+                for cluster_id in sorted({cluster_id for _, cluster_id in known.values()}):
+                    await ask_for_look(session, cluster_id)
+
+    async def _stack(self, notification: Notification) -> None:
         payload = notification.payload
-        name = str(payload.get("stack_name", ""))
+        name = clean(payload.get("stack_name"), 255)
         stack = _STACK.match(name)
-        if stack is None or not _ENDS.match(notification.event_type):
+        if stack is None:
             return
-        event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {notification.id}"))
+        data = StackChanged(
+            stack_id=clean(payload.get("stack_identity"), 255).rsplit("/", 1)[-1],
+            stack_name=name,
+            status=clean(payload.get("state"), 64),
+            reason=clean(payload.get("state_reason"), 2000),
+        )
         async with self._database.transaction() as session:
             cluster = await lock_cluster(session, stack[1])
-            # The row is locked, so no other process stores the same notification now.
-            known = await session.scalar(select(Event.seq).where(Event.id == event_id))
-            if cluster is None or known is not None:
+            if cluster is not None:
+                await self._emit_once(session, notification, "stack.changed.v1", data, cluster)
+
+    async def _deleted(self, notification: Notification, resource: DeletedResource) -> None:
+        """Tell of a resource that was deleted while no operation of ours could have done it."""
+        async with self._database.transaction() as session:
+            node = None
+            if resource.server_id:
+                node = await session.scalar(
+                    select(Node).where(Node.server_id == resource.server_id, Node.state != NodeState.REMOVING)
+                )
+            cluster_id = resource.cluster_id or (node.cluster_id if node else None)
+            cluster = await lock_cluster(session, cluster_id) if cluster_id else None
+            if cluster is None or await session.scalar(_OPERATED, {"cluster": cluster_id}):
                 return
-            await emit(
-                session,
-                "stack.changed.v1",
-                StackChanged(
-                    stack_id=str(payload.get("stack_identity", "")).rsplit("/", 1)[-1],
-                    stack_name=name,
-                    status=str(payload.get("state", "")),
-                    reason=str(payload.get("state_reason") or "")[:2000],
-                ),
-                project_id=cluster.project_id,
-                cluster=cluster,
-                event_id=event_id,
+            data = ResourceDeleted(
+                kind=resource.kind, id=resource.id, name=resource.name, node=node.name if node else None
             )
+            if await self._emit_once(session, notification, "resource.deleted.v1", data, cluster):
+                await ask_for_look(session, cluster.uuid)
+                await ask_for_measure(session, cluster.uuid)
+
+    async def _emit_once(
+        self, session: AsyncSession, notification: Notification, name: str, data: EventData, cluster: Cluster
+    ) -> bool:
+        """Emit an event, unless the notification has become one before. The cluster's row is locked, so no other
+        process stores the same notification now."""
+        event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {notification.id}"))
+        if await session.scalar(select(Event.seq).where(Event.id == event_id)) is not None:
+            return False
+        await emit(session, name, data, project_id=cluster.project_id, cluster=cluster, event_id=event_id)
+        return True

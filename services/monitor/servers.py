@@ -1,22 +1,16 @@
-"""Nova's notifications about servers: one about a node's server causes a look at its cluster.
+"""Which of Nova's notifications say something about a server that its node has to learn. Pure.
 
-Rule: a notification is a hint. What it says is not stored; Nova is asked. Notifications that our own operations cause
-(the delete of a node that is being removed) are ignored.
+Rule: a notification is a hint. What it says is not stored; Nova is asked. Payloads grow, so only known keys are read.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
-
-from shared.bus.notifications import Notification
-from shared.db.engine import Database
-from shared.db.models import Node
-from shared.domain.states import NodeState
-from shared.operations.attention import ask_for_look
+from shared.bus.oslo import Notification
 
 _DATA = "nova_object.data"
 # `compute.` is the unversioned form. `exists` and `create` are not about servers that nodes have.
@@ -28,48 +22,75 @@ _CHANGED = re.compile(
     r"|\w+(?:\.\w+)?\.error)\Z"
 )
 _UPDATED = re.compile(r"^(?:compute\.)?instance\.update\Z")
+# The conductor found no host, for a build or for a move.
+_HOSTLESS = re.compile(r"^compute_task\.\w+\.error\Z")
+# What fails a server before it is one of a node's; Nova may try another host, which a look finds out.
+_UNBUILT = re.compile(
+    r"^(?:compute_task\.build_instances\.error|(?:compute\.)?instance\.create\.error|(?:compute\.)?instance\.update)\Z"
+)
 # States in an `update`, which Nova sends for every change of a task.
 _TOLD_STATES = frozenset({"error", "deleted", "soft-delete", "stopped", "paused", "suspended"})
+# After these, the node of the server is lost or has a new machine: if Nova does not show it yet, it will.
+_FATAL = re.compile(r"\.(?:delete|soft_delete|force_delete|rebuild)\.end\Z|\.error\Z")
 
 
-class ServerHints:
-    """Args: database: holds the nodes."""
+@dataclass(frozen=True, slots=True)
+class ServerHint:
+    """A server has changed.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    Args:
+        server_id: whose.
+        project_id: the server's project, "" if it is not told.
+        unbuilt: whether it failed while it was built, so that no node may have it yet.
+        fatal: whether its node fails if it is true.
+    """
 
-    async def __call__(self, notification: Notification) -> bool:
-        """Ask for a look; returns whether the notification is about a server."""
-        server_id = changed_server(notification.event_type, notification.payload)
-        if server_id is None:
-            return False
-        async with self._database.transaction() as session:
-            cluster_id = await session.scalar(
-                select(Node.cluster_id).where(Node.server_id == server_id, Node.state != NodeState.REMOVING)
-            )
-            if cluster_id is not None:
-                await ask_for_look(session, cluster_id)
-        return True
+    server_id: str
+    project_id: str = ""
+    unbuilt: bool = False
+    fatal: bool = False
 
 
-def changed_server(event_type: str, payload: Mapping[str, Any]) -> str | None:
-    """The ID of the server that a notification says to have changed in a way that concerns its node."""
-    data = payload.get(_DATA, payload)
+def server_hint(notification: Notification) -> ServerHint | None:
+    """What a notification says about a server, in a way that concerns its node; None for anything else."""
+    event_type = notification.event_type
+    data = notification.payload.get(_DATA, notification.payload)
     if not isinstance(data, Mapping):
         return None
+    in_error = False
     if _UPDATED.match(event_type):
-        if _state(data) not in _TOLD_STATES:
+        state = _state(data)
+        if state not in _TOLD_STATES:
             return None
-    elif not _CHANGED.match(event_type):
+        in_error = state == "error"
+    elif not _CHANGED.match(event_type) and not _HOSTLESS.match(event_type):
         return None
-    found = data.get("uuid") or data.get("instance_id")
-    return found if isinstance(found, str) and len(found) <= 64 else None
+    server_id = _id(data.get("uuid")) or _id(data.get("instance_id")) or _id(data.get("instance_uuid"))
+    if not server_id:
+        return None
+    fatal = in_error or _FATAL.search(event_type) is not None
+    unbuilt = fatal and _UNBUILT.match(event_type) is not None
+    return ServerHint(server_id, _project(data), unbuilt, fatal)
+
+
+def _id(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= 64 and value.isprintable() else ""
+
+
+def _project(data: Mapping[str, Any]) -> str:
+    """The server's project, which the conductor's notifications have in the request."""
+    request = _inner(data.get("request_spec"))
+    return _id(data.get("tenant_id")) or _id(request.get("project_id"))
 
 
 def _state(data: Mapping[str, Any]) -> str:
     """The new state in an update: flat, or in a nested object."""
-    update = data.get("state_update")
-    if isinstance(update, Mapping):
-        inner = update.get(_DATA)
-        return str(inner.get("state", "")).lower() if isinstance(inner, Mapping) else ""
+    if "state_update" in data:
+        return str(_inner(data["state_update"]).get("state", "")).lower()
     return str(data.get("state", "")).lower()
+
+
+def _inner(value: object) -> Mapping[str, Any]:
+    """The data of a nested object, or a plain one."""
+    inner = value.get(_DATA, value) if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}

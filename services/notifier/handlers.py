@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from services.notifier.dispatcher import Dispatcher
 from services.notifier.fan_out import FanOut
+from services.notifier.magnum_notices import MagnumNotices
 from shared.events.log import CHANNEL as EVENTS
 from shared.webhooks.channels import CHANGED, DUE
 
@@ -17,15 +18,19 @@ class Handlers:
     """Args:
     fan_out: woken by new events.
     dispatcher: woken by deliveries that are due, and by changes of webhooks.
+    magnum: woken by new events; None if Magnum's notifications are not sent.
     """
 
-    def __init__(self, fan_out: FanOut, dispatcher: Dispatcher) -> None:
+    def __init__(self, fan_out: FanOut, dispatcher: Dispatcher, magnum: MagnumNotices | None = None) -> None:
+        self._magnum = magnum
         self._fan_out = fan_out
         self._dispatcher = dispatcher
 
     def __call__(self, channel: str) -> None:
         if channel == EVENTS:
             self._fan_out.wake()
+            if self._magnum is not None:
+                self._magnum.wake()
         elif channel == DUE:
             self._dispatcher.wake()
         else:

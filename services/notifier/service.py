@@ -15,6 +15,7 @@ from services.notifier.dispatcher import Dispatcher
 from services.notifier.egress import Egress, Resolve, own_broadcasts
 from services.notifier.fan_out import BATCH, FanOut
 from services.notifier.handlers import CHANNELS, Handlers
+from services.notifier.magnum_notices import MagnumNotices
 from services.notifier.outcomes import Outcomes
 from services.notifier.receiver import Tools
 from services.notifier.retention import sweep_regularly
@@ -51,12 +52,15 @@ class Notifier:
         )
         poll = settings.poll_seconds
         self.fan_out = FanOut(database, poll_seconds=poll, batch=batch)
+        outward = settings.magnum_notifications
+        self.magnum = MagnumNotices(database, outward, poll_seconds=poll) if outward.url else None
         self.dispatcher = Dispatcher(self.tools, lease_seconds=webhooks.lease_seconds, poll_seconds=poll)
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs until the process stops, by name."""
-        handlers = Handlers(self.fan_out, self.dispatcher)
-        return {
+        handlers = Handlers(self.fan_out, self.dispatcher, self.magnum)
+        magnum = {"magnum notifications": self.magnum.run()} if self.magnum else {}
+        return magnum | {
             "fan-out": self.fan_out.run(),
             "outcomes": self.tools.outcomes.run(),
             "dispatcher": self.dispatcher.run(),

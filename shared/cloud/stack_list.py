@@ -42,6 +42,12 @@ class StackList:
         if (project := self._projects.get(project_id)) is not None:
             project.changed = asyncio.get_running_loop().time()
 
+    def shows(self, project_id: str, name: str, status: str) -> bool:
+        """Whether the last answer has this stack in this status; also if the project or the stack is not known."""
+        project = self._projects.get(project_id)
+        stack = project.stacks.get(name) if project else None
+        return stack is None or stack.status == status
+
     def add(self, project_id: str, stack: Stack) -> None:
         """This process has made a stack: it is in every answer, also in one that was asked for before."""
         if (project := self._projects.get(project_id)) is not None:

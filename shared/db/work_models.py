@@ -210,3 +210,16 @@ class ServiceHeartbeat(Base):
     started_at: Mapped[Created]
     beat_at: Mapped[Created]
     beats: Mapped[int] = mapped_column(server_default=text("1"))
+
+
+class LogReader(Base):
+    """How far a reader has come that sends what it reads of the event log elsewhere. One process at a time reads."""
+
+    __tablename__ = "log_readers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    lease_token: Mapped[str | None]
+    lease_until: Mapped[datetime | None]
+
+    __table_args__ = (both_or_neither("lease_token", "lease_until", "lease_whole"),)

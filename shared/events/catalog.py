@@ -97,6 +97,15 @@ class StackChanged(EventData):
     reason: str = ""
 
 
+class ResourceDeleted(EventData):
+    kind: str = Field(
+        description="port, network, subnet, router, floatingip, security_group or loadbalancer; others may follow"
+    )
+    id: str
+    name: str
+    node: str | None = Field(default=None, description="name of the node that a port belonged to")
+
+
 class QuotaExceeded(EventData):
     resource: str
     limit: int
@@ -196,6 +205,11 @@ CATALOG: dict[str, EventType] = {
         EventType("cluster.health.changed.v1", ClusterHealthChanged, "A cluster's health status changed."),
         EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),
+        EventType(
+            "resource.deleted.v1",
+            ResourceDeleted,
+            "Neutron or Octavia reported that a resource of a cluster was deleted, and not by an operation.",
+        ),
         EventType("quota.exceeded.v1", QuotaExceeded, "A request was rejected because of a quota."),
         EventType("orphan.found.v1", OrphanFound, "A resource in the cloud belongs to a cluster that was deleted."),
         EventType("orphan.removed.v1", OrphanFound, "A resource of a deleted cluster was removed."),

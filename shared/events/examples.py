@@ -68,6 +68,12 @@ _EXAMPLES: tuple[EventData, ...] = (
         name="jeroboam-0190a5d2-7c3e-7b6a-9d0e-3f1b5c7d9e01-net",
         cluster_id="0190a5d2-7c3e-7b6a-9d0e-3f1b5c7d9e01",
     ),
+    catalog.ResourceDeleted(
+        kind="port",
+        id="5b2f7a6e-0d0c-4f0c-8a55-1b6f5f1f6c11",
+        name="demo-default-worker-0",
+        node="demo-default-worker-0",
+    ),
     catalog.QuotaExceeded(resource="Cluster", limit=20, wanted=21),
     catalog.WebhookDisabled.model_validate(
         _WEBHOOK | {"reason": "no success for 120 hours", "failing_since": _FAILING_SINCE}

@@ -1,8 +1,9 @@
 """Compares the nodes of clusters of one project with Nova, and records what follows.
 
-Rule: one paged list of the project's servers answers for all clusters. A server that is not in it is asked for by its
-ID before that is believed. If nothing differs, nothing is written. A node that is lost, or whose machine was
-relaunched, fails with the reason; a one-time token becomes valid again only here, on Nova's word.
+Rule: one paged list of the project's servers answers for all clusters; a few servers are asked for by their IDs. A
+server that is not in the list is asked for by its ID before that is believed. If nothing differs, nothing is written. A
+node that is lost, or whose machine was relaunched, fails with the reason; a one-time token becomes valid again only
+here, on Nova's word.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from shared.pki.cluster_secrets import load_cluster_secret
 from shared.pki.sealing import Sealer
 
 _AT_ONCE = 8
+# So many servers are asked for one by one; a list is quicker for more.
+FEW = 8
 _ASK_FOR_CALL = "it counts again when its agent has reported"
 _MASTER_ADVICE = (
     "masters are not replaced: while a majority of them works, move the workloads to a new cluster; otherwise restore "
@@ -63,9 +66,18 @@ class Answers:
 
 
 async def look_at_servers(
-    database: Database, sealer: Sealer, clouds: CloudFactory, project_id: str, cluster_ids: Collection[str]
+    database: Database,
+    sealer: Sealer,
+    clouds: CloudFactory,
+    project_id: str,
+    cluster_ids: Collection[str],
+    *,
+    only: Collection[str] | None = None,
 ) -> int:
     """Look at the servers of these clusters of one project. Without servers, the cloud is not asked.
+
+    Args:
+        only: IDs of the servers to look at; None for all.
 
     Returns:
         The number of nodes about which something was found.
@@ -74,24 +86,29 @@ async def look_at_servers(
         TemporaryError, PermanentError: Nova or Heat did not answer; nothing was written.
     """
     async with database.transaction() as session:
-        nodes = await _nodes(session, cluster_ids)
+        nodes = await _nodes(session, cluster_ids, only)
     if not nodes:
         return 0
-    answers = await _ask(clouds.for_project(project_id), nodes)
+    cloud = clouds.for_project(project_id)
+    answers = await (_ask(cloud, nodes) if only is None or len(nodes) > FEW else _ask_few(cloud, nodes))
     differing = {node.cluster_id for node in nodes if _differs(node, answers.finding(node))}
     found = 0
     for cluster_id in sorted(differing):
         async with database.transaction() as session:
             cluster = await lock_cluster(session, cluster_id)
             if cluster is not None and cluster.status != _DELETING:
-                found += await _record(session, sealer, cluster, answers)
+                found += await _record(session, sealer, cluster, answers, only)
     return found
 
 
-async def _nodes(session: AsyncSession, cluster_ids: Collection[str], *, lock: bool = False) -> Sequence[Node]:
+async def _nodes(
+    session: AsyncSession, cluster_ids: Collection[str], only: Collection[str] | None, *, lock: bool = False
+) -> Sequence[Node]:
     query = select(Node).where(
         Node.cluster_id.in_(cluster_ids), Node.server_id.is_not(None), Node.state != NodeState.REMOVING
     )
+    if only is not None:
+        query = query.where(Node.server_id.in_(only))
     query = query.order_by(Node.nodegroup_id, Node.index)
     return (await session.scalars(query.with_for_update() if lock else query)).all()
 
@@ -112,6 +129,15 @@ async def _ask(cloud: Cloud, nodes: Sequence[Node]) -> Answers:
     return Answers(servers, await find_replacements(cloud, gone, listed.values()))
 
 
+async def _ask_few(cloud: Cloud, nodes: Sequence[Node]) -> Answers:
+    """Two short requests for a server that is gone, one for any other: the project's list takes as long as it is."""
+    shown = await asyncio.gather(*(cloud.find_server(node.server_id or "") for node in nodes))
+    servers = {node.server_id or "": server for node, server in zip(nodes, shown, strict=True)}
+    gone = [node for node in nodes if (server := servers[node.server_id or ""]) is None or server.deleting]
+    namesakes = await asyncio.gather(*(cloud.find_node_server(node.name, node_id=node.uuid) for node in gone))
+    return Answers(servers, await find_replacements(cloud, gone, [server for server in namesakes if server]))
+
+
 def _differs(node: Node, finding: Finding | None) -> bool:
     if finding is None:
         return False
@@ -121,9 +147,11 @@ def _differs(node: Node, finding: Finding | None) -> bool:
     )
 
 
-async def _record(session: AsyncSession, sealer: Sealer, cluster: Cluster, answers: Answers) -> int:
+async def _record(
+    session: AsyncSession, sealer: Sealer, cluster: Cluster, answers: Answers, only: Collection[str] | None
+) -> int:
     found = 0
-    for node in await _nodes(session, [cluster.uuid], lock=True):
+    for node in await _nodes(session, [cluster.uuid], only, lock=True):
         finding = answers.finding(node)
         if finding is None or not _differs(node, finding):
             continue

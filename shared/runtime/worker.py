@@ -52,8 +52,11 @@ async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[S
                 poll_seconds=settings.poll_seconds,
                 concurrency=settings.operation_concurrency,
             )
-            handlers = Handlers(kernel.database, runner.wake, context.stacks.expire)
+            handlers = Handlers(kernel.database, runner.wake, context.stacks)
             checks: dict[str, Check] = {"cloud": clouds.check, "keys": KeyCheck(kernel.database, sealer)}
-            await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks=checks)
+            try:
+                await serve_work(kernel, runner=runner, consumers={queue: handlers}, extra_checks=checks)
+            finally:
+                await handlers.close()
     finally:
         await clouds.close()

@@ -110,6 +110,17 @@ def _server(node: NodeSpec) -> str:
 async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | None, output: Mapping[str, Any]) -> None:
     if server_id is None:
         return
+    # Nova told of a server that failed, and Heat has built another one since; no agent has called from it yet.
+    await session.execute(
+        update(Node)
+        .where(
+            Node.uuid == node.uuid,
+            Node.server_id.is_(None),
+            Node.state == NodeState.FAILED,
+            Node.announced_at.is_(None),
+        )
+        .values(state=NodeState.CREATING, reason=None)
+    )
     await session.execute(
         update(Node)
         .where(Node.uuid == node.uuid, or_(Node.server_id.is_(None), Node.server_id != server_id))

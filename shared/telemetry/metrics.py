@@ -52,3 +52,11 @@ STREAMS_OPEN = Gauge("jeroboam_streams_open", "Event streams that this process s
 STREAMS_CUT = Counter(
     "jeroboam_streams_cut_total", "Event streams that were ended because their client was too slow", ["limit"]
 )
+NOTIFICATIONS = Counter(
+    "jeroboam_openstack_notifications_total", "Notifications received from OpenStack's RabbitMQ", ["outcome"]
+)
+NOTIFICATION_LAG = Histogram(
+    "jeroboam_openstack_notification_lag_seconds",
+    "Seconds from the arrival of a notification about the server of a node to the end of the look at Nova",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+)

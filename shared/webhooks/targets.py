@@ -180,7 +180,13 @@ def _literal(ipv6: str | None, other: str | None) -> Address | None:
 
 def _own(settings: Settings) -> tuple[frozenset[str], frozenset[tuple[Address, int]]]:
     """Hosts that the settings name: this API, Keystone, the database and the brokers."""
-    secrets = (settings.database_url, settings.amqp_url, settings.openstack_notification_url)
+    secrets = (
+        settings.database_url,
+        settings.amqp_url,
+        settings.openstack_notification_url,
+        *settings.openstack_notification_more_urls,
+        settings.magnum_notifications.url,
+    )
     urls = [settings.public_url, settings.cloud.auth_url, *(each.get_secret_value() for each in secrets if each)]
     names: set[str] = set()
     addresses: set[tuple[Address, int]] = set()

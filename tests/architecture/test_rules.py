@@ -49,6 +49,17 @@ def test_only_the_relay_publishes() -> None:
     assert callers == {"shared/events/relay.py"}
 
 
+def test_only_a_reader_of_the_log_sends_to_openstack() -> None:
+    """Beside the simulated services, which send what the real ones do."""
+    users = {
+        named(path)
+        for path in PRODUCT
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == "shared.bus.oslo_publisher"
+    }
+    assert users == {"services/notifier/magnum_notices.py", "sandbox/openstack/notifications.py"}
+
+
 def test_aio_pikas_own_settling_is_not_used() -> None:
     """`message.process()` dead-letters a message whose handler is cancelled."""
     assert ".process(" not in (ROOT / "shared/bus/rabbit.py").read_text().replace("`message.process()`", "")

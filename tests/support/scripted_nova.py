@@ -30,6 +30,11 @@ class ScriptedNova:
         self._asked(f"show {server_id}")
         return self.servers.get(server_id)
 
+    async def find_node_server(self, name: str, *, node_id: str) -> Server | None:
+        self._asked(f"find {name}")
+        found = (server for server in self.servers.values() if server.name == name)
+        return next((server for server in found if server.metadata.get("jeroboam_node") == node_id), None)
+
     async def list_stacks(self, *, tag: str) -> list[Stack]:
         self._asked("stacks")
         return self.stacks

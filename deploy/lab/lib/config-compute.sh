@@ -50,6 +50,11 @@ $(as_service nova)
 service_metadata_proxy = false
 [placement]
 $(as_service nova)
+[notifications]
+notification_format = versioned
+notify_on_state_change = vm_state
+[oslo_messaging_notifications]
+driver = messagingv2
 [service_user]
 send_service_user_token = false
 [oslo_concurrency]

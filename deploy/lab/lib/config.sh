@@ -131,6 +131,8 @@ quota_security_group = 2000
 quota_security_group_rule = 20000
 [oslo_concurrency]
 lock_path = $LAB/locks
+[oslo_messaging_notifications]
+driver = messagingv2
 $(authtoken neutron)
 X
   cat >"$ETC/ml2_conf.ini" <<X

@@ -10,6 +10,7 @@ from typing import Any
 
 from sandbox.openstack.clock import iso
 from sandbox.openstack.heat.template import Definition
+from sandbox.openstack.notifications import Tell, stack_told, tell_nobody
 from sandbox.openstack.store import Row, Store, by, new_id
 from sandbox.openstack.wire import ApiError
 
@@ -19,7 +20,8 @@ KEPT_DELETED = 200
 class Stacks:
     """The rows of Heat."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tell: Tell = tell_nobody) -> None:
+        self._tell = tell
         self.rows = store.collection(
             "stacks",
             project=by("project_id"),
@@ -90,6 +92,8 @@ class Stacks:
 
     def mark_stack(self, row: Row, action: str, status: str, reason: str, **changes: Any) -> None:
         """Set a stack's state and add the event."""
+        # Heat tells of an end before it stores it.
+        self._tell(stack_told(row, action, status, reason))
         self.rows.update(row, action=action, status=status, reason=reason, **changes)
         self._event(row["id"], row["name"], row["id"], "OS::Heat::Stack", action, status, reason)
         if row["deleted"]:

@@ -16,6 +16,7 @@ from sandbox.openstack.neutron.ports import Ports
 from sandbox.openstack.neutron.routers import Routers
 from sandbox.openstack.neutron.security import SecurityGroups
 from sandbox.openstack.neutron.state import NeutronState, missing
+from sandbox.openstack.notifications import Tell, resource_told, tell_nobody
 from sandbox.openstack.store import Collection, Row, Store, public
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, page
 
@@ -44,7 +45,8 @@ class _Kind:
 class Neutron:
     """The simulated Neutron: its parts, and their handlers."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, tell: Tell = tell_nobody) -> None:
+        self._tell = tell
         self.state = NeutronState(store)
         self.networks = Networks(self.state)
         self.groups = SecurityGroups(self.state)
@@ -192,6 +194,9 @@ class Neutron:
                     raise ApiError(403, "rule:update is disallowed by policy", "PolicyNotAuthorized")
             return row
 
+        def told(action: str, row: Row) -> None:
+            self._tell(resource_told(kind.single, action, row))
+
         def several(call: Call) -> Reply:
             if kind.plural.startswith("security-group") and call.access.project_id:
                 self.groups.default(call.access.project_id)
@@ -206,18 +211,24 @@ class Neutron:
             call.need_member()
             if isinstance(call.body, dict) and isinstance(call.body.get(envelope), list):
                 made = [trimmed(kind.show(self._create(call, kind, one)), call) for one in call.body[envelope]]
+                for one in made:
+                    told("create", one)
                 return Reply(201, {envelope: made})
             row = self._create(call, kind, call.dictionary(kind.single))
+            told("create", row)
             return Reply(201, {kind.single: trimmed(kind.show(row), call)})
 
         def update(call: Call) -> Reply:
             row = found(call, write=True)
             changes = {key: value for key, value in call.dictionary(kind.single).items() if key not in READ_ONLY}
             changed = kind.update(row, changes) if kind.update else self.state.change(kind.rows, row, **changes)
+            told("update", changed)
             return Reply(200, {kind.single: trimmed(kind.show(changed), call)})
 
         def delete(call: Call) -> Reply:
-            kind.delete(found(call, write=True)["id"])
+            row = dict(found(call, write=True))
+            kind.delete(row["id"])
+            told("delete", row)
             return Reply(204)
 
         def tags(call: Call) -> Reply:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox.openstack.clock import iso
-from sandbox.openstack.nova.servers import Servers
+from sandbox.openstack.nova.servers import Servers, vm_state
 from sandbox.openstack.store import Row
 from sandbox.openstack.wire import ApiError, Call, Reply
 
-# Status -> Nova's vm_state, where it is not the same word.
-VM_STATES = {"BUILD": "building", "SHUTOFF": "stopped", "REBUILD": "active", "RESIZE": "active"}
-VM_STATES |= {"VERIFY_RESIZE": "resized"}
+# Action -> the name in Nova's notifications, where that is another one.
+_TOLD = {"stop": "power_off", "start": "power_on", "confirm_resize": "resize_confirm"}
 _ANY = frozenset({"ACTIVE", "SHUTOFF", "PAUSED", "SUSPENDED", "ERROR", "VERIFY_RESIZE"})
 # Action -> the name in Nova's messages, the statuses it needs, and the status that follows.
 _MOVES: dict[str, tuple[str, frozenset[str], str]] = {
@@ -74,6 +73,7 @@ class Actions:
         self.servers.rows.update(row, status=status, updated=iso())
         if status == "ACTIVE":
             self.servers.hypervisor.start(self.servers.machine(row))
+        self.servers.tell(row, f"{_TOLD.get(action, action)}.end")
 
     def _rebuild(self, call: Call, row: Row, body: dict[str, Any]) -> None:
         self._need(row, "rebuild", frozenset({"ACTIVE", "SHUTOFF", "ERROR"}))
@@ -94,6 +94,7 @@ class Actions:
             raise ApiError(400, f"Invalid input for field/attribute state. Value: {body.get('state')}.")
         # Only the record changes; the machine runs on.
         self.servers.rows.update(row, status=state, updated=iso(), fault=None)
+        self.servers.tell(row, "update")
 
     def _delete(self, call: Call, row: Row, body: dict[str, Any]) -> None:
         self.servers.delete(row["id"])
@@ -101,5 +102,5 @@ class Actions:
     @staticmethod
     def _need(row: Row, action: str, statuses: frozenset[str]) -> None:
         if row["status"] not in statuses:
-            state = VM_STATES.get(row["status"], row["status"].lower())
+            state = vm_state(row["status"])
             raise ApiError(409, f"Cannot '{action}' instance {row['id']} while it is in vm_state {state}")

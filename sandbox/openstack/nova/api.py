@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from sandbox.openstack.nova import checks
-from sandbox.openstack.nova.actions import VM_STATES, Actions
-from sandbox.openstack.nova.servers import Servers
+from sandbox.openstack.nova.actions import Actions
+from sandbox.openstack.nova.servers import Servers, vm_state
 from sandbox.openstack.store import Row
 from sandbox.openstack.wire import ApiError, Call, Reply, Route, Version, page, truth
 
@@ -223,7 +223,7 @@ class Nova:
             "OS-SRV-USG:launched_at": row.get("launched", "").rstrip("Z") or None,
             "OS-SRV-USG:terminated_at": None,
             "OS-EXT-STS:task_state": task,
-            "OS-EXT-STS:vm_state": VM_STATES.get(row["status"], row["status"].lower()),
+            "OS-EXT-STS:vm_state": vm_state(row["status"]),
             "OS-EXT-STS:power_state": POWER.get(row["status"], 0),
             "os-extended-volumes:volumes_attached": [{"id": one} for one in row["volumes"]],
             "security_groups": [{"name": "default"}],

@@ -18,6 +18,7 @@ from sandbox.openstack.faults import Faults
 from sandbox.openstack.glance import Images
 from sandbox.openstack.hypervisor import Hypervisor, Machine
 from sandbox.openstack.neutron.api import Neutron
+from sandbox.openstack.notifications import Tell, hostless_told, server_told, tell_nobody
 from sandbox.openstack.nova import checks
 from sandbox.openstack.nova.bare_metal import BareMetal, refuse, resource_class
 from sandbox.openstack.nova.flavors import Flavors, fits_a_host
@@ -25,10 +26,19 @@ from sandbox.openstack.nova.keypairs import Keypairs, ServerGroups
 from sandbox.openstack.nova.quotas import USER_DATA_LIMIT, Quotas
 from sandbox.openstack.store import Row, Store, by, new_id
 from sandbox.openstack.wire import ApiError
+from shared.bus.oslo import ERROR
 
+# Status -> Nova's vm_state, where it is not the same word.
+VM_STATES = {"BUILD": "building", "SHUTOFF": "stopped", "REBUILD": "active", "RESIZE": "active"}
+VM_STATES |= {"VERIFY_RESIZE": "resized"}
 UNDER_WAY = frozenset({"BUILD", "REBUILD", "RESIZE"})
 _NO_CALLBACK = "Timeout reached while waiting for callback for node"
 NO_VALID_HOST = "No valid host was found. "
+
+
+def vm_state(status: str) -> str:
+    """Nova's word for the state behind a status."""
+    return VM_STATES.get(status, status.lower())
 
 
 class Servers:
@@ -45,7 +55,9 @@ class Servers:
         images: Images,
         volumes: Volumes,
         bare_metal: BareMetal,
+        tell: Tell = tell_nobody,
     ) -> None:
+        self._tell = tell
         self.rows = store.collection("servers", project=by("project_id"), name=by("name"))
         self.flavors = Flavors(store)
         self.quotas = Quotas(store)
@@ -206,11 +218,14 @@ class Servers:
         if problem is not None:
             fault = {"code": 500, "created": iso(), "message": problem}
             self.rows.update(row, status="ERROR", updated=iso(), fault=fault)
+            self._tell_of_failure(row, problem)
         else:
             then = row.get("then", "ACTIVE")
+            done = {"REBUILD": "rebuild", "RESIZE": "finish_resize"}.get(row["status"], "create")
             self.rows.update(row, status=then, updated=iso(), launched=iso(micro=True))
             for port in self.neutron.state.ports.where("device_id", row_id):
                 self.neutron.state.ports.update(port, status="ACTIVE")
+            self.tell(row, f"{done}.end")
             if then != "SHUTOFF":
                 self.hypervisor.start(self.machine(row))
         self._wake(row_id)
@@ -265,7 +280,19 @@ class Servers:
         flavor = self.flavors.rows.rows[row["flavor"]]
         self.quotas.count(row["project_id"], instances=-1, cores=-flavor["vcpus"], ram=-flavor["ram"])
         self.rows.remove(row_id)
+        self._tell(server_told(row, "delete.end", "deleted"))
         self._wake(row_id)
+
+    def tell(self, row: Row, action: str) -> None:
+        """Send a notification about a server as it is now, e.g. `power_off.end`."""
+        self._tell(server_told(row, action, vm_state(row["status"])))
+
+    def _tell_of_failure(self, row: Row, problem: str) -> None:
+        if problem.startswith(NO_VALID_HOST):
+            self._tell(hostless_told(row, problem))
+        else:
+            self._tell(server_told(row, "create.error", "error", level=ERROR))
+        self.tell(row, "update")
 
     def _wire_up(self, row: Row, fields: dict[str, Any]) -> None:
         networks = fields.get("networks")

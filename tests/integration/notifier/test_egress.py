@@ -22,7 +22,7 @@ from services.notifier.egress import Egress, Unreachable, own_broadcasts
 from services.notifier.sender import Attempt, Sender
 from shared.cloud.settings import CloudSettings
 from shared.pki.sealing import new_key
-from shared.settings import Settings, WebhookSettings
+from shared.settings import MagnumNotificationSettings, Settings, WebhookSettings
 from shared.webhooks.targets import Forbidden, TargetPolicy
 from tests.support.certificates import make_authority, make_certificate
 from tests.support.hooks import listening, response
@@ -273,13 +273,16 @@ def test_the_policy_of_the_settings_knows_its_own_hosts() -> None:
     settings = Settings(
         database_url=SecretStr("postgresql://u:pw@db.internal/x"),
         amqp_url=SecretStr("amqp://u:pw@192.0.2.7:5671/"),
+        openstack_notification_more_urls=[SecretStr("amqp://u:pw@cell1.internal/")],
+        magnum_notifications=MagnumNotificationSettings(url=SecretStr("amqp://u:pw@bus.internal/")),
         secret_keys=[SecretStr(new_key())],
         public_url="https://jeroboam.example.org",
         cloud=CloudSettings(auth_url="https://keystone.example.org:5000/v3", username="j", password=SecretStr("x")),
         webhooks=WebhookSettings(allow_http=True, ports=["443", "5000-5999"]),
     )
     policy = TargetPolicy.of(settings, own_broadcasts())
-    assert policy.own_names == {"db.internal", "jeroboam.example.org", "keystone.example.org"}
+    brokers = {"cell1.internal", "bus.internal"}
+    assert policy.own_names == {"db.internal", "jeroboam.example.org", "keystone.example.org"} | brokers
     assert policy.own_addresses == {(ip_address("192.0.2.7"), 5671)}
     assert policy.ports == [range(443, 444), range(5000, 6000)]
     assert "pw" not in repr(policy)

@@ -14,7 +14,7 @@ from services.monitor.health import measure_due
 from services.monitor.looks import Looks
 from services.monitor.openstack import OpenStackEvents
 from services.monitor.silence import mark_silent
-from shared.bus.notifications import Notification
+from shared.bus.oslo import Notification
 from shared.cloud.types import Server, Stack
 from shared.db.engine import Database
 from shared.db.models import Cluster, ClusterSecret, Event, Node
@@ -64,7 +64,7 @@ class Scene:
         """Whether a notification causes a look."""
         async with self.database.transaction() as session:
             await session.execute(update(Cluster).values(look_at=None))
-        await OpenStackEvents(self.database)(Notification("m1", event_type, payload))
+        await OpenStackEvents(self.database)([Notification("m1", event_type, payload)])
         return (await self.cluster()).look_at is not None
 
 
