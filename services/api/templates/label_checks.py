@@ -45,6 +45,7 @@ def check_labels(values: Mapping[str, Any]) -> None:
         floating_ip_enabled=values["floating_ip_enabled"],
         master_lb_enabled=values["master_lb_enabled"],
         load_balancer=True,
+        insecure_registry=values["insecure_registry"],
     )
     wrong = [text for text in checks.problems(engine, spec, []) if _label_of(text) in labels]
     if wrong:

@@ -103,4 +103,4 @@ class DcosEngine(AgentsEngine):
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
-        return Labels.fixed_changes(cluster.labels, wanted)
+        return Labels.fixed_changes(cluster.labels, wanted, free=Labels.of_machines)

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import HOST_LABELS
 from shared.drivers.kubernetes.labels import MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS, *HOST_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,7 @@ from jeroboam.driver import ClusterSpec, NodegroupSpec
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import HOST_LABELS
 from shared.drivers.kubernetes.label_types import (
     ClassName,
     KubeletOptions,
@@ -22,7 +23,7 @@ from shared.drivers.kubernetes.label_types import (
     Version,
     parse_options,
 )
-from shared.drivers.monitoring.labels import MonitoringLabels
+from shared.drivers.kubernetes.storage_labels import StorageLabels
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
@@ -37,13 +38,15 @@ POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
 MIRRORS = ("kubernetes_apt_mirror", "kubernetes_binary_mirror", "cni_plugins_mirror", "cni_plugins_version")
 
 
-class Labels(MonitoringLabels):
+class Labels(StorageLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
         *("kube_tag", "kubelet_options", "container_infra_prefix", "containerd_version"),
         *MIRRORS,
+        *HOST_LABELS,
     }
+    docker: ClassVar[bool] = False
 
     kube_tag: Version = described(DEFAULT_VERSION, "Kubernetes version, v1.31.0 or newer")
     kubernetes_apt_mirror: Url | None = described(None, "URL of your package mirror")

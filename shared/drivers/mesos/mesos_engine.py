@@ -27,6 +27,7 @@ from jeroboam.driver import (
     SecretKind,
 )
 from jeroboam.driver.label_types import parse_ports
+from shared.drivers.hosts.plugins import VOLUME_DRIVERS
 from shared.drivers.mesos import bootstrap, client, labels
 from shared.drivers.mesos.credentials import SECRET
 from shared.drivers.mesos.labels import MASTER_PORT, marathon_port, read_labels
@@ -42,6 +43,7 @@ class MesosEngine(AgentsEngine):
     authorities: Mapping[str, str] = {}
     facts: Mapping[str, Fact] = {"mesos_version": Fact()}
     version_fact: str | None = "mesos_version"
+    volume_drivers: Sequence[str] = VOLUME_DRIVERS
 
     def labels(self) -> Sequence[LabelSpec]:
         return labels.Labels.specs()

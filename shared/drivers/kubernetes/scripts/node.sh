@@ -18,6 +18,8 @@ member=$root/var/lib/jeroboam/member
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
+. "$etc/trust.sh"
+# shellcheck source=/dev/null
 . "$etc/certificates.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -127,6 +129,7 @@ read_arguments
 case $(argument part) in
 '')
     prepare_host
+    trust_extra_authorities containerd kubelet
     mount_container_volume
     install_packages
     configure_containerd
