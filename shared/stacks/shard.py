@@ -13,6 +13,7 @@ from typing import Any
 
 from jeroboam.driver import (
     ClusterSpec,
+    DataVolume,
     EndpointMode,
     Engine,
     Hardware,
@@ -75,7 +76,10 @@ class _Shard:
             self._port(node, port)
         self._server(node, user_data, get_resource(port) if own_port else self.base["api_port"])
         if self.nodegroup.docker_volume_size and self.hardware.volumes:
-            self._volume(node, self.nodegroup.docker_volume_size)
+            own = DataVolume("", "", self.nodegroup.docker_volume_size, self.labels.docker_volume_type)
+            self._volume(node, own, "containers", "/dev/vdb")
+        for volume in self.wanted.volumes.get(node.role, ()) if self.hardware.volumes else ():
+            self._volume(node, volume, volume.name, None)
         floating_ip = self._floating_ip(node, port) if own_port else self._endpoint_floating_ip()
         if node.is_master:
             self._members(node, port)
@@ -128,18 +132,19 @@ class _Shard:
             },
         )
 
-    def _volume(self, node: NodeSpec, size: int) -> None:
-        volume = f"volume-{node.index}"
+    def _volume(self, node: NodeSpec, wanted: DataVolume, purpose: str, device: str | None) -> None:
+        kind = f"{wanted.name}_" if wanted.name else ""
+        volume = f"{kind}volume-{node.index}"
         self.resources[volume] = resource(
             "OS::Cinder::Volume",
-            {"name": f"{node.name}-containers", "size": size, "volume_type": self.labels.docker_volume_type},
+            {"name": f"{node.name}-{purpose}", "size": wanted.size, "volume_type": wanted.type},
         )
-        self.resources[f"attachment-{node.index}"] = resource(
+        self.resources[f"{kind}attachment-{node.index}"] = resource(
             "OS::Cinder::VolumeAttachment",
             {
                 "instance_uuid": get_resource(f"node-{node.index}"),
                 "volume_id": get_resource(volume),
-                "mountpoint": "/dev/vdb",
+                "mountpoint": device,
             },
         )
 

@@ -92,4 +92,5 @@ def _variables(context: BootstrapContext) -> dict[str, Any]:
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if _shares_address(context) else "",
         "CONTAINER_VOLUME_GIB": "" if context.node.is_master else context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
+        "CONTAINER_SERVICE": "docker",
     }

@@ -118,6 +118,7 @@ def _environment(context: BootstrapContext, labels: Labels, managers: list[str])
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
+        "CONTAINER_SERVICE": "docker",
         "PACKAGES": context.packages or "",
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())

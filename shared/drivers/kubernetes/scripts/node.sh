@@ -31,6 +31,14 @@ prepare_host() {
     sysctl --quiet --system
 }
 
+# etcd's volume. That of a member stays where it is. kubeadm accepts only an empty directory.
+mount_etcd_volume() {
+    if [ -z "$ETCD_VOLUME_GIB" ] || [ -f "$member" ]; then return; fi
+    mount_volume etcd "$ETCD_VOLUME_GIB" /var/lib/etcd kubelet
+    chmod 0700 "$root/var/lib/etcd"
+    rmdir "$root/var/lib/etcd/lost+found" 2>/dev/null || :
+}
+
 # Programs are part of the image or come from the operator's mirror.
 install_packages() {
     missing=
@@ -131,6 +139,7 @@ case $(argument part) in
     prepare_host
     trust_extra_authorities containerd kubelet
     mount_container_volume
+    mount_etcd_volume
     install_packages
     configure_containerd
     if [ "$ROLE" = init ]; then share_address yes; else share_address no; fi
