@@ -91,7 +91,7 @@ class _Shard:
 
     def _port(self, node: NodeSpec, port: str) -> None:
         group = security_group(node.role)
-        pairs = [*self.wanted.address_pairs]
+        pairs, guarded = [*self.wanted.address_pairs], self.cluster.port_security
         if node.is_master and self.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
             pairs.append(str(self.base["api_private_address"]))
         self.resources[port] = resource(
@@ -101,8 +101,8 @@ class _Shard:
                 "network": self.base["network_id"],
                 "fixed_ips": [{"subnet": self.base["subnet_id"]}],
                 # Roles defined by the user count as workers.
-                "security_groups": [self.base.get(group) or self.base[security_group("worker")]],
-                "allowed_address_pairs": [{"ip_address": pair} for pair in pairs] or None,
+                "security_groups": [self.base.get(group) or self.base[security_group("worker")]] if guarded else None,
+                "allowed_address_pairs": [{"ip_address": pair} for pair in pairs] or None if guarded else None,
                 "binding:vnic_type": self.hardware.vnic_type,
             },
         )
