@@ -98,17 +98,29 @@ class StorageLabels(MonitoringLabels):
     def instances(self) -> list[EosInstance]:
         return parse_instances(self.eos_instances)
 
+    @property
+    def cvmfs_image(self) -> str | None:
+        """The image of CVMFS CSI; None if it is not used, or no label says where it comes from."""
+        return self._tagged(self.cvmfs_csi_enabled, self.cvmfs_csi_image, "cvmfs-csi", self.cvmfs_csi_tag)
+
+    @property
+    def eosxd_image(self) -> str | None:
+        """The image of EOSxd CSI; None as above, or if there is nothing to mount."""
+        used = self.eos_enabled and bool(self.instances)
+        return self._tagged(used, self.eosxd_csi_image, "eosxd-csi", self.eosxd_csi_tag)
+
+    def _tagged(self, used: bool, image: str | None, name: str, tag: str) -> str | None:
+        prefix: str = getattr(self, "container_infra_prefix", "")
+        repository = image or (f"{prefix}{name}" if prefix else None)
+        return f"{repository}:{tag}" if used and repository else None
+
     def combined_problems(self, cluster: ClusterSpec) -> list[str]:
         found = super().combined_problems(cluster)
-        prefix = getattr(self, "container_infra_prefix", "")
-        for switch, image, used in (
-            ("cvmfs_csi_enabled", "cvmfs_csi_image", self.cvmfs_csi_enabled and not self.cvmfs_csi_image),
-            ("eos_enabled", "eosxd_csi_image", self.eos_enabled and not self.eosxd_csi_image),
-        ):
-            if used and not prefix:
-                found.append(
-                    f"label {image}: {switch} needs it, or container_infra_prefix: the image is in no default registry"
-                )
+        needs = "needs it, or container_infra_prefix: the image is in no default registry"
+        if self.cvmfs_csi_enabled and not self.cvmfs_image:
+            found.append(f"label cvmfs_csi_image: cvmfs_csi_enabled {needs}")
         if self.eos_enabled and not self.instances:
             found.append("label eos_instances: eos_enabled needs at least one instance")
+        elif self.eos_enabled and not self.eosxd_image:
+            found.append(f"label eosxd_csi_image: eos_enabled {needs}")
         return found

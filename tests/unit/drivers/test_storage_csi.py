@@ -92,6 +92,15 @@ def test_workloads_mount_what_they_declare_and_select_their_own_pods() -> None:
         assert maps == set(named)
 
 
+def test_a_cluster_of_an_earlier_version_gets_nothing_that_cannot_work() -> None:
+    """Its labels were stored when they had no effect."""
+    labels = {"eos_enabled": "true", "cvmfs_csi_enabled": "true"}
+    assert objects(make_case(driver, "octavia").with_labels(**labels)) == {}
+    assert (
+        objects(make_case(driver, "octavia").with_labels(container_infra_prefix="example.org", eos_enabled="1")) == {}
+    )
+
+
 def test_the_registration_leads_the_kubelet_to_the_plugins_socket() -> None:
     for name, pod in pods(objects(case())).items():
         if not name.endswith("-node"):
@@ -151,6 +160,7 @@ def test_instances_of_eos_have_a_map_and_a_configuration_each() -> None:
         ({"cvmfs_csi_enabled": "true"}, "cvmfs_csi_image"),
         ({"eos_enabled": "true", "eos_instances": "a=b.org:/c"}, "eosxd_csi_image"),
         ({"eos_enabled": "true", "eosxd_csi_image": "example.org/eosxd-csi"}, "eos_instances"),
+        ({"eos_enabled": "true"}, "eos_instances"),
         ({"eos_instances": "atlas"}, "eos_instances"),
         ({"eos_instances": "a=b.org:/c a=d.org:/e"}, "eos_instances"),
         ({"eos_instances": 'a=b.org:/c"}'}, "eos_instances"),

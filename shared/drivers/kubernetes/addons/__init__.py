@@ -36,10 +36,10 @@ def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
         manifests["40-cloud-controller"] = cloud_controller.render(context, labels)
         if labels.cinder_csi_enabled:
             manifests["50-cinder-csi"] = cinder_csi.render(context, labels)
-    if labels.cvmfs_csi_enabled:
-        manifests["52-cvmfs-csi"] = cvmfs_csi.render(labels)
-    if labels.eos_enabled:
-        manifests["54-eosxd-csi"] = eosxd_csi.render(labels)
+    if image := labels.cvmfs_image:
+        manifests["52-cvmfs-csi"] = cvmfs_csi.render(labels, image)
+    if image := labels.eosxd_image:
+        manifests["54-eosxd-csi"] = eosxd_csi.render(labels, image)
     if labels.monitoring_enabled:
         manifests["60-monitoring"] = monitoring.render(context, labels)
     return [

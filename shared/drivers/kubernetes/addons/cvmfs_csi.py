@@ -21,9 +21,8 @@ _RUNTIME = f"/var/lib/{DRIVER}"
 _SOCKET = f"unix://{_RUNTIME}/singlemount-runner.sock"
 
 
-def render(labels: Labels) -> list[Object]:
+def render(labels: Labels, image: str) -> list[Object]:
     """All objects, in the order in which they are applied."""
-    repository = labels.cvmfs_csi_image or f"{labels.container_infra_prefix}{NAME}"
     settings = mount("client", "/etc/cvmfs/default.local", subPath="default.local", readOnly=True)
     cache, runtime = mount("cache", _CACHE), mount("runtime", _RUNTIME)
     kubelet = mount("kubelet-pods", "/var/lib/kubelet/pods", mountPropagation="Bidirectional")
@@ -31,7 +30,7 @@ def render(labels: Labels) -> list[Object]:
         driver=DRIVER,
         name=NAME,
         storage_class="cvmfs",
-        image=f"{repository}:{labels.cvmfs_csi_tag}",
+        image=image,
         program="/csi-cvmfsplugin",
         directory="/cvmfs",
         plugin_arguments=["--automount-startup-timeout=10", f"--singlemount-runner-endpoint={_SOCKET}"],

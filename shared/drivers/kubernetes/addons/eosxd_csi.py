@@ -21,9 +21,8 @@ _CLIENT, _AUTOFS = "eosxd-client", "eosxd-autofs"
 _KEYTAB = "/etc/eos-keytab/eos.keytab"
 
 
-def render(labels: Labels) -> list[Object]:
+def render(labels: Labels, image: str) -> list[Object]:
     """All objects, in the order in which they are applied."""
-    repository = labels.eosxd_csi_image or f"{labels.container_infra_prefix}{NAME}"
     mounts = [
         mount("cache", "/var/cache"),
         mount("client", "/etc/eos", readOnly=True),
@@ -41,7 +40,7 @@ def render(labels: Labels) -> list[Object]:
         driver=DRIVER,
         name=NAME,
         storage_class="eos",
-        image=f"{repository}:{labels.eosxd_csi_tag}",
+        image=image,
         program="/csi-driver",
         directory="/eos",
         plugin_arguments=["--automount-startup-timeout=10"],
