@@ -34,7 +34,7 @@ class DataVolume:
     """A Cinder volume that is attached to each node of a role, besides the one for containers.
 
     Args:
-        name: lower-case letters; part of the names of resources.
+        name: lower-case letters; part of the names of resources. The base stack's output `<name>_volume` is the size.
         label: the label that asks for it.
         size: GiB. A machine tells its volumes apart by their sizes.
         type: Cinder's volume type; None for the cloud's default.

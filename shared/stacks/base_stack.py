@@ -49,6 +49,8 @@ def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupS
         "subnet_id": subnet,
         **{name: get_resource(name) for name in map(security_group, wanted.rules) if name in resources},
         "master_server_group": get_resource("master_server_group"),
+        # By it, nodes know a cluster that was created before its label had an effect.
+        **{f"{volume.name}_volume": volume.size for volumes in wanted.volumes.values() for volume in volumes},
         **endpoint.render(cluster, labels, wanted, network, subnet, resources),
     }
     return template(f"Jeroboam cluster {cluster.uuid}: network and API address", resources, outputs)

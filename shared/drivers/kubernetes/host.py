@@ -149,7 +149,7 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
         "CONTAINER_DIRECTORY": "/var/lib/containerd",
         "CONTAINER_SERVICE": "containerd",
-        "ETCD_VOLUME_GIB": (labels.etcd_volume_size or "") if master else "",
+        "ETCD_VOLUME_GIB": context.base_outputs.get("etcd_volume", "") if master else "",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
         "CNI_MANIFEST_URL": labels.cni_manifest_url or _operators_cni(context, labels),
         "POST_INSTALL_MANIFEST_URL": labels.post_install_manifest_url or "",

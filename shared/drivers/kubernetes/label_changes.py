@@ -12,9 +12,9 @@ from dataclasses import replace
 from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
 from shared.drivers.hosts.labels import HOST_LABELS
-from shared.drivers.kubernetes.labels import ETCD_LABELS, MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
+from shared.drivers.kubernetes.labels import MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS, *HOST_LABELS, *ETCD_LABELS}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", *MIRRORS, *HOST_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

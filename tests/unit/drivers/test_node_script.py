@@ -194,6 +194,17 @@ def test_etcd_has_a_volume_of_its_own_before_kubeadm_runs(machine: NodeMachine) 
     assert not machine.called("mount "), "nothing is mounted over a member's data"
 
 
+def test_a_cluster_that_was_created_before_has_no_volume_for_etcd(
+    machine: NodeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(driver).with_labels(etcd_volume_size="20")
+    outputs = {name: value for name, value in case.outputs().items() if name != "etcd_volume"}
+    assert case.outputs()["etcd_volume"] == 20
+    monkeypatch.setattr(Case, "outputs", lambda _: outputs)
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert not machine.called("mkfs") and not machine.called("mount ")
+
+
 def test_workers_have_no_volume_for_etcd(machine: NodeMachine) -> None:
     case = make_case(driver).with_labels(etcd_volume_size="20").joined(0)
     found = engine.bootstrap(case.context(case.nodes[1]))
