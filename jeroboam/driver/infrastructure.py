@@ -6,7 +6,7 @@ only declares what is specific to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 INSIDE = "inside"  # the source of a rule: the cluster's own node network
@@ -62,6 +62,7 @@ class Infrastructure:
         health_path: the path of the first endpoint port that answers 200 over HTTPS, to anyone, while the master can
             serve requests, e.g. `/readyz`; load balancers query it. None: they only connect.
         volumes: role -> the volumes of each of its nodes.
+        without_containers: roles whose nodes store no containers, and so have no volume for them.
     """
 
     endpoint_ports: Sequence[int]
@@ -70,3 +71,4 @@ class Infrastructure:
     sticky_clients: bool = False
     health_path: str | None = None
     volumes: Mapping[str, Sequence[DataVolume]] = field(default_factory=dict)
+    without_containers: Collection[str] = ()

@@ -75,7 +75,8 @@ class _Shard:
         if own_port:
             self._port(node, port)
         self._server(node, user_data, get_resource(port) if own_port else self.base["api_port"])
-        if self.nodegroup.docker_volume_size and self.hardware.volumes:
+        stores = self.hardware.volumes and node.role not in self.wanted.without_containers
+        if self.nodegroup.docker_volume_size and stores:
             own = DataVolume("", "", self.nodegroup.docker_volume_size, self.labels.docker_volume_type)
             self._volume(node, own, "containers", "/dev/vdb")
         for volume in self.wanted.volumes.get(node.role, ()) if self.hardware.volumes else ():

@@ -66,7 +66,9 @@ class MesosEngine(AgentsEngine):
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
         ports = parse_ports(read_labels(cluster).published_ports)
         published = [Rule(protocol, EVERYWHERE, *each) for each in ports for protocol in ("tcp", "udp")]
-        return Infrastructure([marathon_port(cluster), MASTER_PORT], {MASTER: [], WORKER: published})
+        return Infrastructure(
+            [marathon_port(cluster), MASTER_PORT], {MASTER: [], WORKER: published}, without_containers={MASTER}
+        )
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         return bootstrap.render(context, read_labels(context.cluster, context.nodegroup))
