@@ -132,6 +132,11 @@ class Settings(BaseSettings):
         default=False, description="accept http in public_url although bootstraps, which contain keys, go through it"
     )
     public_ca_file: Path | None = Field(default=None, description="CA certificate that nodes need to verify public_url")
+    nodes_ca_file: Path | None = Field(
+        default=None,
+        description="certificates of authorities (PEM) that nodes trust besides those of their system, for registries "
+        "and proxies; read when a node joins",
+    )
     secret_keys: list[SecretStr] = Field(
         min_length=1,
         description="keys that encrypt secrets at rest (32 bytes, URL-safe base64); the first one encrypts",

@@ -25,7 +25,7 @@ from jeroboam.driver.engine import Engine
 from jeroboam.driver.engine_defaults import EngineDefaults
 from jeroboam.driver.hardware import Hardware, HardwareDefaults
 from jeroboam.driver.health import ClusterHealth, HealthStatus, NodeHealth, overall
-from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, Infrastructure, Rule
+from jeroboam.driver.infrastructure import EVERYWHERE, INSIDE, DataVolume, Infrastructure, Rule
 from jeroboam.driver.label_specs import LabelSpec, described
 from jeroboam.driver.labels import InfrastructureLabels, node_network
 from jeroboam.driver.operating_system import IMAGE_BASED, File, MachineSetup, OperatingSystem, Unit
@@ -66,6 +66,7 @@ __all__ = [
     "ClientConfig",
     "ClusterHealth",
     "ClusterSpec",
+    "DataVolume",
     "DefaultNodegroup",
     "Drain",
     "EndpointMode",

@@ -81,6 +81,7 @@ class BootstrapContext:
         cloud_config: Keystone's URL and the application credential for add-ons; empty if there is none.
         packages: the package manager of the node's operating system, such as `apt`; None if it has none.
         programs_directory: its directory for programs, which is writable.
+        authorities: PEM of the authorities that the operator has nodes trust besides those of their system.
     """
 
     cluster: ClusterSpec
@@ -93,6 +94,7 @@ class BootstrapContext:
     cloud_config: Mapping[str, str] = field(default_factory=dict)
     packages: str | None = None
     programs_directory: str = "/usr/local/bin"
+    authorities: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ only declares what is specific to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 INSIDE = "inside"  # the source of a rule: the cluster's own node network
@@ -30,6 +30,23 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class DataVolume:
+    """A Cinder volume that is attached to each node of a role, besides the one for containers.
+
+    Args:
+        name: lower-case letters; part of the names of resources. The base stack's output `<name>_volume` is the size.
+        label: the label that asks for it.
+        size: GiB. A machine tells its volumes apart by their sizes.
+        type: Cinder's volume type; None for the cloud's default.
+    """
+
+    name: str
+    label: str
+    size: int
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Infrastructure:
     """What the clusters of an engine need in addition to what every cluster has.
 
@@ -44,6 +61,8 @@ class Infrastructure:
         address_pairs: networks that nodes may send from in addition to their own address, such as a pod network.
         health_path: the path of the first endpoint port that answers 200 over HTTPS, to anyone, while the master can
             serve requests, e.g. `/readyz`; load balancers query it. None: they only connect.
+        volumes: role -> the volumes of each of its nodes.
+        without_containers: roles whose nodes store no containers, and so have no volume for them.
     """
 
     endpoint_ports: Sequence[int]
@@ -51,3 +70,5 @@ class Infrastructure:
     address_pairs: Sequence[str] = ()
     sticky_clients: bool = False
     health_path: str | None = None
+    volumes: Mapping[str, Sequence[DataVolume]] = field(default_factory=dict)
+    without_containers: Collection[str] = ()

@@ -196,6 +196,11 @@ def boots_from_volume(*labels: Mapping[str, str]) -> bool:
     return bool(text.strip("0"))
 
 
+def asks_for_api_floating_ip(labels: Mapping[str, str]) -> bool:
+    """Whether the labels ask for a floating IP of the API, whatever `floating_ip_enabled` is."""
+    return str(labels.get("master_lb_floating_ip_enabled", "")).strip().lower() in ("true", "1", "yes", "on", "t", "y")
+
+
 def node_network(cluster: ClusterSpec, labels: InfrastructureLabels) -> str:
     """The IPv4 network of the nodes: that of the given subnet, or the one that will be created."""
     return cluster.fixed_subnet_cidr or labels.fixed_subnet_cidr

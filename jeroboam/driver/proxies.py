@@ -15,11 +15,20 @@ from jeroboam.driver.labels import InfrastructureLabels, node_network
 from jeroboam.driver.values import ClusterSpec
 
 
-def docker_proxy_files(context: BootstrapContext, labels: InfrastructureLabels) -> list[dict[str, str]]:
-    """A drop-in of docker.service and apt's settings; none if the template has no proxies."""
-    private = str(context.base_outputs["api_private_address"])
-    own = ["127.0.0.1", "localhost", private, node_network(context.cluster, labels)]
-    return proxy_files(context.cluster, "docker", no_proxy(context.cluster, own))
+def docker_proxy_files(context: BootstrapContext, labels: InfrastructureLabels, *networks: str) -> list[dict[str, str]]:
+    """A drop-in of docker.service and apt's settings; none if the template has no proxies.
+
+    Args:
+        networks: the cluster's networks besides that of its nodes.
+    """
+    return proxy_files(context.cluster, "docker", no_proxy(context.cluster, own_hosts(context, labels, *networks)))
+
+
+def own_hosts(context: BootstrapContext, labels: InfrastructureLabels, *networks: str) -> list[str]:
+    """What a cluster reaches without a proxy in any case: this machine, the cluster's API, and its networks."""
+    outputs = context.base_outputs
+    addresses = [str(outputs["api_private_address"]), str(outputs.get("api_address") or "")]
+    return ["127.0.0.1", "localhost", *addresses, node_network(context.cluster, labels), *networks]
 
 
 def proxy_files(cluster: ClusterSpec, service: str, direct: str) -> list[dict[str, str]]:

@@ -129,6 +129,7 @@ class ClusterSpec:
     https_proxy: str | None = None
     no_proxy: str | None = None
     insecure_registry: str | None = None
+    port_security: bool = True  # whether ports of the fixed network can have security groups
     cni_manifest_url: str | None = None  # set by the operator, for a network driver that the engine does not include
 
     @property

@@ -179,4 +179,6 @@ def _network(item: Mapping[str, Any]) -> Network:
         name=item["name"],
         external=bool(item.get(EXTERNAL)),
         subnet_ids=tuple(item.get("subnets") or ()),
+        # A cloud without the extension has security groups on all ports.
+        port_security=item.get("port_security_enabled") is not False,
     )

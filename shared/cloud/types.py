@@ -110,6 +110,7 @@ class Network:
     name: str
     external: bool
     subnet_ids: tuple[str, ...] = ()
+    port_security: bool = True  # whether its ports can have security groups
 
 
 @dataclass(frozen=True, slots=True)

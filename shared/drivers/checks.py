@@ -16,13 +16,11 @@ from shared.stacks import quotas
 
 def problems(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[str]:
     """All problems with the requested labels and sizes, as sentences for the user."""
-    return unique(
-        [
-            *stack_problems.problems(cluster, nodegroups),
-            *engine.problems(cluster, nodegroups),
-            *(text for group in nodegroups for text in _hardware_problems(cluster, group)),
-        ]
-    )
+    found = [*stack_problems.problems(cluster, nodegroups), *engine.problems(cluster, nodegroups)]
+    # The volumes of an engine cannot be computed from invalid labels.
+    volumes = [] if found else [text for group in nodegroups for text in _volume_problems(engine, cluster, group)]
+    hardware = [text for group in nodegroups for text in _hardware_problems(cluster, group)]
+    return unique([*found, *hardware, *volumes])
 
 
 def needs(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Mapping[str, int]:
@@ -40,6 +38,22 @@ def _hardware_problems(cluster: ClusterSpec, group: NodegroupSpec) -> list[str]:
             *found,
         ]
     return found
+
+
+def _volume_problems(engine: Engine, cluster: ClusterSpec, group: NodegroupSpec) -> list[str]:
+    wanted = engine.infrastructure(cluster, [group]).volumes.get(group.role, ())
+    if not _hardware(group).volumes:
+        return [
+            f"label {each.label}: no volumes can be attached to the {group.hardware} machines of nodegroup "
+            f"{group.name}; leave it out, or set it to 0 for this nodegroup"
+            for each in wanted
+        ]
+    return [
+        f"label {each.label}: {each.size} is also the docker_volume_size of nodegroup {group.name}; choose another "
+        "size, because machines tell their volumes apart by it"
+        for each in wanted
+        if each.size == group.docker_volume_size
+    ]
 
 
 def _hardware(group: NodegroupSpec) -> Hardware:

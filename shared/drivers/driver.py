@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jeroboam.driver import ClusterSpec, Engine, Hardware, NodegroupSpec, NodeSpec, OperatingSystem
+from jeroboam.driver.labels import InfrastructureLabels, node_network
+from jeroboam.driver.proxies import encoded, no_proxy
 from shared.drivers.agent.machine import machine_setup
 from shared.drivers.discovery import combination_name
 from shared.stacks import shard
@@ -48,6 +50,7 @@ class Driver:
 
     def user_data(self, cluster: ClusterSpec, node: NodeSpec, *, api_url: str, ca_pem: str | None, token: str) -> str:
         """The server's user data: the agent, Jeroboam's URL and CA, and the node's one-time token."""
+        proxy = encoded(cluster.https_proxy if api_url.startswith("https:") else cluster.http_proxy)
         setup = machine_setup(
             node,
             programs_directory=self.operating_system.programs_directory,
@@ -55,5 +58,11 @@ class Driver:
             ca_pem=ca_pem,
             token=token,
             ssh_public_key=cluster.ssh_public_key,
+            proxy=proxy,
+            direct=no_proxy(cluster, ["127.0.0.1", "localhost", _network(cluster)]) if proxy else "",
         )
         return self.operating_system.user_data(setup)
+
+
+def _network(cluster: ClusterSpec) -> str:
+    return node_network(cluster, InfrastructureLabels.read(cluster))

@@ -30,12 +30,16 @@ VRRP = 112
 
 
 def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Template:
-    """The HOT of the base stack. Its outputs include `api_address` (an IP for clients) and `api_private_address`."""
+    """The HOT of the base stack. Its outputs include `api_address` (an IP for clients) and `api_private_address`.
+
+    There are no security groups on a network without port security.
+    """
     labels = InfrastructureLabels.read(cluster)
     wanted = engine.infrastructure(cluster, nodegroups)
     resources: Resources = {}
     network, subnet = _network(cluster, labels, resources)
-    _security_groups(cluster, labels, wanted, resources)
+    if cluster.port_security:
+        _security_groups(cluster, labels, wanted, resources)
     resources["master_server_group"] = resource(
         "OS::Nova::ServerGroup",
         {"name": f"jeroboam-{cluster.uuid}-masters", "policies": [labels.nodes_affinity_policy]},
@@ -43,8 +47,10 @@ def render(engine: Engine, cluster: ClusterSpec, nodegroups: Sequence[NodegroupS
     outputs: dict[str, Any] = {
         "network_id": network,
         "subnet_id": subnet,
-        **{security_group(role): get_resource(security_group(role)) for role in wanted.rules},
+        **{name: get_resource(name) for name in map(security_group, wanted.rules) if name in resources},
         "master_server_group": get_resource("master_server_group"),
+        # By it, nodes know a cluster that was created before its label had an effect.
+        **{f"{volume.name}_volume": volume.size for volumes in wanted.volumes.values() for volume in volumes},
         **endpoint.render(cluster, labels, wanted, network, subnet, resources),
     }
     return template(f"Jeroboam cluster {cluster.uuid}: network and API address", resources, outputs)

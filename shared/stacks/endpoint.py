@@ -45,9 +45,9 @@ def render(
                 "name": name,
                 "network": network,
                 "fixed_ips": [{"subnet": subnet}],
-                "security_groups": [get_resource("master_security_group")],
+                "security_groups": [get_resource("master_security_group")] if cluster.port_security else None,
                 "allowed_address_pairs": [{"ip_address": pair} for pair in wanted.address_pairs] or None
-                if of_machine
+                if of_machine and cluster.port_security
                 else None,
             },
             depends_on=_routed(resources),

@@ -5,7 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec, node_network
+from jeroboam.driver import (
+    EVERYWHERE,
+    ClusterSpec,
+    EndpointMode,
+    InfrastructureLabels,
+    NodegroupSpec,
+    node_network,
+)
 
 # Addresses of the node network that are not for nodes: network, broadcast, gateway, DHCP ports, API.
 RESERVED_ADDRESSES = 8
@@ -24,6 +31,14 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     inside = ipaddress.IPv4Network(node_network(cluster, labels))
     if inside.num_addresses - RESERVED_ADDRESSES < nodes:
         wrong.append(f"label fixed_subnet_cidr: {inside} has too few addresses for {nodes} nodes")
+    if labels.master_lb_floating_ip_enabled and cluster.external_network_id is None:
+        wrong.append("label master_lb_floating_ip_enabled: there is no external network from which it could be taken")
+    guarded = cluster.port_security or cluster.endpoint_mode is EndpointMode.LOAD_BALANCER
+    if not guarded and EVERYWHERE not in labels.api_allowed_cidrs:
+        wrong.append(
+            "label master_lb_allowed_cidrs: the fixed network has no port security, so nothing keeps others away; "
+            "leave it out, or use a network with port security"
+        )
     if len(labels.zones) > 1 and labels.boot_volume_size:
         wrong.append("label availability_zone: several zones with boot volumes need a volume type per zone; use one")
     return wrong

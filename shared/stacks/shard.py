@@ -13,6 +13,7 @@ from typing import Any
 
 from jeroboam.driver import (
     ClusterSpec,
+    DataVolume,
     EndpointMode,
     Engine,
     Hardware,
@@ -74,8 +75,12 @@ class _Shard:
         if own_port:
             self._port(node, port)
         self._server(node, user_data, get_resource(port) if own_port else self.base["api_port"])
-        if self.nodegroup.docker_volume_size and self.hardware.volumes:
-            self._volume(node, self.nodegroup.docker_volume_size)
+        stores = self.hardware.volumes and node.role not in self.wanted.without_containers
+        if self.nodegroup.docker_volume_size and stores:
+            own = DataVolume("", "", self.nodegroup.docker_volume_size, self.labels.docker_volume_type)
+            self._volume(node, own, "containers", "/dev/vdb")
+        for volume in self.wanted.volumes.get(node.role, ()) if self.hardware.volumes else ():
+            self._volume(node, volume, volume.name, None)
         floating_ip = self._floating_ip(node, port) if own_port else self._endpoint_floating_ip()
         if node.is_master:
             self._members(node, port)
@@ -87,7 +92,7 @@ class _Shard:
 
     def _port(self, node: NodeSpec, port: str) -> None:
         group = security_group(node.role)
-        pairs = [*self.wanted.address_pairs]
+        pairs, guarded = [*self.wanted.address_pairs], self.cluster.port_security
         if node.is_master and self.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
             pairs.append(str(self.base["api_private_address"]))
         self.resources[port] = resource(
@@ -97,8 +102,8 @@ class _Shard:
                 "network": self.base["network_id"],
                 "fixed_ips": [{"subnet": self.base["subnet_id"]}],
                 # Roles defined by the user count as workers.
-                "security_groups": [self.base.get(group) or self.base[security_group("worker")]],
-                "allowed_address_pairs": [{"ip_address": pair} for pair in pairs] or None,
+                "security_groups": [self.base.get(group) or self.base[security_group("worker")]] if guarded else None,
+                "allowed_address_pairs": [{"ip_address": pair} for pair in pairs] or None if guarded else None,
                 "binding:vnic_type": self.hardware.vnic_type,
             },
         )
@@ -128,18 +133,19 @@ class _Shard:
             },
         )
 
-    def _volume(self, node: NodeSpec, size: int) -> None:
-        volume = f"volume-{node.index}"
+    def _volume(self, node: NodeSpec, wanted: DataVolume, purpose: str, device: str | None) -> None:
+        kind = f"{wanted.name}_" if wanted.name else ""
+        volume = f"{kind}volume-{node.index}"
         self.resources[volume] = resource(
             "OS::Cinder::Volume",
-            {"name": f"{node.name}-containers", "size": size, "volume_type": self.labels.docker_volume_type},
+            {"name": f"{node.name}-{purpose}", "size": wanted.size, "volume_type": wanted.type},
         )
-        self.resources[f"attachment-{node.index}"] = resource(
+        self.resources[f"{kind}attachment-{node.index}"] = resource(
             "OS::Cinder::VolumeAttachment",
             {
                 "instance_uuid": get_resource(f"node-{node.index}"),
                 "volume_id": get_resource(volume),
-                "mountpoint": "/dev/vdb",
+                "mountpoint": device,
             },
         )
 

@@ -69,6 +69,18 @@ ask_certificate() {
     . "$etc/agent.env"
     set --
     [ ! -f "$etc/ca.pem" ] || set -- --cacert "$etc/ca.pem"
+    if [ -z "${JEROBOAM_PROXY:-}" ]; then
+        send_request "$@"
+    else
+        send_request --noproxy '*' "$@" || (
+            export http_proxy="$JEROBOAM_PROXY" https_proxy="$JEROBOAM_PROXY"
+            send_request --noproxy "$JEROBOAM_NO_PROXY" "$@"
+        )
+    fi
+}
+
+# send_request ARGUMENT...: send it by curl with further arguments.
+send_request() {
     curl --fail --silent --show-error --connect-timeout 10 --max-time 60 "$@" \
         --header "@$root/var/lib/jeroboam/auth" --header 'Content-Type: application/json' \
         --header 'Accept: application/x-pem-file' --data-binary "@$request" --output "$target" \

@@ -1,31 +1,49 @@
 #!/bin/sh
-# A node's container volume and shared address, for every engine; sourced after functions.sh.
-# Variables: CONTAINER_VOLUME_GIB (empty for none), CONTAINER_DIRECTORY, VIRTUAL_IP (empty for none).
+# A node's volumes and shared address, for every engine; sourced after functions.sh.
+# Variables: CONTAINER_VOLUME_GIB (empty for none), CONTAINER_DIRECTORY, CONTAINER_SERVICE (the one that writes there),
+# VIRTUAL_IP (empty for none).
 root=${JEROBOAM_ROOT:-}
 etc=$root/etc/jeroboam
 
-# The volume for container images: the disk labelled `containers`, otherwise a blank disk of the requested size.
-find_volume() {
-    blkid -L containers && return
+# find_disk LABEL GIB: the disk with that label, otherwise a blank disk of that size.
+find_disk() {
+    blkid -L "$1" && return
     lsblk -bdnpo NAME,SIZE,TYPE | while read -r name size kind; do
-        [ "$kind" = disk ] && [ "$size" = "$((CONTAINER_VOLUME_GIB * 1073741824))" ] || continue
+        [ "$kind" = disk ] && [ "$size" = "$(($2 * 1073741824))" ] || continue
         # A blank disk has no file system and no partitions, unlike the system disk and a config drive.
         [ -n "$(lsblk -nro FSTYPE,PARTTYPE "$name" | tr -d ' \n')" ] || echo "$name"
     done | head -n 1 | grep .
 }
 
-mount_container_volume() {
-    [ -n "$CONTAINER_VOLUME_GIB" ] || return 0
-    place=$root$CONTAINER_DIRECTORY
+# mount_volume LABEL GIB DIRECTORY SERVICE...: format the volume of that size once, and mount it now and at every boot.
+# The services that write to the directory are stopped before, and do not start without it from then on.
+mount_volume() {
+    label=$1 gib=$2 directory=$3
+    shift 3
+    [ -n "$gib" ] || return 0
+    place=$root$directory
+    for service; do
+        mkdir -p "$root/etc/systemd/system/$service.service.d"
+        printf '[Unit]\nRequiresMountsFor=%s\n' "$directory" \
+            >"$root/etc/systemd/system/$service.service.d/20-jeroboam-volume.conf"
+    done
     if mountpoint -q "$place"; then return; fi
-    step "mount the container volume"
-    until_done 300 "no blank disk of $CONTAINER_VOLUME_GIB GiB has appeared" find_volume
-    disk=$(find_volume)
-    [ -n "$(blkid -o value -s TYPE "$disk" || :)" ] || mkfs.ext4 -q -L containers "$disk"
+    step "mount the volume for $directory"
+    until_done 300 "no blank disk of $gib GiB has appeared" find_disk "$label" "$gib"
+    disk=$(find_disk "$label" "$gib")
+    [ -n "$(blkid -o value -s TYPE "$disk" || :)" ] || mkfs.ext4 -q -L "$label" "$disk"
+    for service; do systemctl stop "$service.socket" "$service.service" 2>/dev/null || :; done
     mkdir -p "$place"
-    grep -q '^LABEL=containers ' "$root/etc/fstab" ||
-        echo "LABEL=containers $place ext4 defaults,nofail 0 2" >>"$root/etc/fstab"
+    grep -qs "^LABEL=$label " "$root/etc/fstab" ||
+        echo "LABEL=$label $place ext4 defaults,nofail 0 2" >>"$root/etc/fstab"
+    systemctl daemon-reload
     mount "$place"
+    if command -v restorecon >/dev/null; then restorecon "$place" || :; fi
+}
+
+# shellcheck disable=SC2086 # no service, or one
+mount_container_volume() {
+    mount_volume containers "$CONTAINER_VOLUME_GIB" "$CONTAINER_DIRECTORY" ${CONTAINER_SERVICE:-}
 }
 
 # share_address FOUNDER: masters without a load balancer share an address; the founder (`yes`) waits until it has it.

@@ -164,3 +164,19 @@ def _ports(fields: dict[str, Any], protocol: str) -> None:
     else:
         text = f"Invalid protocol {protocol} for port range, only supported for {', '.join(sorted(WITH_PORTS))}."
         raise contradiction(text, "SecurityGroupInvalidProtocolForPort")
+
+
+def unguarded(groups: list[Any], pairs: list[Any]) -> None:
+    """What a port without port security cannot have."""
+    if groups:
+        raise ApiError(
+            400,
+            "Port security must be enabled and port must have an IP address in order to use security groups.",
+            "PortSecurityAndIPRequiredForSecurityGroups",
+        )
+    if pairs:
+        raise ApiError(
+            409,
+            "Port Security must be enabled in order to have allowed address pairs on a port.",
+            "AddressPairAndPortSecurityRequired",
+        )

@@ -58,13 +58,16 @@ class Ports:
         """A new port with addresses of its network; 409 if the quota is exceeded or no address is free."""
         network = self.networks.network(str(fields.get("network_id")))
         checks.address_pairs(fields.get("allowed_address_pairs") or [])
-        self.state.reserve(project_id, "port")
-        guarded = fields.get("port_security_enabled", True)
+        guarded = fields.get("port_security_enabled", network["port_security_enabled"])
         groups = fields.get("security_groups")
+        if not guarded:
+            checks.unguarded(groups or [], fields.get("allowed_address_pairs") or [])
+        self.state.reserve(project_id, "port")
         if groups is None:
             groups = [self.groups.default(project_id)["id"]] if guarded else []
         for group in groups:
             self.groups.group(group)
+        fields = {**fields, "port_security_enabled": guarded}
         row = self.state.row(project_id, fields, PORT, security_groups=list(groups))
         row["mac_address"] = row["mac_address"] or f"fa:16:3e:{random.randbytes(3).hex(':')}"
         row["fixed_ips"] = self._addresses(network, fields.get("fixed_ips"))

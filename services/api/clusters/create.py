@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from jeroboam.driver import ClusterSpec
-from jeroboam.driver.labels import boots_from_volume
+from jeroboam.driver.labels import asks_for_api_floating_ip, boots_from_volume
 from services.api.clusters.deadlines import deadline
 from services.api.clusters.fields import FIELDS, complete
 from services.api.clusters.quota import check_quota_early, take_quota
@@ -188,7 +188,9 @@ def _wanted(values: dict[str, Any], template: Row) -> Wanted:
         master_flavor=values["master_flavor_id"],
         keypair=values["keypair"],
         external_network=template["external_network_id"],
-        needs_external_network=values["floating_ip_enabled"] or not values["fixed_network"],
+        needs_external_network=values["floating_ip_enabled"]
+        or not (values["fixed_network"] or values["fixed_subnet"])
+        or asks_for_api_floating_ip(values["labels"]),
         fixed_network=values["fixed_network"] or None,
         fixed_subnet=values["fixed_subnet"] or None,
         master_count=values["master_count"],

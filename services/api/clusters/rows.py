@@ -52,6 +52,7 @@ def cluster_spec(
         https_proxy=template["https_proxy"],
         no_proxy=template["no_proxy"],
         insecure_registry=template["insecure_registry"],
+        port_security=found.fixed_network.port_security if found.fixed_network else True,
         cni_manifest_url=manifests.get(values["labels"].get("network_driver") or template["network_driver"] or ""),
     )
 

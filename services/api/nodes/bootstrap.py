@@ -70,6 +70,7 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
                 cloud_config=_cloud_config(deps, opened.get(CLOUD_CREDENTIAL)),
                 packages=operating_system.packages,
                 programs_directory=operating_system.programs_directory,
+                authorities=_text(deps.settings.nodes_ca_file),
             )
         )
         if isinstance(found, NotYet):
@@ -91,8 +92,12 @@ def _cloud_config(deps: Deps, credential: Secret | None) -> dict[str, str]:
         "application_credential_id": stored["id"],
         "application_credential_secret": stored["secret"],
         # Nodes reach the same Keystone, so they need the CA we check it with.
-        "ca_pem": Path(settings.cacert).read_text() if settings.cacert else "",
+        "ca_pem": _text(settings.cacert),
     }
+
+
+def _text(path: Path | str | None) -> str:
+    return Path(path).read_text() if path else ""
 
 
 async def sign_csr(deps: Deps, node_id: str, csr: str) -> tuple[str, str]:

@@ -37,7 +37,8 @@ def check_labels(values: Mapping[str, Any]) -> None:
         os_distro=values["cluster_distro"] or "",
         server_type=values["server_type"],
         labels=labels,
-        external_network_id=None,
+        # It may be found when a cluster is created.
+        external_network_id=values["external_network_id"] or "any",
         fixed_subnet_cidr=None if labels.get("fixed_subnet_cidr") else _SOME_NETWORK,
         network_driver=values["network_driver"],
         volume_driver=values["volume_driver"],
@@ -45,6 +46,7 @@ def check_labels(values: Mapping[str, Any]) -> None:
         floating_ip_enabled=values["floating_ip_enabled"],
         master_lb_enabled=values["master_lb_enabled"],
         load_balancer=True,
+        insecure_registry=values["insecure_registry"],
     )
     wrong = [text for text in checks.problems(engine, spec, []) if _label_of(text) in labels]
     if wrong:

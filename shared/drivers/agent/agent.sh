@@ -17,6 +17,7 @@ max_pause=${JEROBOAM_MAX_PAUSE:-60}
 beat_every=${JEROBOAM_HEARTBEAT:-60}
 bootstrap_limit=${JEROBOAM_BOOTSTRAP_LIMIT:-1500}
 command_limit=${JEROBOAM_COMMAND_LIMIT:-3600}
+by_proxy=
 STOPPED=78 # told to the service manager: do not start me again
 next_beat=0
 escape=$(printf '\033')
@@ -61,15 +62,28 @@ members() {
         head -n 100 | sed -e 's/[\\"]/\\&/g' -e 's/^\([^=]*\)=\(.*\)$/"\1": "\2"/' | tr '\012' ',' | sed -e 's/,$//'
 }
 
+# web ARGUMENT...: curl, directly or by the template's proxy.
+web() {
+    if [ -z "${JEROBOAM_PROXY:-}" ]; then
+        curl "$@"
+    elif [ -z "$by_proxy" ]; then
+        curl --noproxy '*' "$@"
+    else
+        http_proxy=$JEROBOAM_PROXY https_proxy=$JEROBOAM_PROXY curl --noproxy "$JEROBOAM_NO_PROXY" "$@"
+    fi
+}
+
 # call SECONDS METHOD PATH [curl's arguments]: one request. Sets status (000: no whole answer) and retry_after.
 call() {
     limit=$1 method=$2 path=$3
     shift 3
     [ ! -f "$etc/ca.pem" ] || set -- --cacert "$etc/ca.pem" "$@"
     : >"$work/head"
-    status=$(curl --silent --show-error --connect-timeout 10 --max-time "$limit" --request "$method" \
+    status=$(web --silent --show-error --connect-timeout 10 --max-time "$limit" --request "$method" \
         --dump-header "$work/head" --output "$work/body" --write-out '%{http_code}' \
         --header 'Content-Type: application/json' "$@" "$base$path" 2>"$work/error") || status=000
+    # The other way next time.
+    [ "$status" != 000 ] || by_proxy=$([ -n "$by_proxy" ] || echo yes)
     retry_after=$(sed -n 's/^[Rr]etry-[Aa]fter: *\([0-9]\{1,3\}\)[^0-9]*$/\1/p' "$work/head" | tail -n 1)
 }
 

@@ -48,6 +48,8 @@ def machine_setup(
     ca_pem: str | None,
     token: str,
     ssh_public_key: str | None,
+    proxy: str = "",
+    direct: str = "",
 ) -> MachineSetup:
     """Build the first files and units of one node's machine.
 
@@ -56,9 +58,13 @@ def machine_setup(
         api_url: URL at which the node reaches Jeroboam's API.
         ca_pem: the CA of that API's certificate; None for a publicly trusted one.
         token: the node's one-time token.
+        proxy: URL of the proxy by which the API is called where it cannot be reached directly; empty for none.
+        direct: what is never called by the proxy, as in `no_proxy`.
     """
     path = f"{programs_directory}/jeroboam-agent"
-    settings = (("JEROBOAM_URL", api_url), ("JEROBOAM_NODE_ID", node.uuid), ("JEROBOAM_TOKEN", token))
+    settings = [("JEROBOAM_URL", api_url), ("JEROBOAM_NODE_ID", node.uuid), ("JEROBOAM_TOKEN", token)]
+    if proxy:
+        settings += [("JEROBOAM_PROXY", proxy), ("JEROBOAM_NO_PROXY", direct)]
     files = [
         File(f"{DIRECTORY}/agent.env", "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings), "0600"),
         File(path, agent_script(), "0755"),

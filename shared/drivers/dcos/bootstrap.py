@@ -6,6 +6,7 @@ masters are installed together, because a majority of them is needed for anythin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from jeroboam.driver.proxies import docker_proxy_files, encoded
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
 from shared.drivers.dcos import client, genconf, scripts
 from shared.drivers.dcos.labels import API_PORT, PUBLIC, Labels
+from shared.drivers.hosts import authorities
+from shared.drivers.hosts import scripts as host_scripts
 from shared.drivers.mesos_agents import files
 from shared.drivers.mesos_agents.attributes import attributes
 from shared.drivers.mesos_agents.files import ETC, OWN, file
@@ -41,6 +44,9 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
         file(f"{ETC}/node.env", files.environment(_variables(context, labels)), "0600"),
         file(f"{ETC}/functions.sh", FUNCTIONS),
         file(f"{ETC}/machine.sh", MACHINE),
+        file(f"{ETC}/trust.sh", host_scripts.text("trust.sh")),
+        *authorities.files(context, labels.extra_ca_certificates),
+        *_docker_settings(context, labels),
         *files.of_every_node(),
         file(f"{ETC}/engine.sh", scripts.text("engine.sh")),
         file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
@@ -56,6 +62,12 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     found.append(file(genconf.PUBLIC_ADDRESS_FILE, f"{public}\n"))
     found += _of_master(context) if context.node.is_master else _of_agent(context)
     return Bootstrap(scripts.text("node.sh"), found)
+
+
+def _docker_settings(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
+    """daemon.json, which takes the place of the image's, only if there is something to say in it."""
+    settings = labels.daemon_settings(context.cluster)
+    return [file("/etc/docker/daemon.json", json.dumps(settings) + "\n")] if settings else []
 
 
 def bootstrap_machine(nodes: Sequence[NodeSpec]) -> NodeSpec | None:
@@ -147,4 +159,5 @@ def _variables(context: BootstrapContext, labels: Labels) -> dict[str, Any]:
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if _shares_address(context) else "",
         "CONTAINER_VOLUME_GIB": "" if context.node.is_master else context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
+        "CONTAINER_SERVICE": "docker",
     }

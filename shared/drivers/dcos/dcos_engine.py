@@ -77,7 +77,7 @@ class DcosEngine(AgentsEngine):
         ports = parse_ports(read_labels(cluster).published_ports)
         published = [Rule(protocol, EVERYWHERE, *each) for each in ports for protocol in ("tcp", "udp")]
         rules: Mapping[str, Sequence[Rule]] = {MASTER: [], WORKER: [], PUBLIC: published, BOOTSTRAP: []}
-        return Infrastructure([API_PORT, REDIRECT_PORT], rules)
+        return Infrastructure([API_PORT, REDIRECT_PORT], rules, without_containers={MASTER, BOOTSTRAP})
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         return bootstrap.render(context, read_labels(context.cluster, context.nodegroup))
@@ -103,4 +103,4 @@ class DcosEngine(AgentsEngine):
         )
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
-        return Labels.fixed_changes(cluster.labels, wanted)
+        return Labels.fixed_changes(cluster.labels, wanted, free=Labels.of_machines)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from jeroboam.driver import BOOTSTRAP, ClusterSpec, InfrastructureLabels, NodegroupSpec
+from jeroboam.driver import BOOTSTRAP, ClusterSpec, NodegroupSpec
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Domain, Number, Ports, Url
-from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import HostLabels
 
 PUBLIC = "public"  # the role of nodegroups of public agents
 API_PORT = 443
@@ -41,10 +41,8 @@ Sha256 = Annotated[str, AfterValidator(_sha256)]
 Image = Annotated[str, AfterValidator(_image)]
 
 
-class Labels(InfrastructureLabels):
+class Labels(HostLabels):
     """The labels of a cluster; docs/dcos-driver.md documents them."""
-
-    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS
 
     dcos_generate_config_url: Url | None = described(
         None,

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config, node_network, texts
-from jeroboam.driver.proxies import encoded, no_proxy, proxy_files
+from jeroboam.driver import BootstrapContext, EndpointMode, keepalived_config
+from jeroboam.driver.proxies import encoded, no_proxy, own_hosts, proxy_files
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
-from shared.drivers.kubernetes import kubeadm
+from shared.drivers.hosts import authorities
+from shared.drivers.hosts import scripts as host_scripts
+from shared.drivers.kubernetes import kubeadm, registries
 from shared.drivers.kubernetes.labels import Labels, api_port
 
 File = dict[str, str]
@@ -85,6 +87,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         _file(f"{ETC}/node.env", _environment(context, labels, role), "0600"),
         _file(f"{ETC}/functions.sh", FUNCTIONS),
         _file(f"{ETC}/machine.sh", MACHINE),
+        _file(f"{ETC}/trust.sh", host_scripts.text("trust.sh")),
         _file(f"{ETC}/common.sh", script("common.sh")),
         _file(f"{ETC}/programs.sh", script("programs.sh")),
         _file(f"{ETC}/certificates.sh", script("certificates.sh")),
@@ -95,7 +98,8 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         _file("/etc/sysctl.d/90-kubernetes.conf", _SYSCTL),
         # Kubernetes components need no proxies: they connect only within the cluster.
         *proxy_files(context.cluster, "containerd", _no_proxy(context, labels)),
-        *_insecure_registry(context.cluster.insecure_registry),
+        *authorities.files(context, labels.extra_ca_certificates),
+        *registries.files(context.cluster, labels),
     ]
     if context.packages is None:
         found.append(_file(f"{ETC}/kubelet.service", _KUBELET))
@@ -144,6 +148,8 @@ def _environment(context: BootstrapContext, labels: Labels, role: str) -> str:
         "CRI_SOCKET": kubeadm.CRI_SOCKET,
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
         "CONTAINER_DIRECTORY": "/var/lib/containerd",
+        "CONTAINER_SERVICE": "containerd",
+        "ETCD_VOLUME_GIB": context.base_outputs.get("etcd_volume", "") if master else "",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
         "CNI_MANIFEST_URL": labels.cni_manifest_url or _operators_cni(context, labels),
         "POST_INSTALL_MANIFEST_URL": labels.post_install_manifest_url or "",
@@ -165,30 +171,5 @@ def _operators_cni(context: BootstrapContext, labels: Labels) -> str:
 
 def _no_proxy(context: BootstrapContext, labels: Labels) -> str:
     """The addresses that bypass the proxy: the cluster, and those given by the user."""
-    outputs = context.base_outputs
-    own = [
-        "127.0.0.1",
-        "localhost",
-        str(outputs["api_private_address"]),
-        str(outputs.get("api_address") or ""),
-        node_network(context.cluster, labels),
-        labels.pods_network_cidr,
-        labels.service_cluster_ip_range,
-        ".svc",
-        f".{labels.dns_cluster_domain}",
-    ]
-    return no_proxy(context.cluster, own)
-
-
-def _insecure_registry(registry: str | None) -> list[File]:
-    if not registry:
-        return []
-    try:
-        host = texts.registry(registry)
-    except ValueError:
-        return []
-    hosts = (
-        f'server = "http://{host}"\n\n[host."http://{host}"]\n'
-        '  capabilities = ["pull", "resolve"]\n  skip_verify = true\n'
-    )
-    return [_file(f"/etc/containerd/certs.d/{host}/hosts.toml", hosts)]
+    own = own_hosts(context, labels, labels.pods_network_cidr, labels.service_cluster_ip_range)
+    return no_proxy(context.cluster, [*own, ".svc", f".{labels.dns_cluster_domain}"])

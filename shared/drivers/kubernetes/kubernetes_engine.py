@@ -18,6 +18,7 @@ from jeroboam.driver import (
     ClientConfig,
     ClusterHealth,
     ClusterSpec,
+    DataVolume,
     Drain,
     EngineDefaults,
     FieldProblem,
@@ -104,6 +105,7 @@ class KubernetesEngine(EngineDefaults):
             rules={MASTER: both, WORKER: [*both, *node_ports]},
             address_pairs=[labels.pods_network_cidr],
             health_path=labels.health_path,
+            volumes={MASTER: _volumes(cluster, nodegroups)},
         )
 
     def key_algorithm(self, cluster: ClusterSpec) -> KeyAlgorithm:
@@ -201,3 +203,12 @@ class KubernetesEngine(EngineDefaults):
         old_taints: Sequence[Mapping[str, str]],
     ) -> Sequence[NodeAction]:
         return members.relabelling(nodegroup, nodes, old_labels, old_taints)
+
+
+def _volumes(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[DataVolume]:
+    """etcd's volume of each master, if there is one; the labels are those of the masters' nodegroup."""
+    group = next((group for group in nodegroups if group.role == MASTER), None)
+    labels = read_labels(cluster, group)
+    if not labels.etcd_volume_size:
+        return []
+    return [DataVolume("etcd", "etcd_volume_size", labels.etcd_volume_size, labels.etcd_volume_type)]

@@ -12,10 +12,11 @@ from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import HOST_LABELS
 from shared.drivers.keys import KEY_ALGORITHM
 from shared.drivers.kubernetes.labels import MIRRORS, POD_NETWORK_LABELS, Labels, label_problems
 
-_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", KEY_ALGORITHM, *MIRRORS}
+_OF_NEW_MACHINES = MACHINE_LABELS | {"containerd_version", KEY_ALGORITHM, *MIRRORS, *HOST_LABELS}
 
 
 def problems(cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

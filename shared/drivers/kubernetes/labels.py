@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from jeroboam.driver import ClusterSpec, NodegroupSpec
 from jeroboam.driver.label_specs import described
-from jeroboam.driver.label_types import Address, Cidr, Domain, Number, Prefix, Tag, Url, cidr
+from jeroboam.driver.label_types import Address, Cidr, Domain, Name, Number, Prefix, Tag, Url, cidr
 from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import HOST_LABELS
 from shared.drivers.keys import KeyLabels
 from shared.drivers.kubernetes.label_types import (
     ClassName,
@@ -23,7 +24,7 @@ from shared.drivers.kubernetes.label_types import (
     Version,
     parse_options,
 )
-from shared.drivers.monitoring.labels import MonitoringLabels
+from shared.drivers.kubernetes.storage_labels import StorageLabels
 
 DEFAULT_VERSION = "v1.34.2"
 DEFAULT_API_PORT = 6443
@@ -34,17 +35,21 @@ CONTAINERD_2 = "2.0"
 KUBELET_SKEW = 3  # minor versions a kubelet may be behind the API servers: Kubernetes' version skew policy
 # Magnum's label for the pod network of each CNI.
 POD_NETWORK_LABELS = ("calico_ipv4pool", "flannel_network_cidr")
+ETCD_LABELS = ("etcd_volume_size", "etcd_volume_type")
 # Where new machines get programs from.
 MIRRORS = ("kubernetes_apt_mirror", "kubernetes_binary_mirror", "cni_plugins_mirror", "cni_plugins_version")
 
 
-class Labels(KeyLabels, MonitoringLabels):
+class Labels(KeyLabels, StorageLabels):
     """The labels of a cluster; docs/kubernetes-driver.md documents them. Sizes in GiB."""
 
     of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {
         *("kube_tag", "kubelet_options", "container_infra_prefix", "containerd_version"),
         *MIRRORS,
+        *HOST_LABELS,
+        *ETCD_LABELS,
     }
+    docker: ClassVar[bool] = False
 
     kube_tag: Version = described(DEFAULT_VERSION, "Kubernetes version, v1.31.0 or newer")
     kubernetes_apt_mirror: Url | None = described(None, "URL of your package mirror")
@@ -93,6 +98,8 @@ class Labels(KeyLabels, MonitoringLabels):
     csi_resizer_tag: Tag = described("v1.12.0", "tag of a sidecar image of Cinder CSI")
     csi_node_driver_registrar_tag: Tag = described("v2.12.0", "tag of a sidecar image of Cinder CSI")
     csi_liveness_probe_tag: Tag = described("v2.14.0", "tag of a sidecar image of Cinder CSI")
+    etcd_volume_size: Number = described(0, "volume of each master for etcd, GiB", shown="0 (none)", ge=0, le=16384)
+    etcd_volume_type: Name | None = described(None, "type of the volume for etcd", shown="the cloud's")
     monitoring_storage_class_name: ClassName | None = described(
         None, "storage class of a volume for metrics", shown="none: metrics are lost with Prometheus' pod"
     )

@@ -17,10 +17,11 @@ from jeroboam.driver import (
     joined_masters,
     keepalived_config,
     masters,
-    texts,
 )
 from jeroboam.driver.proxies import docker_proxy_files
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
+from shared.drivers.hosts import authorities
+from shared.drivers.hosts import scripts as host_scripts
 from shared.drivers.mesos import credentials, scripts, settings, units
 from shared.drivers.mesos.labels import MASTER_PORT, Labels, marathon_port
 from shared.drivers.mesos_agents import files
@@ -36,6 +37,9 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
         file(f"{ETC}/node.env", files.environment(_variables(context)), "0600"),
         file(f"{ETC}/functions.sh", FUNCTIONS),
         file(f"{ETC}/machine.sh", MACHINE),
+        file(f"{ETC}/trust.sh", host_scripts.text("trust.sh")),
+        file(f"{ETC}/plugins.sh", host_scripts.text("plugins.sh")),
+        *authorities.files(context, labels.extra_ca_certificates),
         *files.of_every_node(),
         file(f"{ETC}/engine.sh", scripts.text("engine.sh")),
         file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
@@ -69,14 +73,9 @@ def _of_master(context: BootstrapContext) -> list[dict[str, str]]:
 
 def _of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
     found = [*settings.of_agent(context, labels), *units.of_agent(), *docker_proxy_files(context, labels)]
-    if context.cluster.insecure_registry:
-        try:
-            registry = texts.registry(context.cluster.insecure_registry)
-        except ValueError:
-            pass  # of a row that an earlier version stored
-        else:
-            found.append(file("/etc/docker/daemon.json", json.dumps({"insecure-registries": [registry]}) + "\n"))
-    return found + files.of_agent(attributes(context.nodegroup, context.node))
+    if daemon := labels.daemon_settings(context.cluster):
+        found.append(file("/etc/docker/daemon.json", json.dumps(daemon) + "\n"))
+    return found + labels.plugin_files() + files.of_agent(attributes(context.nodegroup, context.node))
 
 
 def _shares_address(context: BootstrapContext) -> bool:
@@ -93,4 +92,5 @@ def _variables(context: BootstrapContext) -> dict[str, Any]:
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if _shares_address(context) else "",
         "CONTAINER_VOLUME_GIB": "" if context.node.is_master else context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
+        "CONTAINER_SERVICE": "docker",
     }

@@ -13,9 +13,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, ValidationError
 
-from jeroboam.driver import ClusterSpec, InfrastructureLabels, NodegroupSpec, described
+from jeroboam.driver import ClusterSpec, NodegroupSpec, described
 from jeroboam.driver.label_types import Ports
-from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import VolumePluginLabels
 
 MARATHON_PORT = 8080
 MASTER_PORT = 5050
@@ -90,10 +90,10 @@ Directory = Annotated[str, AfterValidator(_directory)]
 Variables = Annotated[str, AfterValidator(_variables)]
 
 
-class Labels(InfrastructureLabels):
+class Labels(VolumePluginLabels):
     """The labels of a cluster; docs/mesos-driver.md documents them."""
 
-    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | AGENT_LABELS
+    of_machines: ClassVar[frozenset[str]] = VolumePluginLabels.of_machines | AGENT_LABELS
 
     mesos_slave_isolation: Isolation = described(
         "", f"isolators separated by commas: {', '.join(f'`{name}`' for name in ISOLATORS)}", shown="Mesos'"

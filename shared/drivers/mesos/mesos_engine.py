@@ -27,6 +27,7 @@ from jeroboam.driver import (
     SecretKind,
 )
 from jeroboam.driver.label_types import parse_ports
+from shared.drivers.hosts.plugins import VOLUME_DRIVERS
 from shared.drivers.mesos import bootstrap, client, labels
 from shared.drivers.mesos.credentials import SECRET
 from shared.drivers.mesos.labels import MASTER_PORT, marathon_port, read_labels
@@ -42,6 +43,7 @@ class MesosEngine(AgentsEngine):
     authorities: Mapping[str, str] = {}
     facts: Mapping[str, Fact] = {"mesos_version": Fact()}
     version_fact: str | None = "mesos_version"
+    volume_drivers: Sequence[str] = VOLUME_DRIVERS
 
     def labels(self) -> Sequence[LabelSpec]:
         return labels.Labels.specs()
@@ -64,7 +66,9 @@ class MesosEngine(AgentsEngine):
     def infrastructure(self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> Infrastructure:
         ports = parse_ports(read_labels(cluster).published_ports)
         published = [Rule(protocol, EVERYWHERE, *each) for each in ports for protocol in ("tcp", "udp")]
-        return Infrastructure([marathon_port(cluster), MASTER_PORT], {MASTER: [], WORKER: published})
+        return Infrastructure(
+            [marathon_port(cluster), MASTER_PORT], {MASTER: [], WORKER: published}, without_containers={MASTER}
+        )
 
     def bootstrap(self, context: BootstrapContext) -> Bootstrap | NotYet:
         return bootstrap.render(context, read_labels(context.cluster, context.nodegroup))

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from jeroboam.driver import InfrastructureLabels
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Number, Tag
+from shared.drivers.hosts.labels import HostLabels
 
 
 def _password(value: str) -> str:
@@ -21,7 +21,7 @@ def _password(value: str) -> str:
 Password = Annotated[str, AfterValidator(_password)]
 
 
-class MonitoringLabels(InfrastructureLabels):
+class MonitoringLabels(HostLabels):
     """The labels of a cluster that can be monitored. Sizes in GiB."""
 
     monitoring_enabled: bool = described(

@@ -21,6 +21,8 @@ from jeroboam.driver import (
     masters,
 )
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
+from shared.drivers.hosts import authorities
+from shared.drivers.hosts import scripts as host_scripts
 from shared.drivers.swarm import daemon, monitoring, scripts
 from shared.drivers.swarm.labels import Labels, api_port
 from shared.drivers.swarm.members import node_availability
@@ -47,10 +49,14 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
         _file(f"{ETC}/join-token", token, "0600"),
         _file(f"{ETC}/functions.sh", FUNCTIONS),
         _file(f"{ETC}/machine.sh", MACHINE),
+        _file(f"{ETC}/trust.sh", host_scripts.text("trust.sh")),
+        _file(f"{ETC}/plugins.sh", host_scripts.text("plugins.sh")),
         _file(f"{ETC}/swarm.sh", scripts.text("swarm.sh")),
         _file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
         _file(f"{ETC}/facts", scripts.text("facts.sh"), "0755"),
         *daemon.files(context, labels),
+        *authorities.files(context, labels.extra_ca_certificates),
+        *labels.plugin_files(),
         *_commands(*_NODE_COMMANDS, *(_MANAGER_COMMANDS if master else ())),
     ]
     if master:
@@ -109,10 +115,10 @@ def _environment(context: BootstrapContext, labels: Labels, managers: list[str])
         "SUBNET_SIZE": labels.swarm_subnet_size,
         "TASK_HISTORY": labels.task_history_limit,
         "NETWORK_MTU": labels.container_network_mtu or "",
-        "VOLUME_PLUGINS": " ".join(f"{alias}={image}" for alias, image in labels.plugins),
         "VIRTUAL_IP": context.base_outputs["api_private_address"] if shared_address else "",
         "CONTAINER_VOLUME_GIB": context.nodegroup.docker_volume_size or "",
         "CONTAINER_DIRECTORY": "/var/lib/docker",
+        "CONTAINER_SERVICE": "docker",
         "PACKAGES": context.packages or "",
     }
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())

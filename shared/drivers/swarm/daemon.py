@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jeroboam.driver import BootstrapContext, keepalived_config, texts
+from jeroboam.driver import BootstrapContext, keepalived_config
 from jeroboam.driver.proxies import docker_proxy_files
 from shared.drivers.swarm.labels import Labels, api_port
 
@@ -24,7 +24,7 @@ def files(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
     content = json.dumps(_daemon(context, labels), indent=1, sort_keys=True) + "\n"
     return [
         {"path": "/etc/jeroboam/daemon.json", "content": content, "mode": "0644"},
-        *docker_proxy_files(context, labels),
+        *docker_proxy_files(context, labels, labels.swarm_address_pool),
     ]
 
 
@@ -48,14 +48,7 @@ def _daemon(context: BootstrapContext, labels: Labels) -> dict[str, Any]:
         }
     if labels.container_network_mtu:
         config["mtu"] = labels.container_network_mtu
-    if mirrors := labels.registry_mirrors.split():
-        config["registry-mirrors"] = mirrors
-    if cluster.insecure_registry:
-        try:
-            config["insecure-registries"] = [texts.registry(cluster.insecure_registry)]
-        except ValueError:
-            pass  # of a row that an earlier version stored
-    return config
+    return config | labels.daemon_settings(cluster)
 
 
 def shared_address(context: BootstrapContext, check: str) -> str:

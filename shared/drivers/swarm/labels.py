@@ -17,24 +17,16 @@ from jeroboam.driver import (
     NodegroupSpec,
     node_network,
     shared_address_problems,
-    texts,
 )
 from jeroboam.driver.label_specs import described
 from jeroboam.driver.label_types import Cidr, Number, Ports, Prefix, Tag
-from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.labels import VolumePluginLabels
 from shared.drivers.keys import KeyLabels
 from shared.drivers.monitoring.labels import MonitoringLabels
 
 DEFAULT_API_PORT = 2376
 # Raft between managers, gossip between all nodes, the data path of overlay networks.
 ENGINE_PORTS = {2377: "managers", 7946: "gossip between nodes", 4789: "overlay networks"}
-
-# An image in a registry: host, port and path in lower case, a tag or a digest.
-_IMAGE = re.compile(
-    r"([a-z0-9]+([._-][a-z0-9]+)*(:[0-9]{1,5})?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
-    r"(@sha256:[0-9a-f]{64})?"
-)
-_ALIAS = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 
 
 def _version(value: str) -> str:
@@ -45,46 +37,17 @@ def _version(value: str) -> str:
     return value
 
 
-def _plugins(value: str) -> str:
-    parse_plugins(value)
-    return value
-
-
-def _mirrors(value: str) -> str:
-    for word in value.split():
-        texts.url(word)
-    return value
-
-
-def parse_plugins(text: str) -> list[tuple[str, str]]:
-    """Parse volume plug-ins such as `cvmfs=registry.example.org/cvmfs:1.0` into (alias, image). Raises ValueError."""
-    found = []
-    for word in text.split():
-        alias, separator, image = word.partition("=")
-        if not separator or not _ALIAS.fullmatch(alias) or not _IMAGE.fullmatch(image) or len(image) > 255:
-            raise ValueError(
-                "must be volume plug-ins as alias=image, separated by blanks, "
-                "such as cvmfs=registry.example.org/cvmfs:1.0"
-            )
-        found.append((alias, image))
-    if len(found) > 10 or len({alias for alias, _ in found}) < len(found):
-        raise ValueError("must be at most 10 volume plug-ins, each alias once")
-    return found
-
-
 def version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
 
 Version = Annotated[str, AfterValidator(_version)]
-Plugins = Annotated[str, AfterValidator(_plugins)]
-Mirrors = Annotated[str, AfterValidator(_mirrors)]
 
 
-class Labels(KeyLabels, MonitoringLabels):
+class Labels(KeyLabels, MonitoringLabels, VolumePluginLabels):
     """The labels of a cluster; docs/swarm-driver.md documents them."""
 
-    of_machines: ClassVar[frozenset[str]] = MACHINE_LABELS | {"docker_version"}
+    of_machines: ClassVar[frozenset[str]] = VolumePluginLabels.of_machines | {"docker_version"}
 
     docker_version: Version | None = described(
         None,
@@ -108,10 +71,6 @@ class Labels(KeyLabels, MonitoringLabels):
     published_ports: Ports = described(
         "30000-32767", "ports that everybody may reach on nodes, such as `80 443 30000-32767`"
     )
-    docker_volume_plugins: Plugins = described(
-        "", "volume plug-ins as `alias=image`, separated by blanks; needed for a template's `volume_driver`"
-    )
-    registry_mirrors: Mirrors = described("", "URLs of mirrors, separated by blanks")
     container_infra_prefix: Prefix = described(
         "", "registry prefix of the images of `monitoring_enabled`, which needs it: they are not all in one registry"
     )
@@ -120,10 +79,6 @@ class Labels(KeyLabels, MonitoringLabels):
         3000, "port of Grafana on every node; `published_ports` opens it", ge=1024, le=65535
     )
     task_history_limit: Number = described(5, "finished tasks that Swarm remembers, per slot", ge=0, le=100)
-
-    @property
-    def plugins(self) -> list[tuple[str, str]]:
-        return parse_plugins(self.docker_volume_plugins)
 
 
 def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:
@@ -161,10 +116,5 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
         found.append(
             "label container_infra_prefix: monitoring_enabled needs a registry with the images prometheus, grafana, "
             "node-exporter and cadvisor"
-        )
-    if cluster.volume_driver and cluster.volume_driver not in dict(labels.plugins):
-        found.append(
-            f"volume_driver: {cluster.volume_driver} needs an image: add it to the label docker_volume_plugins as "
-            f"{cluster.volume_driver}=<image>"
         )
     return list(dict.fromkeys(found))

@@ -37,7 +37,7 @@ from jeroboam.driver import (
     joined_masters,
 )
 from jeroboam.driver.label_types import parse_ports
-from jeroboam.driver.labels import MACHINE_LABELS
+from shared.drivers.hosts.plugins import VOLUME_DRIVERS
 from shared.drivers.keys import KEY_ALGORITHM
 from shared.drivers.swarm import bootstrap, client, labels, members, monitoring, node_labels, upgrade
 from shared.drivers.swarm.labels import api_port, read_labels
@@ -62,7 +62,7 @@ class SwarmEngine(EngineDefaults):
     capabilities = frozenset(Capability) - {Capability.ROTATE_CREDENTIALS}
     resizes_masters: bool = True
     network_drivers: Sequence[str] = ("docker", "overlay", "host")
-    volume_drivers: Sequence[str] = ("cinder", "cvmfs", "eos", "rexray")
+    volume_drivers: Sequence[str] = VOLUME_DRIVERS
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.packages == "apt" or operating_system.name in IMAGE_BASED
@@ -135,7 +135,10 @@ class SwarmEngine(EngineDefaults):
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
         return labels.Labels.fixed_changes(
-            cluster.labels, wanted, version=upgrade.LABEL, free=MACHINE_LABELS | {KEY_ALGORITHM}
+            cluster.labels,
+            wanted,
+            version=upgrade.LABEL,
+            free=(labels.Labels.of_machines - {upgrade.LABEL}) | {KEY_ALGORITHM},
         )
 
     def upgrade_problems(self, cluster: ClusterSpec, labels: Mapping[str, str]) -> list[str]:

@@ -47,6 +47,18 @@ def test_volumes_are_refused_by_field() -> None:
     assert checks.problems(booting.engine, booting.cluster, [vms, own]) == [], "a group may have it otherwise"
 
 
+def test_so_is_a_volume_of_the_engine() -> None:
+    case = make_case(get_driver("kubernetes", "ubuntu", "bare-metal")).with_labels(etcd_volume_size="8")
+    (found,) = problems(case, case.workers)
+    assert found.startswith(
+        "label etcd_volume_size: no volumes can be attached to the bare-metal machines of nodegroup"
+    )
+    masters = replace(case.masters, labels={"etcd_volume_size": "0"})
+    assert checks.problems(case.engine, case.cluster, [masters, case.workers]) == []
+    masters = replace(case.masters, hardware="vm")
+    assert checks.problems(case.engine, case.cluster, [masters, case.workers]) == []
+
+
 def test_an_existing_network_is_needed() -> None:
     case = make_case(METAL).with_cluster(fixed_network_id=None, fixed_subnet_id=None, fixed_subnet_cidr=None)
     found = problems(case, case.workers)

@@ -164,6 +164,55 @@ def test_the_container_volume_is_the_blank_disk_of_its_size(machine: NodeMachine
     assert machine.text("etc/fstab").count("LABEL=containers ") == 1
 
 
+def test_what_writes_to_a_volume_waits_for_it_at_every_boot(machine: NodeMachine) -> None:
+    case = make_case(driver)
+    case = replace(case, masters=replace(case.masters, docker_volume_size=20))
+    assert machine.run(bootstrap(case)).returncode == 0
+    unit = "etc/systemd/system/containerd.service.d/20-jeroboam-volume.conf"
+    assert machine.text(unit) == "[Unit]\nRequiresMountsFor=/var/lib/containerd\n"
+    stopped = machine.calls.index("systemctl stop containerd.socket containerd.service")
+    assert stopped < next(place for place, call in enumerate(machine.calls) if call.startswith("mount "))
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert not machine.called("systemctl stop"), "it is mounted"
+
+
+def test_etcd_has_a_volume_of_its_own_before_kubeadm_runs(machine: NodeMachine) -> None:
+    case = make_case(driver).with_labels(etcd_volume_size="20")
+    lost = machine.root / "var/lib/etcd/lost+found"
+    lost.mkdir(parents=True)
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert machine.called("mkfs") == ["mkfs.ext4 -q -L etcd /dev/vdb"]
+    assert "LABEL=etcd " in machine.text("etc/fstab") and "LABEL=containers" not in machine.text("etc/fstab")
+    assert not lost.exists() and lost.parent.stat().st_mode & 0o777 == 0o700
+    assert "etc/systemd/system/kubelet.service.d/20-jeroboam-volume.conf" in str(
+        [path.relative_to(machine.root) for path in machine.root.rglob("20-jeroboam-volume.conf")]
+    )
+    mounted = next(place for place, call in enumerate(machine.calls) if call.startswith("mount "))
+    assert mounted < next(place for place, call in enumerate(machine.calls) if call.startswith("kubeadm init"))
+    machine.unset("mounted")
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert not machine.called("mount "), "nothing is mounted over a member's data"
+
+
+def test_a_cluster_that_was_created_before_has_no_volume_for_etcd(
+    machine: NodeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = make_case(driver).with_labels(etcd_volume_size="20")
+    outputs = {name: value for name, value in case.outputs().items() if name != "etcd_volume"}
+    assert case.outputs()["etcd_volume"] == 20
+    monkeypatch.setattr(Case, "outputs", lambda _: outputs)
+    assert machine.run(bootstrap(case)).returncode == 0
+    assert not machine.called("mkfs") and not machine.called("mount ")
+
+
+def test_workers_have_no_volume_for_etcd(machine: NodeMachine) -> None:
+    case = make_case(driver).with_labels(etcd_volume_size="20").joined(0)
+    found = engine.bootstrap(case.context(case.nodes[1]))
+    assert isinstance(found, Bootstrap)
+    assert machine.run(found).returncode == 0
+    assert not machine.called("mkfs") and not machine.called("mount ")
+
+
 def test_the_operators_manifests_are_applied_last(machine: NodeMachine) -> None:
     case = make_case(driver).with_cluster(network_driver="calico")
     case = case.with_labels(

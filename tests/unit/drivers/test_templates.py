@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from jeroboam.testing.cases import MODES, Case, make_case
+from shared.drivers import checks
 from tests.support.kubernetes import driver, engine, needs
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -157,6 +158,30 @@ def test_a_volume_for_containers_is_attached_to_its_node() -> None:
     assert attachment["instance_uuid"] == {"get_resource": "node-1"}
     assert attachment["volume_id"] == {"get_resource": "volume-1"}
     assert "volume-0" not in shard(case, "master")
+
+
+def test_each_master_has_a_volume_for_etcd() -> None:
+    case = make_case(driver, "octavia").with_labels(etcd_volume_size="8", etcd_volume_type="ssd")
+    found = shard(case, "master")
+    for index in range(3):
+        volume = found[f"etcd_volume-{index}"]["properties"]
+        assert volume == {"name": f"k8s-master-{index}-etcd", "size": 8, "volume_type": "ssd"}
+        attachment = found[f"etcd_attachment-{index}"]["properties"]
+        assert attachment == {
+            "instance_uuid": {"get_resource": f"node-{index}"},
+            "volume_id": {"get_resource": f"etcd_volume-{index}"},
+        }
+    assert not [name for name in shard(case) if "volume" in name]
+    own = replace(case, masters=replace(case.masters, labels={"etcd_volume_size": "0"}))
+    assert not [name for name in shard(own, "master") if "volume" in name], "a nodegroup may have it otherwise"
+
+
+def test_volumes_of_one_size_cannot_be_told_apart() -> None:
+    case = make_case(driver, "octavia").with_labels(etcd_volume_size="8")
+    groups = [replace(case.masters, docker_volume_size=8), replace(case.workers, docker_volume_size=8)]
+    (found,) = checks.problems(engine, case.cluster, groups)
+    assert found.startswith("label etcd_volume_size: 8 is also the docker_volume_size of nodegroup default-master;")
+    assert checks.problems(engine, case.cluster, [case.masters, groups[1]]) == []
 
 
 def test_user_data_never_rebuilds_a_node() -> None:

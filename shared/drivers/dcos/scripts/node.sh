@@ -17,6 +17,8 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
+. "$etc/trust.sh"
+# shellcheck source=/dev/null
 . "$etc/operator-api.sh"
 # shellcheck source=/dev/null
 . "$etc/engine.sh"
@@ -29,6 +31,17 @@ needs() {
     for name in "$@"; do
         command -v "$name" >/dev/null || fail "the image has no $name: use an image for DC/OS"
     done
+}
+
+# start_docker: Docker with the settings that came with this bootstrap; it reads them only when it starts.
+start_docker() {
+    cat "$root/etc/docker/daemon.json" "$root/etc/systemd/system/docker.service.d/proxy.conf" \
+        >"$etc/docker.now" 2>/dev/null || :
+    [ -f "$etc/docker.state" ] || : >"$etc/docker.state"
+    systemctl daemon-reload
+    systemctl enable --quiet --now docker
+    cmp -s "$etc/docker.now" "$etc/docker.state" || systemctl restart docker
+    mv "$etc/docker.now" "$etc/docker.state"
 }
 
 # fetch_generator: the generator of the label, with the template's proxies.
@@ -63,7 +76,7 @@ generate() {
 
 become_bootstrap() {
     needs docker curl
-    systemctl enable --quiet --now docker
+    start_docker
     mkdir -p "$place"
     cd "$place"
     fetch_generator
@@ -80,7 +93,7 @@ become_bootstrap() {
 install_dcos() {
     mkdir -p "$place"
     [ ! -f "$place/installed" ] || return 0
-    systemctl enable --quiet --now docker
+    start_docker
     if [ -e "$root/etc/mesosphere" ] || [ -e "$root/opt/mesosphere/etc" ]; then
         step "remove an installation that was interrupted"
         systemctl stop 'dcos*' || :
@@ -137,6 +150,7 @@ restart_if_changed() {
 }
 
 needs curl
+trust_extra_authorities docker
 case $ROLE in
 bootstrap) become_bootstrap ;;
 master)

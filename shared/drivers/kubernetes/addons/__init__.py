@@ -11,7 +11,15 @@ from collections.abc import Sequence
 import yaml
 
 from jeroboam.driver import BootstrapContext
-from shared.drivers.kubernetes.addons import access, cinder_csi, cloud_controller, flannel, monitoring
+from shared.drivers.kubernetes.addons import (
+    access,
+    cinder_csi,
+    cloud_controller,
+    cvmfs_csi,
+    eosxd_csi,
+    flannel,
+    monitoring,
+)
 from shared.drivers.kubernetes.addons.objects import Object
 from shared.drivers.kubernetes.labels import Labels
 
@@ -28,6 +36,10 @@ def files(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
         manifests["40-cloud-controller"] = cloud_controller.render(context, labels)
         if labels.cinder_csi_enabled:
             manifests["50-cinder-csi"] = cinder_csi.render(context, labels)
+    if image := labels.cvmfs_image:
+        manifests["52-cvmfs-csi"] = cvmfs_csi.render(labels, image)
+    if image := labels.eosxd_image:
+        manifests["54-eosxd-csi"] = eosxd_csi.render(labels, image)
     if labels.monitoring_enabled:
         manifests["60-monitoring"] = monitoring.render(context, labels)
     return [

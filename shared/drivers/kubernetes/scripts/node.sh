@@ -18,6 +18,8 @@ member=$root/var/lib/jeroboam/member
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
+. "$etc/trust.sh"
+# shellcheck source=/dev/null
 . "$etc/certificates.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -27,6 +29,14 @@ prepare_host() {
     [ ! -f "$root/etc/fstab" ] || sed -i '/^[^#].*[[:space:]]swap[[:space:]]/s/^/# /' "$root/etc/fstab"
     while read -r module; do modprobe "$module"; done <"$root/etc/modules-load.d/kubernetes.conf"
     sysctl --quiet --system
+}
+
+# etcd's volume. That of a member stays where it is. kubeadm accepts only an empty directory.
+mount_etcd_volume() {
+    if [ -z "$ETCD_VOLUME_GIB" ] || [ -f "$member" ]; then return; fi
+    mount_volume etcd "$ETCD_VOLUME_GIB" /var/lib/etcd kubelet
+    chmod 0700 "$root/var/lib/etcd"
+    rmdir "$root/var/lib/etcd/lost+found" 2>/dev/null || :
 }
 
 # Programs are part of the image or come from the operator's mirror.
@@ -127,7 +137,9 @@ read_arguments
 case $(argument part) in
 '')
     prepare_host
+    trust_extra_authorities containerd kubelet
     mount_container_volume
+    mount_etcd_volume
     install_packages
     configure_containerd
     if [ "$ROLE" = init ]; then share_address yes; else share_address no; fi

@@ -16,6 +16,10 @@ etc=$root/etc/jeroboam
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
+. "$etc/trust.sh"
+# shellcheck source=/dev/null
+. "$etc/plugins.sh"
+# shellcheck source=/dev/null
 . "$etc/operator-api.sh"
 # shellcheck source=/dev/null
 . "$etc/engine.sh"
@@ -94,6 +98,7 @@ become_agent() {
         [ ! -f "$each" ] || set -- "$@" "$each"
     done
     start docker "$@" /dev/null
+    install_plugins
     systemctl enable --quiet mesos-slave
     set -- "$own/attributes.env" "$own/agent.env" "$own/credential.json" "$own/agent-credentials.json"
     [ ! -f "$own/executor-environment.json" ] || set -- "$@" "$own/executor-environment.json"
@@ -106,5 +111,6 @@ become_agent() {
 }
 
 mount_container_volume
+trust_extra_authorities docker
 if [ "$MASTER" = yes ]; then become_master; else become_agent; fi
 step "done"

@@ -16,6 +16,10 @@ pki=$etc/pki
 # shellcheck source=/dev/null
 . "$etc/machine.sh"
 # shellcheck source=/dev/null
+. "$etc/trust.sh"
+# shellcheck source=/dev/null
+. "$etc/plugins.sh"
+# shellcheck source=/dev/null
 . "$etc/swarm.sh"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 
@@ -138,28 +142,19 @@ is_active() {
     }
 }
 
-install_plugins() {
-    for plugin in $VOLUME_PLUGINS; do
-        alias=${plugin%%=*}
-        [ "$(docker plugin inspect --format '{{.Enabled}}' "$alias" 2>/dev/null)" != true ] || continue
-        step "install the volume plug-in $alias"
-        docker plugin inspect "$alias" >/dev/null 2>&1 && docker plugin enable "$alias" >/dev/null && continue
-        timeout 300 docker plugin install --grant-all-permissions --alias "$alias" "${plugin#*=}" >/dev/null ||
-            fail "the volume plug-in $alias (label docker_volume_plugins) could not be installed"
-    done
-}
-
 read_arguments
 case $(argument part) in
 '')
     mount_container_volume
+    trust_extra_authorities docker
     install_engine
     certify_server
     configure_engine
     # The others share it when all of them know each other's addresses.
     [ -s "$etc/join-token" ] || share_address yes
-    become_member
+    # Before tasks that need them can come.
     install_plugins
+    become_member
     ;;
 address)
     share_address no

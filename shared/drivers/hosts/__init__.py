@@ -1,0 +1,1 @@
+"""What machines of all built-in engines have in common: whom they trust, where images and plug-ins come from."""
