@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from shared.cloud.settings import CloudSettings
+from shared.limit_settings import LimitSettings, RetentionSettings
 
 SECRETS_DIR = "JEROBOAM_SECRETS_DIR"
 
@@ -194,6 +195,8 @@ class Settings(BaseSettings):
 
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     lease_seconds: float = Field(default=60, gt=1)
     poll_seconds: float = Field(default=2, gt=0, description="longest delay of due work when no notification arrives")

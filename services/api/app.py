@@ -124,6 +124,7 @@ def create_app(deps: Deps) -> FastAPI:
         ],
     )
     app.state.deps = deps
+    app.state.limits = deps.settings.limits
     checks: dict[str, Check] = {"database": deps.db.ping, "cloud": deps.clouds.check}
     if deps.bus is not None:
         checks["bus"] = deps.bus.check

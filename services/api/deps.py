@@ -72,10 +72,11 @@ def deps_of(request: Request) -> Deps:
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
     """Create the default dependencies; the application's lifespan opens and closes them."""
     url, streams = settings.database_url.get_secret_value(), settings.streams
-    reader = Reader(url, size=settings.database_pool_size)
+    page_bytes = settings.limits.page_bytes
+    reader = Reader(url, size=settings.database_pool_size, page_bytes=page_bytes)
     wakeups = Wakeups(db)
     # One connection is left for the hub, and one for lists.
-    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2), places=streams.pool_size)
+    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2, page_bytes=page_bytes), places=streams.pool_size)
     return Deps(
         settings=settings,
         db=db,

@@ -41,7 +41,7 @@ async def get_all(request: Request) -> Response:
     rows = await tokens.list_tokens(deps.reader, context.scope_project, page)
     body: dict[str, object] = {"tokens": [tokens.view(row, base_url(request)) for row in rows]}
     if rows:
-        body |= page.next_link(base_url(request), "prometheus/tokens", rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base_url(request), "prometheus/tokens", rows[-1]["uuid"], rows)
     return json_response(body)
 
 
