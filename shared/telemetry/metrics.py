@@ -38,3 +38,7 @@ STREAMS_OPEN = Gauge("jeroboam_streams_open", "Event streams that this process s
 STREAMS_CUT = Counter(
     "jeroboam_streams_cut_total", "Event streams that were ended because their client was too slow", ["limit"]
 )
+CONNECTIONS = Gauge("jeroboam_api_connections", "Connections to the API that are open")
+CONNECTIONS_ENDED = Counter(
+    "jeroboam_api_connections_ended_total", "Connections to the API that were refused or ended by a limit", ["limit"]
+)
