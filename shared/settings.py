@@ -205,6 +205,7 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_burst: int = Field(default=20, ge=1, description="lines of one kind that are logged at once; then one a second")
 
     @classmethod
     def settings_customise_sources(

@@ -119,6 +119,7 @@ def create_app(deps: Deps) -> FastAPI:
                 clouds=deps.clouds,
                 policy=deps.policy,
                 auth_url=deps.settings.cloud.auth_url,
+                rates=deps.rates,
             ),
             Middleware(Acceptable),
         ],

@@ -20,6 +20,7 @@ from services.api.places import Places, poll_places, stream_places
 from services.api.policy import Policy
 from services.api.preflight.answers import Answers
 from services.api.preflight.promises import Promises
+from services.api.rates import Rates
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups
 from shared.bus.contract import Bus
@@ -51,6 +52,7 @@ class Deps:
     hub: Hub
     stream_places: Places
     poll_places: Places
+    rates: Rates
     told: Told = field(default_factory=Told)
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
@@ -100,5 +102,6 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         ),
         stream_places=stream_places(streams),
         poll_places=poll_places(streams),
+        rates=Rates(settings.limits, heartbeat_seconds=settings.heartbeat_seconds),
         bus=bus,
     )

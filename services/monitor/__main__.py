@@ -24,7 +24,7 @@ from shared.telemetry.logging import configure_logging
 
 async def main() -> None:
     settings = Settings()
-    configure_logging("monitor", level=settings.log_level, fmt=settings.log_format)
+    configure_logging("monitor", level=settings.log_level, fmt=settings.log_format, burst=settings.log_burst)
     stop = StopSignal()
     stop.install()
     clouds = OpenStackCloudFactory(settings.cloud)

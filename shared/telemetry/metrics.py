@@ -42,3 +42,5 @@ CONNECTIONS = Gauge("jeroboam_api_connections", "Connections to the API that are
 CONNECTIONS_ENDED = Counter(
     "jeroboam_api_connections_ended_total", "Connections to the API that were refused or ended by a limit", ["limit"]
 )
+RATES_EXCEEDED = Counter("jeroboam_api_rates_exceeded_total", "Requests refused because of a rate", ["limit"])
+LINES_SUPPRESSED = Counter("jeroboam_log_lines_suppressed_total", "Lines that were not logged because of their number")
