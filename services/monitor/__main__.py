@@ -1,5 +1,5 @@
 """`python -m services.monitor`: health, servers of nodes, notifications, overdue operations, dead letters,
-orphans."""
+orphans, retention."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from services.monitor.looks import Looks
 from services.monitor.openstack import OpenStackEvents
 from services.monitor.orphans import Sweeper
 from services.monitor.overdue import watch
+from services.monitor.retention import Retention
 from services.monitor.silence import watch_silence
 from shared.bus import topology
 from shared.bus.notifications import NotificationListener
@@ -44,6 +45,7 @@ async def main() -> None:
             kernel.spawn(watch_health(kernel.database, settings), "health")
             kernel.spawn(looks.watch(), "servers")
             kernel.spawn(Sweeper(kernel.database, clouds, settings).watch(), "orphans")
+            kernel.spawn(Retention(kernel.database, settings.retention).watch(), "retention")
             await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
     finally:
         await clouds.close()

@@ -44,3 +44,4 @@ CONNECTIONS_ENDED = Counter(
 )
 RATES_EXCEEDED = Counter("jeroboam_api_rates_exceeded_total", "Requests refused because of a rate", ["limit"])
 LINES_SUPPRESSED = Counter("jeroboam_log_lines_suppressed_total", "Lines that were not logged because of their number")
+PRUNED = Counter("jeroboam_pruned_rows_total", "Rows that were deleted because they were old", ["table"])

@@ -64,15 +64,22 @@ class LogAccess:
         return await read_events(self.reader.rows, selection, after=after, upto=upto, limit=limit)
 
     async def listed(self, selection: Selection, *, after: int, limit: int) -> tuple[list[LoggedEvent], bool]:
-        """A page for a list, bounded in bytes, and whether it is full."""
+        """A page for a list, bounded in bytes, and whether it is full. Raises ApiError, see `start`."""
 
         async def fetch(sql: str, *arguments: Any) -> list[Row]:
             return await self.reader.page(sql, *arguments, weight="octet_length(p.data) + 600")
 
         events = await read_events(fetch, selection, after=after, limit=limit)
+        await self._check_complete(after)
         return events, is_full([event.row for event in events], limit)
 
     async def history(self, selection: Selection, *, after: int, upto: int | None, limit: int) -> list[LoggedEvent]:
-        """A page for a stream, which waits for its turn as long as it takes."""
+        """A page for a stream, which waits for its turn as long as it takes. Raises ApiError, see `start`."""
         async with self._places:
-            return await self.page(selection, after=after, upto=upto, limit=limit)
+            events = await self.page(selection, after=after, upto=upto, limit=limit)
+            await self._check_complete(after)
+            return events
+
+    async def _check_complete(self, after: int) -> None:
+        """Raise a 410 if events after the position were deleted before they were read."""
+        await self.start(Cursor.at(after), await self.extent())
