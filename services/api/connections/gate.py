@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from shared.telemetry.metrics import CONNECTIONS, CONNECTIONS_ENDED
 
@@ -56,13 +57,14 @@ class Gate:
     """Args:
     most: open connections, besides the reserve.
     per_address: open connections of one address.
-    exempt: addresses without a limit of their own: proxies.
+    exempt: addresses and networks without a limit of their own: proxies; `*` for all.
     """
 
     def __init__(self, most: int, per_address: int, exempt: Collection[str] = ()) -> None:
         self._most = most
         self._per_address = per_address
         self._exempt = frozenset(exempt)
+        self._networks = [ip_network(each, strict=False) for each in exempt if "/" in each]
         self._open: dict[Place, None] = {}
         self._silent: dict[Place, None] = {}
         self._resting: dict[Place, None] = {}
@@ -74,7 +76,7 @@ class Gate:
     def admit(self, address: str) -> Place | None:
         """The place of a new connection; None if it is refused."""
         same = self._addresses.get(address)
-        if same is not None and same.number >= self._per_address and address not in self._exempt:
+        if same is not None and same.number >= self._per_address and not self._is_exempt(address):
             if not same.idle:
                 CONNECTIONS_ENDED.labels("refused").inc()
                 return None
@@ -112,6 +114,11 @@ class Gate:
         if not same.number:
             del self._addresses[place.address]
         CONNECTIONS.set(len(self._open))
+
+    def _is_exempt(self, address: str) -> bool:
+        if address in self._exempt or "*" in self._exempt:
+            return True
+        return bool(self._networks) and any(ip_address(address) in network for network in self._networks)
 
     def _evict(self, place: Place) -> None:
         CONNECTIONS_ENDED.labels("displaced").inc()

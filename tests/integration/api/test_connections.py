@@ -7,8 +7,9 @@ import resource
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from services.api.server import make_server
 from shared.db.engine import Database
 from tests.integration.api.conftest import issue_token
 from tests.support.api_process import api_process
+from tests.support.certificates import make_authority, make_certificate
 from tests.support.memory_api import memory_deps
 
 MIB = 2**20
@@ -36,19 +38,26 @@ LIMITS = {
 USER = {"X-Auth-Token": "user"}
 
 
-@pytest.fixture
-async def url(database: Database, database_url: str) -> AsyncIterator[str]:
+@asynccontextmanager
+async def running(database: Database, database_url: str, **settings: Any) -> AsyncIterator[int]:
+    """The API behind its listener in this process; its port."""
     port = free_port()
-    deps = memory_deps(database, database_url, limits=LIMITS, api_port=port, trusted_proxies=[])
+    deps = memory_deps(database, database_url, limits=LIMITS, api_port=port, trusted_proxies=[], **settings)
     server = make_server(create_app(deps), deps.settings)
     serving = asyncio.create_task(server.serve())
     while not server.started:
         assert not serving.done()
         await asyncio.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
+    yield port
     deps.close_waiters()
     server.should_exit = True
     await asyncio.wait_for(serving, 10)
+
+
+@pytest.fixture
+async def url(database: Database, database_url: str) -> AsyncIterator[str]:
+    async with running(database, database_url) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @asynccontextmanager
@@ -168,6 +177,21 @@ async def test_idle_connections_give_way_and_the_health_has_a_reserve(url: str) 
                 assert (await other.get(path)).status_code == 200
             counted = (await other.get("/metrics")).text
             assert 'jeroboam_api_connections_ended_total{limit="displaced"}' in counted
+
+
+async def test_handshakes_of_tls_are_connections(database: Database, database_url: str, tmp_path: Path) -> None:
+    authority = make_authority()
+    pair = make_certificate(authority, "localhost", tmp_path)
+    async with running(database, database_url, api_tls_cert=pair, api_tls_key=pair) as port, AsyncExitStack() as stack:
+        plain = f"http://127.0.0.1:{port}"
+        silent = [await stack.enter_async_context(connected(plain)) for _ in range(20)]
+        url = f"https://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url, trust_env=False, headers=USER, verify=False) as client:
+            assert (await client.get("/v1/clusters")).status_code == 200
+        async with asyncio.timeout(5):
+            for reader, _ in silent:  # those that were not displaced are ended after `head_seconds`
+                with suppress(ConnectionResetError):
+                    assert await reader.read() == b""
 
 
 async def test_more_idle_connections_than_files(

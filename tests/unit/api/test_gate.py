@@ -57,6 +57,14 @@ def test_an_address_displaces_only_itself() -> None:
     assert gate.admit("a")
     for _ in range(20):
         admitted(gate, "proxy")
+    behind = Gate(100, 1, exempt=["192.0.2.0/24"])
+    assert behind.admit("192.0.2.1")
+    assert behind.admit("192.0.2.1")
+    assert behind.admit("198.51.100.1")
+    assert behind.admit("198.51.100.1") is None
+    everybody = Gate(100, 1, exempt=["*"])
+    assert everybody.admit("192.0.2.1")
+    assert everybody.admit("192.0.2.1")
 
 
 def test_a_place_that_is_gone_is_not_idle() -> None:
