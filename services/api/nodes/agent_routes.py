@@ -104,12 +104,11 @@ RESULT_FIELDS = [
 @router.post("/credential", summary="Exchange the one-time token for a credential")
 async def exchange(request: Request, node_id: str) -> Response:
     check_query(request, ())
-    offer = Offer(
-        request.headers.get(TOKEN_HEADER, ""),
-        request.client.host if request.client else "",
-        request.headers.get(PROOF_HEADER, ""),
-    )
-    return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, offer)})
+    deps, address = deps_of(request), request.client.host if request.client else ""
+    # By address as well, so that a stranger who knows a node's ID does not use up what its machine may ask.
+    deps.rates.node_request(f"{node_id[:64]} {address}")
+    offer = Offer(request.headers.get(TOKEN_HEADER, ""), address, request.headers.get(PROOF_HEADER, ""))
+    return json_response({"credential": await credentials.exchange_token(deps, node_id, offer)})
 
 
 @router.get("/bootstrap", summary="Get the bootstrap script and files")

@@ -99,3 +99,5 @@ async def test_requests_of_one_node(api: MemoryApi) -> None:
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert "limits.requests_per_node" in detail(refused[0])
+    offers = [await api.client.post(f"/v1/nodes/{node}/credential") for _ in range(80)]
+    assert {answer.status_code for answer in offers} == {401, 429}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import CursorResult, text
 
 from services.monitor.retention import Retention
 from shared.db.engine import Database
@@ -19,7 +19,7 @@ SETTINGS = RetentionSettings(batch=10, most_batches=4)
 
 async def sql(database: Database, statement: str, **values: Any) -> list[Any]:
     async with database.transaction() as session:
-        found = await session.execute(text(statement), values)
+        found = cast(CursorResult[Any], await session.execute(text(statement), values))
         return list(found.scalars()) if found.returns_rows else []
 
 
