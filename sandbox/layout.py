@@ -106,6 +106,10 @@ def service_environment(layout: Layout, database_url: str) -> dict[str, str]:
         "JEROBOAM_WEBHOOKS__ALLOWED_NETWORKS": json.dumps(["127.0.0.0/8"]),
         # All machines reach the API from this address; what they prove is on their consoles.
         "JEROBOAM_TRUSTED_PROXIES": "[]",
+        # All clients of the sandbox have this address, and benchmarks are one user.
+        "JEROBOAM_LIMITS__CONNECTIONS_PER_ADDRESS": "20000",
+        "JEROBOAM_LIMITS__REQUESTS_PER_USER": "100000",
+        "JEROBOAM_LIMITS__REQUESTS_PER_PROJECT": "100000",
         "JEROBOAM_LOG_LEVEL": "info",
     }
     if layout.amqp_url:

@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from shared.cloud.settings import CloudSettings
+from shared.limit_settings import LimitSettings, RetentionSettings
 
 SECRETS_DIR = "JEROBOAM_SECRETS_DIR"
 
@@ -227,6 +228,8 @@ class Settings(BaseSettings):
 
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
+    limits: LimitSettings = LimitSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     lease_seconds: float = Field(default=60, gt=1)
     poll_seconds: float = Field(default=2, gt=0, description="longest delay of due work when no notification arrives")
@@ -235,6 +238,7 @@ class Settings(BaseSettings):
 
     log_level: str = "info"
     log_format: str = Field(default="json", pattern="^(json|console)$")
+    log_burst: int = Field(default=20, ge=1, description="lines of one kind that are logged at once; then one a second")
 
     @classmethod
     def settings_customise_sources(

@@ -16,7 +16,7 @@ from shared.telemetry.logging import configure_logging
 
 async def main() -> None:
     settings = Settings()
-    configure_logging("api", level=settings.log_level, fmt=settings.log_format)
+    configure_logging("api", level=settings.log_level, fmt=settings.log_format, burst=settings.log_burst)
     stop = StopSignal()
     stop.install()
     clouds = OpenStackCloudFactory(settings.cloud)

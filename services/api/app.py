@@ -120,11 +120,13 @@ def create_app(deps: Deps) -> FastAPI:
                 clouds=deps.clouds,
                 policy=deps.policy,
                 auth_url=deps.settings.cloud.auth_url,
+                rates=deps.rates,
             ),
             Middleware(Acceptable),
         ],
     )
     app.state.deps = deps
+    app.state.limits = deps.settings.limits
     checks: dict[str, Check] = {
         "database": deps.db.ping,
         "cloud": deps.clouds.check,

@@ -20,6 +20,7 @@ from services.api.places import Places, poll_places, stream_places
 from services.api.policy import Policy
 from services.api.preflight.answers import Answers
 from services.api.preflight.promises import Promises
+from services.api.rates import Rates
 from services.api.reader import Reader
 from services.api.wakeups import Wakeups
 from shared.bus.contract import Bus
@@ -51,6 +52,7 @@ class Deps:
     hub: Hub
     stream_places: Places
     poll_places: Places
+    rates: Rates
     told: Told = field(default_factory=Told)
     clock: Callable[[], datetime] = utc_now
     bus: Bus | None = None  # only its availability is checked, for readiness
@@ -72,10 +74,11 @@ def deps_of(request: Request) -> Deps:
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
     """Create the default dependencies; the application's lifespan opens and closes them."""
     url, streams = settings.database_url.get_secret_value(), settings.streams
-    reader = Reader(url, size=settings.database_pool_size)
+    page_bytes = settings.limits.page_bytes
+    reader = Reader(url, size=settings.database_pool_size, page_bytes=page_bytes)
     wakeups = Wakeups(db)
     # One connection is left for the hub, and one for lists.
-    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2), places=streams.pool_size)
+    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2, page_bytes=page_bytes), places=streams.pool_size)
     return Deps(
         settings=settings,
         db=db,
@@ -99,5 +102,6 @@ def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bu
         ),
         stream_places=stream_places(streams),
         poll_places=poll_places(streams),
+        rates=Rates(settings.limits, heartbeat_seconds=settings.heartbeat_seconds),
         bus=bus,
     )

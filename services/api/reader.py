@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 Row = Mapping[str, Any]
+ROW_TEXT = "octet_length(p::text)"
 
 
 class Reader:
@@ -21,11 +22,13 @@ class Reader:
     Args:
         url: `postgresql://...` (SQLAlchemy's dialect suffix is accepted).
         size: maximum number of connections.
+        page_bytes: size of the rows of a list after which its page ends.
     """
 
-    def __init__(self, url: str, *, size: int = 10) -> None:
+    def __init__(self, url: str, *, size: int = 10, page_bytes: int = 2**21) -> None:
         self._url = url.replace("+asyncpg", "", 1)
         self._size = size
+        self._page_bytes = page_bytes
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
@@ -51,6 +54,22 @@ class Reader:
         async with self._pool.acquire(timeout=10) as connection:
             found: list[Row] = await connection.fetch(sql, *args)
             return found
+
+    async def page(self, sql: str, *args: Any, weight: str = ROW_TEXT) -> list[Row]:
+        """The rows of a list, up to `page_bytes` of them; at least one. The database sends no more than these.
+
+        Args:
+            sql: the statement, with its ORDER BY and LIMIT.
+            weight: SQL for the size of a row `p`, in bytes.
+
+        Returns:
+            Rows with an additional column `page_rows`: the number of rows without the limit in bytes.
+        """
+        before = f"sum({weight}) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before"
+        counted = f"SELECT p.*, count(*) OVER () AS page_rows, {before} FROM ({sql}) p"  # noqa: S608 - constants
+        limit = f"bytes_before IS NULL OR bytes_before < ${len(args) + 1}"
+        bounded = f"SELECT * FROM ({counted}) q WHERE {limit}"  # noqa: S608
+        return await self.rows(bounded, *args, self._page_bytes)
 
     async def row(self, sql: str, *args: Any) -> Row | None:
         found = await self.rows(sql, *args)

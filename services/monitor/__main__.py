@@ -1,5 +1,5 @@
 """`python -m services.monitor`: health, servers of nodes, notifications, overdue operations, dead letters,
-orphans."""
+orphans, retention."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.monitor.openstack import OpenStackEvents
 from services.monitor.orphans import Sweeper
 from services.monitor.overdue import watch
 from services.monitor.quick_looks import QuickLooks
+from services.monitor.retention import Retention
 from services.monitor.silence import watch_silence
 from shared.bus import topology
 from shared.bus.notifications import NotificationListener, Source
@@ -41,7 +42,7 @@ def sources(settings: Settings) -> list[Source]:
 
 async def main() -> None:
     settings = Settings()
-    configure_logging("monitor", level=settings.log_level, fmt=settings.log_format)
+    configure_logging("monitor", level=settings.log_level, fmt=settings.log_format, burst=settings.log_burst)
     stop = StopSignal()
     stop.install()
     clouds = OpenStackCloudFactory(settings.cloud)
@@ -59,6 +60,7 @@ async def main() -> None:
             kernel.spawn(watch_health(kernel.database, settings), "health")
             kernel.spawn(looks.watch(), "servers")
             kernel.spawn(Sweeper(kernel.database, clouds, settings).watch(), "orphans")
+            kernel.spawn(Retention(kernel.database, settings.retention).watch(), "retention")
             try:
                 await serve_work(kernel, runner=None, consumers={topology.DEAD: DeadLetters(kernel.database)})
             finally:

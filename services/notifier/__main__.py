@@ -14,7 +14,7 @@ from shared.telemetry.logging import configure_logging
 
 async def main() -> None:
     settings = Settings()
-    configure_logging("notifier", level=settings.log_level, fmt=settings.log_format)
+    configure_logging("notifier", level=settings.log_level, fmt=settings.log_format, burst=settings.log_burst)
     stop = StopSignal()
     stop.install()
     async with running_kernel("notifier", settings, stop) as kernel:

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import text
 
 from shared.db.engine import Database
+from shared.telemetry.metrics import PRUNED
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ async def sweep(database: Database, days: float) -> int:
         async with database.transaction() as session:
             number = await session.scalar(_DELETE, {"seconds": days * 86400, "batch": _BATCH})
         deleted += int(number or 0)
+        PRUNED.labels("webhook_deliveries").inc(int(number or 0))
         if number != _BATCH:
             break
     return deleted

@@ -144,6 +144,10 @@ class CloudFactory(Protocol):
         """A cloud that uses the caller's token, for resources that depend on the user (images, keypairs, quotas)."""
         ...
 
+    def knows_token(self, token: str) -> bool:
+        """Whether the answer for a token is cached, so that `validate_token` asks nobody."""
+        ...
+
     async def validate_token(self, token: str) -> Identity | None:
         """The identity of a token; None if Keystone rejects it as invalid or expired. Cached (see settings)."""
         ...

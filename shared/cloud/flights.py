@@ -33,6 +33,10 @@ class Flights(Generic[K, V]):
         self._open: dict[K, Flight[V]] = {}
         self._tasks: set[asyncio.Task[V]] = set()
 
+    def __len__(self) -> int:
+        """The number of questions without an answer, also of those that were replaced."""
+        return len(self._tasks)
+
     def get(self, key: K) -> Flight[V] | None:
         return self._open.get(key)
 

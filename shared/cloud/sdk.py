@@ -175,6 +175,9 @@ class OpenStackCloudFactory:
             ttl=settings.token_cache_seconds,
             negative_ttl=settings.negative_cache_seconds,
             size=settings.token_cache_size,
+            timeout=settings.token_timeout,
+            concurrency=settings.token_concurrency,
+            queue=settings.token_queue,
         )
         self._assigned: set[str] = set()
 
@@ -212,6 +215,9 @@ class OpenStackCloudFactory:
             return AccessInfoV3(body=dict(await body(doing)), auth_token=token)
 
         return OpenStackCloud(project_id, run, self._services, access)
+
+    def knows_token(self, token: str) -> bool:
+        return self._validator.knows(token)
 
     async def validate_token(self, token: str) -> Identity | None:
         answer = await self._validator.answer(token)

@@ -27,6 +27,10 @@ class CloudSettings(BaseModel):
         connections: number of projects whose sessions (token, catalogue) are cached.
         token_cache_seconds: how long a validated token is cached.
         negative_cache_seconds: how long an invalid token is cached.
+        token_cache_size: number of tokens that are cached; as many invalid ones besides.
+        token_timeout: time for the validation of a token, with its wait for a turn.
+        token_concurrency: tokens that Keystone is asked about at the same time.
+        token_queue: tokens that wait for their turn; beyond, requests with unknown tokens are refused.
         assign_role: assign `service_roles` to the service user in a project on first use. If False, the operator must
             create an inherited assignment.
         service_roles: the roles that Jeroboam needs in a cluster's project, e.g. `member` and `load-balancer_member`.
@@ -51,6 +55,9 @@ class CloudSettings(BaseModel):
     token_cache_seconds: float = Field(default=300.0, ge=0, le=300)
     negative_cache_seconds: float = Field(default=10.0, ge=0)
     token_cache_size: int = Field(default=4096, ge=1)
+    token_timeout: float = Field(default=10.0, gt=0)
+    token_concurrency: int = Field(default=32, ge=1, le=1000)
+    token_queue: int = Field(default=200, ge=0)
     assign_role: bool = True
     service_roles: tuple[str, ...] = ("member",)
 

@@ -2,11 +2,14 @@
 
 Rule: only Keystone's 404 makes a token invalid; if Keystone is not available, a `TemporaryError` is raised. Results are
 cached by the token's SHA-256, for at most `token_cache_seconds` and not beyond the token's expiry, so a revoked token
-works for at most that long. Concurrent requests with the same unknown token share one call to Keystone.
+works for at most that long. Invalid tokens are cached apart, so that they displace no valid ones. Concurrent requests
+with the same unknown token share one call to Keystone. The number of calls and of those that wait is limited, and so is
+their time: a Keystone that does not answer cannot hold more requests than that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -17,7 +20,7 @@ from typing import Any
 
 from shared.cloud.flights import Flights
 from shared.cloud.types import Identity
-from shared.domain.errors import PermanentError
+from shared.domain.errors import PermanentError, TemporaryError
 
 Ask = Callable[[str], Coroutine[Any, Any, dict[str, Any] | None]]
 MAX_TOKEN_LENGTH = 16384
@@ -43,7 +46,9 @@ class TokenValidator:
     Args:
         ask: validates a token with Keystone; returns the body of the response, or None for an invalid token.
         ttl, negative_ttl: seconds to cache a valid and an invalid token.
-        size: maximum number of tokens; the least recently used is discarded.
+        size: maximum number of valid tokens, and of invalid ones; the least recently used is discarded.
+        timeout: seconds for one validation, with its wait for a turn.
+        concurrency: validations at the same time; queue: validations that wait for their turn.
         clock: seconds since the epoch.
     """
 
@@ -54,6 +59,9 @@ class TokenValidator:
         ttl: float,
         negative_ttl: float,
         size: int,
+        timeout: float = 10.0,
+        concurrency: int = 32,
+        queue: int = 200,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ask = ask
@@ -61,32 +69,55 @@ class TokenValidator:
         self._negative_ttl = negative_ttl
         self._size = size
         self._clock = clock
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._timeout = timeout
+        self._turns = asyncio.Semaphore(concurrency)
+        self._most_flights = concurrency + queue
+        self._valid: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._invalid: OrderedDict[bytes, _Entry] = OrderedDict()
         self._flights: Flights[bytes, TokenAnswer | None] = Flights()
 
     async def answer(self, token: str) -> TokenAnswer | None:
         """Validate `token`, from the cache if possible.
 
         Raises:
-            TemporaryError: Keystone is not available.
+            TemporaryError: Keystone is not available, or too many other tokens wait for it.
         """
         # Keystone never issues such tokens, and they are not valid in a header.
         if not token or len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
             return None
-        key = hashlib.sha256(token.encode()).digest()
-        entry = self._entries.get(key)
-        if entry is not None and self._clock() < entry.until:
-            self._entries.move_to_end(key)
+        key = _key(token)
+        entry = self._cached(key)
+        if entry is not None:
             return entry.answer
-        flight = self._flights.get(key) or self._flights.start(key, lambda: self._fetch(key, token))
+        flight = self._flights.get(key)
+        if flight is None:
+            if len(self._flights) >= self._most_flights:
+                raise TemporaryError("Keystone does not validate tokens fast enough; try again")
+            flight = self._flights.start(key, lambda: self._fetch(key, token))
         return await flight.answer()
+
+    def knows(self, token: str) -> bool:
+        """Whether the answer for a token is cached."""
+        return self._cached(_key(token)) is not None
+
+    def _cached(self, key: bytes) -> _Entry | None:
+        for cache in (self._valid, self._invalid):
+            entry = cache.get(key)
+            if entry is not None and self._clock() < entry.until:
+                cache.move_to_end(key)
+                return entry
+        return None
 
     async def close(self) -> None:
         """Cancel running calls."""
         await self._flights.close()
 
     async def _fetch(self, key: bytes, token: str) -> TokenAnswer | None:
-        body = await self._ask(token)
+        try:
+            async with asyncio.timeout(self._timeout), self._turns:
+                body = await self._ask(token)
+        except TimeoutError as error:
+            raise TemporaryError(f"validate a token: no answer from Keystone within {self._timeout:g} s") from error
         now = self._clock()
         answer = None if body is None else TokenAnswer(identity_of(body), body)
         until = now + self._negative_ttl
@@ -96,11 +127,17 @@ class TokenValidator:
                 answer = None
             else:
                 until = min(now + self._ttl, expires)
-        self._entries[key] = _Entry(answer, until)
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
+        self._valid.pop(key, None)
+        cache = self._invalid if answer is None else self._valid
+        cache[key] = _Entry(answer, until)
+        cache.move_to_end(key)
+        while len(cache) > self._size:
+            cache.popitem(last=False)
         return answer
+
+
+def _key(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def seconds_of(iso: str) -> float:

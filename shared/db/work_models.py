@@ -85,6 +85,7 @@ class Operation(Base):
         ),
         Index("ix_operations_leased", "lease_until", postgresql_where=text("state = 'running'")),
         Index("ix_operations_cluster_id_created_at", "cluster_id", "created_at"),
+        Index("ix_operations_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
 
@@ -184,6 +185,8 @@ class IdempotencyKey(Base):
     body: Mapped[Json]
     headers: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     created_at: Mapped[Created]
+
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
 
 
 class Quota(Base):

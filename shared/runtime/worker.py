@@ -31,7 +31,7 @@ async def run_worker(service: str, queue: QueueSpec, plans: Sequence[Callable[[S
         plans: one for each operation kind of the service.
     """
     settings = Settings()
-    configure_logging(service, level=settings.log_level, fmt=settings.log_format)
+    configure_logging(service, level=settings.log_level, fmt=settings.log_format, burst=settings.log_burst)
     stop = StopSignal()
     stop.install()
     clouds = OpenStackCloudFactory(settings.cloud)

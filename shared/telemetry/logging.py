@@ -1,7 +1,7 @@
 """Structured logs: one line of JSON per event (or a readable line in a terminal), with IDs from the context.
 
 Rule: code that handles a request binds `request_id`, code that runs an operation binds `operation`. Secrets are not
-logged; as a safeguard, values of keys that look like secrets are masked.
+logged; as a safeguard, values of keys that look like secrets are masked. Lines of one kind are limited (`quiet`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any
 
 import structlog
 
+from shared.telemetry.quiet import LineLimit
+
 _SECRET_WORDS = ("password", "secret", "token", "credential", "private", "authorization")
 
 
@@ -23,13 +25,15 @@ def _mask(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
-def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -> None:
+def configure_logging(service: str, *, level: str = "info", fmt: str = "json", burst: int = 20) -> None:
     """Configure structlog, and route the standard library's warnings to it.
 
     Args:
         service: name of the service, which every line contains.
         fmt: `json` or `console`.
+        burst: lines of one kind that are logged at once; after them, one a second.
     """
+    limit = LineLimit(burst)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -43,7 +47,7 @@ def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -
         else structlog.processors.JSONRenderer()
     )
     structlog.configure(
-        processors=[*processors, renderer],
+        processors=[limit, *processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -55,6 +59,7 @@ def configure_logging(service: str, *, level: str = "info", fmt: str = "json") -
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    handler.addFilter(limit)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

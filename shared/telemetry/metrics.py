@@ -60,3 +60,10 @@ NOTIFICATION_LAG = Histogram(
     "Seconds from the arrival of a notification about the server of a node to the end of the look at Nova",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
+CONNECTIONS = Gauge("jeroboam_api_connections", "Connections to the API that are open")
+CONNECTIONS_ENDED = Counter(
+    "jeroboam_api_connections_ended_total", "Connections to the API that were refused or ended by a limit", ["limit"]
+)
+RATES_EXCEEDED = Counter("jeroboam_api_rates_exceeded_total", "Requests refused because of a rate", ["limit"])
+LINES_SUPPRESSED = Counter("jeroboam_log_lines_suppressed_total", "Lines that were not logged because of their number")
+PRUNED = Counter("jeroboam_pruned_rows_total", "Rows that were deleted because they were old", ["table"])

@@ -128,6 +128,13 @@ async def test_every_check_on_every_route(tmp_path: Path) -> None:
         "JEROBOAM_MAX_NODES_PER_CLUSTER": "10",
         "JEROBOAM_MAX_PROMETHEUS_TOKENS_PER_PROJECT": "100000",
         "JEROBOAM_WEBHOOKS__MAX_PER_PROJECT": "100000",
+        "JEROBOAM_LIMITS__TEMPLATES_PER_PROJECT": "100000",
+        "JEROBOAM_LIMITS__FEDERATIONS_PER_PROJECT": "100000",
+        "JEROBOAM_LIMITS__NODEGROUPS_PER_CLUSTER": "100000",
+        "JEROBOAM_LIMITS__REQUESTS_PER_NODE": "100000",
+        "JEROBOAM_LIMITS__REPORTS_PER_NODE": "100000",
+        "JEROBOAM_LIMITS__CHANGES_PER_NODE": "100000",
+        "JEROBOAM_LIMITS__UNKNOWN_TOKENS_PER_ADDRESS": "100000",
     }
     async with running_sandbox(durable=False, extra_environment={"api": room}) as sandbox:
         async with demo_client(sandbox) as client:

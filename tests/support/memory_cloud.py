@@ -54,6 +54,9 @@ class MemoryCloud:
 class MemoryClouds:
     """The names in PEOPLE are valid tokens."""
 
+    def knows_token(self, token: str) -> bool:
+        return token in PEOPLE
+
     async def validate_token(self, token: str) -> Identity | None:
         return PEOPLE.get(token)
 

@@ -35,7 +35,7 @@ from services.api.reader import Row
 from services.api.templates.fields import check_stored
 from services.api.templates.queries import one_template
 from services.api.wire.errors import ApiError, bad_request, not_found
-from services.api.wire.fields import parse_body
+from services.api.wire.fields import check_labels_fit, parse_body
 from services.api.wire.idempotency import Key, remember
 from services.api.wire.microversion import ZERO_NODES
 from services.api.wire.names import random_name
@@ -77,6 +77,7 @@ async def prepare(deps: Deps, context: RequestContext, body: dict[str, Any]) -> 
     template = await _template(deps, context, given["cluster_template_id"])
     check_stored(template)
     values = complete(given, template)
+    check_labels_fit(deps.settings.limits, values["labels"])
     values["name"] = values["name"] or random_name("cluster")
     _check_shape(deps, values, template)
     deps.policy.check(context, "cluster:create")

@@ -40,6 +40,12 @@ _FULL = (
     "coalesce(g.faults, '{}') || coalesce(a.faults, '{}') AS faults, "
     f"t.labels AS parent_labels FROM clusters c {_TEMPLATE} {_COUNTS} {_ADDRESSES}"
 )
+# Estimates, because the text of all columns would cost more than the list.
+_WEIGHT = "octet_length(p.labels::text) + 600"
+_WEIGHT_OF_FULL = """
+3 * octet_length(p.labels::text) + octet_length(p.parent_labels::text) + octet_length(p.health_status_reason::text)
++ coalesce(octet_length(p.status_reason), 0) + 40 * cardinality(p.node_addresses || p.master_addresses) + 1500
+"""
 _VISIBLE = "($1::text IS NULL OR c.project_id = $1)"
 
 
@@ -48,7 +54,7 @@ async def list_clusters(reader: Reader, project: str | None, page: Page, *, deta
     after, order = page.sql("c", 2, "clusters")
     select = _FULL if detail else _REDUCED
     sql = f"{select} WHERE {_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
-    return await reader.rows(sql, project, page.marker, page.limit)
+    return await reader.page(sql, project, page.marker, page.limit, weight=_WEIGHT_OF_FULL if detail else _WEIGHT)
 
 
 async def one_cluster(reader: Reader, project: str | None, ident: str) -> Row:

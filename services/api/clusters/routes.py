@@ -50,7 +50,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     body: dict[str, object] = {"clusters": [view(row, base, context.version) for row in rows]}
     if rows:
         path = "clusters/detail" if detailed else "clusters"
-        body |= page.next_link(base, path, rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base, path, rows[-1]["uuid"], rows)
     return json_response(body)
 
 

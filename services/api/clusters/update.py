@@ -20,6 +20,7 @@ from services.api.deps import Deps
 from services.api.nodegroups.queries import default_worker
 from services.api.reader import Row
 from services.api.wire.errors import bad_request, not_found
+from services.api.wire.fields import check_labels_fit
 from services.api.wire.patch import Change
 from shared.db.models import Cluster, Nodegroup
 from shared.domain.states import OperationKind
@@ -44,7 +45,10 @@ async def update_cluster(
     deps.policy.check(context, "cluster:update_health_status")
     asked = asked_for(found, changes)
     if "labels" in asked.columns:
+        check_labels_fit(deps.settings.limits, asked.columns["labels"])
         _check_labels(found, asked.columns["labels"])
+    if asked.health is not None:
+        check_labels_fit(deps.settings.limits, asked.health[1], "health_status_reason")
     resize: Resize | None = None
     if asked.node_count is not None:
         refuse_zero(context, asked.node_count)

@@ -27,14 +27,14 @@ async def get_all(request: Request) -> Response:
     await deps.event_log.settle()
     extent = await deps.event_log.extent()
     start = await deps.event_log.start(wanted.after, extent)
-    events = await deps.event_log.page(wanted.selection, after=start, limit=limit)
+    events, full = await deps.event_log.listed(wanted.selection, after=start, limit=limit)
     position = events[-1].position if events else start
-    if len(events) < limit:
+    if not full:
         # What does not match has been read too.
         position = max(position, extent.last)
     cursor = str(Cursor.at(position))
     body: dict[str, object] = {"events": [event(each) for each in events], "cursor": cursor}
-    if len(events) == limit:
+    if full:
         following = request.url.include_query_params(after=cursor, limit=limit).query
         body["next"] = f"{base_url(request)}/v1/events?{following}"
     return json_response(body)

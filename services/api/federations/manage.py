@@ -16,9 +16,10 @@ from services.api.clusters.queries import one_cluster
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.federations.patch import Membership, membership, patched_properties
+from services.api.quotas.room import Room, check_room
 from services.api.reader import Row
 from services.api.wire.errors import ApiError, bad_request, conflict, invalid_field, not_found
-from services.api.wire.fields import Field, anything, one_of, parse_body, storable, string, strings
+from services.api.wire.fields import Field, anything, check_labels_fit, one_of, parse_body, storable, string, strings
 from services.api.wire.identifiers import as_uuid, uuid_text
 from services.api.wire.names import random_name
 from services.api.wire.patch import Change
@@ -67,6 +68,8 @@ async def create_federation(deps: Deps, context: RequestContext, body: dict[str,
     if "properties" not in given:
         raise bad_request("Please specify a `properties` dict for the federation.")
     _check_properties(given["properties"])
+    limits = deps.settings.limits
+    check_labels_fit(limits, given["properties"], "properties")
     row = Federation(
         uuid=new_id(),
         name=given.get("name") or random_name("federation"),
@@ -78,6 +81,13 @@ async def create_federation(deps: Deps, context: RequestContext, body: dict[str,
     )
     members: list[str] = given.get("member_ids", [])
     async with deps.db.transaction() as session:
+        await check_room(
+            session,
+            select(func.count()).where(Federation.project_id == context.project_id),
+            Room(
+                "federations", "project", context.project_id, limits.federations_per_project, "federations_per_project"
+            ),
+        )
         for ident in sorted({host["uuid"], *members}):
             await _hold_cluster(session, context, ident)
         session.add(row)
@@ -101,6 +111,7 @@ async def update_federation(deps: Deps, context: RequestContext, found: Row, cha
         row = await _locked(session, found["uuid"])
         changed = properties("properties", patched_properties(row.properties, changes))
         _check_properties(changed)
+        check_labels_fit(deps.settings.limits, changed, "properties")
         for step in steps:
             await _change_membership(session, row, step)
         row.properties = changed

@@ -19,7 +19,7 @@ async def list_federations(reader: Reader, project: str | None, page: Page) -> l
     await check_marker(reader, f"federations f WHERE {_VISIBLE}", "Federation", page, project)
     after, order = page.sql("f", 2, "federations")
     sql = f"{_SELECT} AND ({after}) ORDER BY {order} LIMIT $3"
-    return await reader.rows(sql, project, page.marker, page.limit)
+    return await reader.page(sql, project, page.marker, page.limit)
 
 
 async def one_federation(reader: Reader, project: str | None, ident: str) -> Row:

@@ -42,7 +42,7 @@ async def _list(request: Request, rule: str, *, detailed: bool) -> Response:
     body: dict[str, object] = {"federations": [view(row, base) for row in rows]}
     if rows:
         path = "federations/detail" if detailed else "federations"
-        body |= page.next_link(base, path, rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base, path, rows[-1]["uuid"], rows)
     return json_response(body)
 
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.api.context import KEY, RequestContext
 from services.api.middleware.request_scope import REQUEST_ID
 from services.api.policy import Policy
+from services.api.rates import Rates
 from services.api.wire import microversion
 from services.api.wire.accept import accept_of, prefers_json
 from services.api.wire.errors import ApiError
@@ -35,10 +36,12 @@ class Identity:
     Args:
         clouds: validates tokens (and caches the results).
         auth_url: Keystone's URL, for the `WWW-Authenticate` header.
+        rates: how often callers may ask, and offer unknown tokens.
     """
 
-    def __init__(self, app: ASGIApp, *, clouds: CloudFactory, policy: Policy, auth_url: str) -> None:
+    def __init__(self, app: ASGIApp, *, clouds: CloudFactory, policy: Policy, auth_url: str, rates: Rates) -> None:
         self.app = app
+        self._rates = rates
         self._clouds = clouds
         self._policy = policy
         self._auth_url = auth_url
@@ -90,7 +93,18 @@ class Identity:
         token = request.headers.get("x-auth-token", "")
         if not token or len(token) > _LONGEST_TOKEN or not token.isascii() or not token.isprintable():
             return None
-        return await self._clouds.validate_token(token)
+        address = request.client.host if request.client else ""
+        known = self._clouds.knows_token(token)
+        if not known:
+            self._rates.check_address(address)
+        caller = await self._clouds.validate_token(token)
+        if caller is None:
+            # The same token again costs Keystone nothing, while its answer is cached.
+            if not known:
+                self._rates.unknown_token(address)
+        else:
+            self._rates.request(caller.user_id, caller.project_id)
+        return caller
 
     def _context(
         self, scope: Scope, request: Request, caller: Caller, version: microversion.Microversion

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from jeroboam.driver import NodegroupSpec
 from services.api.clusters.growth import check_growth
@@ -21,9 +21,11 @@ from services.api.nodegroups.fields import check_nodegroup, refuse_masters
 from services.api.nodegroups.patch import changed_nodegroup
 from services.api.nodegroups.queries import one_nodegroup
 from services.api.nodegroups.start import locked_cluster, present_nodegroup, start_on_nodegroup
+from services.api.quotas.room import Room, check_room
 from services.api.reader import Row
 from services.api.templates.queries import one_template
 from services.api.wire.errors import ApiError, bad_request, conflict
+from services.api.wire.fields import check_labels_fit
 from services.api.wire.patch import Change
 from shared.db.models import Nodegroup
 from shared.domain.ids import new_id
@@ -65,6 +67,8 @@ async def create_nodegroup(deps: Deps, context: RequestContext, found: Row, give
     refuse_masters(values["role"])
     require_operation(found, OperationKind.NODEGROUP_CREATE)
     values |= await _inherited(deps, found, given)
+    for name in ("labels", "node_labels"):
+        check_labels_fit(deps.settings.limits, values[name], name)
     state = await load_cluster(deps.db, found["uuid"])
     wanted = NodegroupSpec(uuid="", **{name: values[name] for name in _OF_SPEC})
     growth = await check_growth(deps, context, state, wanted)
@@ -79,6 +83,12 @@ async def _store(deps: Deps, context: RequestContext, found: Row, values: Mappin
         taken = select(Nodegroup.uuid).where(Nodegroup.cluster_id == cluster.uuid, Nodegroup.name == values["name"])
         if await session.scalar(taken):
             raise _exists(values["name"], found)
+        limits = deps.settings.limits
+        await check_room(
+            session,
+            select(func.count()).where(Nodegroup.cluster_id == cluster.uuid),
+            Room("nodegroups", "cluster", cluster.uuid, limits.nodegroups_per_cluster, "nodegroups_per_cluster"),
+        )
         row = Nodegroup(
             uuid=new_id(),
             cluster_id=cluster.uuid,
@@ -101,6 +111,7 @@ async def update_nodegroup(deps: Deps, context: RequestContext, found: Row, grou
     none.
     """
     new = changed_nodegroup(group, changes, get_engine(found["engine"]))
+    check_labels_fit(deps.settings.limits, new.get("node_labels") or {}, "node_labels")
     if not changes:
         return group
     require_operation(found, OperationKind.NODEGROUP_UPDATE)

@@ -22,7 +22,7 @@ async def list_nodegroups(reader: Reader, cluster_id: str, page: Page, role: str
         f"{_NODEGROUP} WHERE n.cluster_id = $1 AND ({after}) AND ($4::text IS NULL OR n.role = $4) "
         f"ORDER BY {order} LIMIT $3"
     )
-    return await reader.rows(sql, cluster_id, page.marker, page.limit, role)
+    return await reader.page(sql, cluster_id, page.marker, page.limit, role)
 
 
 async def one_nodegroup(reader: Reader, cluster_id: str, ident: str) -> Row:

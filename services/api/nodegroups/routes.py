@@ -38,7 +38,7 @@ async def get_all(request: Request, cluster_id: str) -> Response:
     body: dict[str, object] = {"nodegroups": [nodegroup_reduced(row) for row in rows]}
     if rows:
         path = f"clusters/{cluster['uuid']}/nodegroups"
-        body |= page.next_link(base_url(request), path, rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base_url(request), path, rows[-1]["uuid"], rows)
     return json_response(body)
 
 

@@ -28,6 +28,8 @@ PROOF_HEADER = "X-Jeroboam-Proof"
 MAX_WAIT = 60
 _PEM = "application/x-pem-file"
 _MAX_DATA = 16384
+# What the agent sends at most; it is stored, and part of an event.
+_MAX_REASON = 4096
 
 
 def _addresses(name: str, value: Any) -> list[str]:
@@ -62,6 +64,12 @@ def _facts(name: str, value: Any) -> dict[str, str]:
     return value
 
 
+def _reason(name: str, value: Any) -> str:
+    """A reason; the end of a long one is left out, because a node must be able to say that it failed."""
+    text: str = string(shortest=0, longest=8192)(name, value)
+    return text if len(text) <= _MAX_REASON else f"{text[:_MAX_REASON]}..."
+
+
 FACTS = "facts"
 
 
@@ -83,7 +91,7 @@ REPORT_FIELDS = [
     Field("facts", _facts, {"type": "object", "additionalProperties": {"type": "string"}}),
     Field("addresses", _addresses, {"type": "array", "items": {"type": "string"}}),
     Field("data", _data, {"type": "object"}),
-    Field("reason", string(shortest=0, longest=8192), {"type": "string"}),
+    Field("reason", _reason, {"type": "string"}),
 ]
 CSR_FIELDS = [Field("csr", string(longest=65536), {"type": "string"}, mandatory=True)]
 RESULT_FIELDS = [
@@ -96,12 +104,11 @@ RESULT_FIELDS = [
 @router.post("/credential", summary="Exchange the one-time token for a credential")
 async def exchange(request: Request, node_id: str) -> Response:
     check_query(request, ())
-    offer = Offer(
-        request.headers.get(TOKEN_HEADER, ""),
-        request.client.host if request.client else "",
-        request.headers.get(PROOF_HEADER, ""),
-    )
-    return json_response({"credential": await credentials.exchange_token(deps_of(request), node_id, offer)})
+    deps, address = deps_of(request), request.client.host if request.client else ""
+    # By address as well, so that a stranger who knows a node's ID does not use up what its machine may ask.
+    deps.rates.node_request(f"{node_id[:64]} {address}")
+    offer = Offer(request.headers.get(TOKEN_HEADER, ""), address, request.headers.get(PROOF_HEADER, ""))
+    return json_response({"credential": await credentials.exchange_token(deps, node_id, offer)})
 
 
 @router.get("/bootstrap", summary="Get the bootstrap script and files")
@@ -128,6 +135,7 @@ async def report(request: Request, node_id: str) -> Response:
     check_query(request, ())
     deps, node = await _authenticated(request, node_id)
     body = parse_body(await read_object(request, "report"), REPORT_FIELDS, "report")
+    deps.rates.report(node, changes=body["kind"] not in ("heartbeat", FACTS))
     if body["kind"] == FACTS:
         await reports.report_facts(deps, node, body.get("facts", {}))
     else:
@@ -179,4 +187,6 @@ async def _authenticated(request: Request, node_id: str) -> tuple[Deps, str]:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         credential = ""
-    return deps, await credentials.authenticate(deps, node_id, credential)
+    node = await credentials.authenticate(deps, node_id, credential)
+    deps.rates.node_request(node)
+    return deps, node

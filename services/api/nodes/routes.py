@@ -14,7 +14,7 @@ from services.api.operations.queries import list_nodes, one_node
 from services.api.reader import Row
 from services.api.wire.bodies import check_query
 from services.api.wire.fields import one_of, string
-from services.api.wire.paging import read_page
+from services.api.wire.paging import is_full, read_page
 from services.api.wire.rendering import base_url, json_response
 from shared.domain.states import NodeState
 
@@ -43,7 +43,7 @@ async def get_nodes(request: Request, cluster_id: str) -> Response:
     )
     base = base_url(request)
     body: dict[str, object] = {"nodes": [_view(deps, row, base) for row in rows]}
-    if len(rows) == page.limit:
+    if is_full(rows, page.limit):
         following = request.url.include_query_params(limit=page.limit, marker=rows[-1]["uuid"]).query
         body["next"] = f"{base}/v1/clusters/{cluster['uuid']}/nodes?{following}"
     return json_response(body)

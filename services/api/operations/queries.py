@@ -25,7 +25,7 @@ async def list_operations(
     limit: int,
 ) -> list[Row]:
     """Newest first; `marker` is the last UUID of the previous page (UUIDs of version 7 sort by time)."""
-    return await reader.rows(
+    return await reader.page(
         f"{_OPERATIONS} AND ($2::text IS NULL OR cluster_id = $2) AND ($3::text[] IS NULL OR state = ANY($3)) "
         "AND ($4::text IS NULL OR uuid < $4) ORDER BY uuid DESC LIMIT $5",
         project,
@@ -55,7 +55,7 @@ async def list_nodes(
     reader: Reader, cluster_id: str, *, state: str | None, nodegroup: str | None, marker: str | None, limit: int
 ) -> list[Row]:
     """In order of creation; `marker` is the last UUID of the previous page."""
-    return await reader.rows(
+    return await reader.page(
         f"{_NODES} AND ($2::text IS NULL OR n.state = $2) AND ($3::text IS NULL OR g.name = $3 OR g.uuid = $3) "
         "AND ($4::text IS NULL OR n.uuid > $4) ORDER BY n.uuid LIMIT $5",
         cluster_id,

@@ -12,7 +12,7 @@ from services.api.operations import views as work
 from services.api.operations.queries import list_operations, one_operation, operation_steps
 from services.api.wire.bodies import check_query
 from services.api.wire.fields import one_of
-from services.api.wire.paging import read_page
+from services.api.wire.paging import is_full, read_page
 from services.api.wire.rendering import base_url, json_response
 from shared.domain.states import OperationState
 
@@ -46,7 +46,7 @@ async def _list(request: Request, deps: Deps, context: RequestContext, cluster_i
     )
     base = base_url(request)
     body: dict[str, object] = {"operations": [work.operation(row, base) for row in rows]}
-    if len(rows) == page.limit:
+    if is_full(rows, page.limit):
         chosen = f"&state={','.join(states)}" if states else ""
         body["next"] = f"{base}/v1/{path}?limit={page.limit}&marker={rows[-1]['uuid']}{chosen}"
     return json_response(body)

@@ -23,11 +23,15 @@ router = APIRouter(prefix="/v1/prometheus", tags=["prometheus"])
 async def targets(request: Request) -> Response:
     """Requires a token of `/v1/prometheus/tokens`, as a bearer token or as the password of basic authentication."""
     deps = deps_of(request)
+    address = request.client.host if request.client else ""
+    deps.rates.check_address(address)
     project = await tokens.project_of(deps, _given(request.headers.get("authorization", "")))
     if project is None:
+        deps.rates.unknown_token(address)
         # One challenge for each way; Prometheus reads neither, but other clients do.
         challenge = {"WWW-Authenticate": 'Bearer realm="prometheus", Basic realm="prometheus"'}
         raise ApiError(401, "The token is not valid.", headers=challenge)
+    deps.rates.project_request(project)
     ports = read_ports(request.query_params.multi_items())
     return json_response(await target_groups(deps.reader, project, ports))
 
@@ -41,7 +45,7 @@ async def get_all(request: Request) -> Response:
     rows = await tokens.list_tokens(deps.reader, context.scope_project, page)
     body: dict[str, object] = {"tokens": [tokens.view(row, base_url(request)) for row in rows]}
     if rows:
-        body |= page.next_link(base_url(request), "prometheus/tokens", rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base_url(request), "prometheus/tokens", rows[-1]["uuid"], rows)
     return json_response(body)
 
 

@@ -31,7 +31,7 @@ async def get_all(request: Request) -> Response:
     rows = await list_quotas(deps.reader, None if everybody else context.project_id, page)
     body: dict[str, object] = {"quotas": [quota(row) for row in rows]}
     if rows:
-        following = page.next_link(base_url(request), "quotas", str(rows[-1]["id"]), len(rows))
+        following = page.next_link(base_url(request), "quotas", str(rows[-1]["id"]), rows)
         # In Magnum, the link omits the arguments, and clients continue with another list.
         body |= {name: f"{url}&all_tenants=True" if everybody else url for name, url in following.items()}
     return json_response(body)

@@ -18,13 +18,14 @@ from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.preflight.judge import Problem, ipv6_subnet, refusal
 from services.api.preflight.lookups import RequestLookups
+from services.api.quotas.room import Room, check_room
 from services.api.reader import Row
 from services.api.templates.fields import COLUMNS, DEFAULTS, FIELDS, check_values
 from services.api.templates.label_checks import check_labels
 from services.api.templates.patch import changed_template, may_change_referenced
 from services.api.templates.views import full
 from services.api.wire.errors import ApiError, bad_request, conflict, not_found
-from services.api.wire.fields import parse_body
+from services.api.wire.fields import check_labels_fit, parse_body
 from services.api.wire.idempotency import Key, remember
 from services.api.wire.names import random_name
 from services.api.wire.patch import Change
@@ -44,9 +45,11 @@ async def create_template(
     Returns:
         Its full view and its URL.
     """
+    limits = deps.settings.limits
     values: dict[str, Any] = dict.fromkeys(COLUMNS) | DEFAULTS
     values |= parse_body(body, FIELDS, "cluster_template")
     check_values(values)
+    check_labels_fit(limits, values["labels"])
     check_labels(values)
     lookups = RequestLookups(deps, context)
     values |= await lookups.judged(lambda: _fitting(lookups, values, values))
@@ -61,6 +64,11 @@ async def create_template(
     row = ClusterTemplate(**values, project_id=context.project_id, user_id=context.user_id, updated_at=None)
     url = f"{base}/v1/clustertemplates/{row.uuid}"
     async with deps.db.transaction() as session:
+        await check_room(
+            session,
+            select(func.count()).where(ClusterTemplate.project_id == context.project_id),
+            Room("templates", "project", context.project_id, limits.templates_per_project, "templates_per_project"),
+        )
         if await session.scalar(select(ClusterTemplate.id).where(ClusterTemplate.uuid == row.uuid)):
             raise conflict(f"A ClusterTemplate with UUID {row.uuid} already exists.")
         session.add(row)
@@ -78,6 +86,7 @@ async def update_template(
     new = changed_template(dict(found), changes)
     check_values(new)
     if new["labels"] != found["labels"]:
+        check_labels_fit(deps.settings.limits, new["labels"])
         check_labels(new)
     deps.policy.check(context, "clustertemplate:update", project_id=found["project_id"])
     if (new["public"], new["hidden"]) != (found["public"], found["hidden"]) and not deps.policy.allows(

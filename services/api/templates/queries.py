@@ -14,7 +14,7 @@ async def list_templates(reader: Reader, project: str | None, page: Page) -> lis
     await check_marker(reader, f"cluster_templates t WHERE {_TEMPLATE_VISIBLE}", "ClusterTemplate", page, project)
     after, order = page.sql("t", 2, "cluster_templates")
     sql = f"SELECT t.* FROM cluster_templates t WHERE {_TEMPLATE_VISIBLE} AND ({after}) ORDER BY {order} LIMIT $3"
-    return await reader.rows(sql, project, page.marker, page.limit)
+    return await reader.page(sql, project, page.marker, page.limit)
 
 
 async def one_template(reader: Reader, project: str | None, ident: str) -> Row:

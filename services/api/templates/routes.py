@@ -40,7 +40,7 @@ async def _list(request: Request, rule: str, path: str) -> Response:
     base = base_url(request)
     body: dict[str, object] = {"clustertemplates": [full(row, base) for row in rows]}
     if rows:
-        body |= page.next_link(base, path, rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base, path, rows[-1]["uuid"], rows)
     return json_response(body)
 
 

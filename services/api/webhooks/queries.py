@@ -22,7 +22,7 @@ FROM webhooks w WHERE {_VISIBLE}
 async def list_webhooks(reader: Reader, project: str | None, page: Page) -> list[Row]:
     await check_marker(reader, f"webhooks w WHERE {_VISIBLE}", "Webhook", page, project)
     after, order = page.sql("w", 2, "webhooks")
-    return await reader.rows(f"{_SELECT} AND ({after}) ORDER BY {order} LIMIT $3", project, page.marker, page.limit)
+    return await reader.page(f"{_SELECT} AND ({after}) ORDER BY {order} LIMIT $3", project, page.marker, page.limit)
 
 
 async def one_webhook(reader: Reader, project: str | None, ident: str) -> Row:

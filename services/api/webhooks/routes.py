@@ -29,7 +29,7 @@ async def get_all(request: Request) -> Response:
     rows = await list_webhooks(deps.reader, context.scope_project, page)
     body: dict[str, object] = {"webhooks": [_view(request, row) for row in rows]}
     if rows:
-        body |= page.next_link(base_url(request), "webhooks", rows[-1]["uuid"], len(rows))
+        body |= page.next_link(base_url(request), "webhooks", rows[-1]["uuid"], rows)
     return json_response(body)
 
 

@@ -1,7 +1,8 @@
 """Reads request bodies.
 
-Rule: nothing is read beyond the size limit, and every malformed body returns a 4xx. Numbers that are not JSON (NaN,
-Infinity) and nesting that would exhaust the stack are syntax errors.
+Rule: nothing is read beyond the size limit of the route, whatever `Content-Length` says, and every malformed body
+returns a 4xx. The shape of JSON is checked before it is parsed. Numbers that are not JSON (NaN, Infinity) are syntax
+errors.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from services.api.wire.body_limits import BodyLimit, body_limit
 from services.api.wire.errors import ApiError, bad_request, missing_argument
+from services.api.wire.json_shape import check_shape
+from shared.limit_settings import LimitSettings
 
-MAX_BODY = 1024 * 1024
 _MOST_FIELDS = 1000
 _PATCH_TYPES = frozenset({"application/json-patch+json", "application/merge-patch+json"})
 _FORM = "application/x-www-form-urlencoded"
@@ -29,7 +32,8 @@ async def read_json(request: Request, *, patch: bool = False) -> Any:
         patch: also accept the media types of patches, in addition to `application/json`.
 
     Raises:
-        ApiError: 413 if it is too large, 415 for another media type, 400 if it is a form with fields or not JSON.
+        ApiError: 413 if it is too large, 415 for another media type, 400 if it is a form with fields, not JSON, or
+            JSON that is nested too deeply or has too many elements.
     """
     raw = await read_body(request)
     return _parsed(request, raw, patch=patch) if raw else None
@@ -43,7 +47,9 @@ def _parsed(request: Request, raw: bytes, *, patch: bool = False) -> Any:
     if media and media != "application/json" and not (patch and media in _PATCH_TYPES):
         raise ApiError(415, f"Unknown mimetype: {request.headers['content-type'][:100]}")
     try:
-        return json.loads(raw, parse_constant=_no_constant)
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+        check_shape(text, limits_of(request))
+        return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise bad_request(_NOT_JSON) from None
 
@@ -92,16 +98,17 @@ async def read_nothing(request: Request) -> None:
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the raw body, at most `MAX_BODY` bytes."""
+    """Return the raw body, which is limited by its route."""
+    limit = body_limit(limits_of(request), request.scope["path"])
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > MAX_BODY):
-        raise _too_large()
+    if declared.isascii() and declared.isdigit() and (len(declared) > 12 or int(declared) > limit.most):
+        raise _too_large(limit)
     received = bytearray()
     try:
         async for chunk in request.stream():
             received += chunk
-            if len(received) > MAX_BODY:
-                raise _too_large()
+            if len(received) > limit.most:
+                raise _too_large(limit)
     except ClientDisconnect:
         raise bad_request("The request ended before its body was complete") from None
     return bytes(received)
@@ -120,8 +127,14 @@ def _unknown(names: Iterable[str]) -> ApiError:
     return bad_request(f'Unknown argument: "{", ".join(sorted(names))[:200]}"')
 
 
-def _too_large() -> ApiError:
-    return ApiError(413, f"The request body is larger than {MAX_BODY} bytes")
+def limits_of(request: Request) -> LimitSettings:
+    """The limits of the application that serves the request."""
+    limits: LimitSettings = request.app.state.limits
+    return limits
+
+
+def _too_large(limit: BodyLimit) -> ApiError:
+    return ApiError(413, f"The request body is larger than {limit.most} bytes (limits.{limit.setting})")
 
 
 def _no_constant(_name: str) -> NoReturn:

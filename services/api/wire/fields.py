@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.api.wire.errors import ApiError, bad_request, invalid_field
+from shared.limit_settings import LimitSettings
 
 Json = dict[str, Any]
 Parser = Callable[[str, Any], Any]
@@ -177,6 +178,21 @@ def labels(name: str, value: Any) -> dict[str, str]:
         expected = "(<class 'str'>, <class 'int'>, <class 'bool'>, <class 'float'>)"
         raise invalid_field(name, {key: item}, f"Wrong type. Expected '{expected}', got '{type(item)}'")
     return parsed
+
+
+def check_labels_fit(limits: LimitSettings, labels: Mapping[str, str], name: str = "labels") -> None:
+    """Check the number and the size of all labels of a resource, after they were merged.
+
+    Raises:
+        ApiError: 400, naming the attribute and the limit.
+    """
+    if len(labels) > limits.labels:
+        most = f"Value should have at most {limits.labels} members (limits.labels)"
+        raise invalid_field(name, f"{len(labels)} members", most)
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in labels.items())
+    if size > limits.labels_bytes:
+        most = f"Value should have at most {limits.labels_bytes} bytes (limits.labels_bytes)"
+        raise invalid_field(name, f"{size} bytes", most)
 
 
 def strings(name: str, value: Any) -> list[str]:

@@ -1,17 +1,19 @@
 """limit, marker, sort_key, sort_dir and `next`, for all lists.
 
 Rule: pagination is by key over (sort_key, id), which stays correct while rows are added and deleted. Nulls sort first,
-as in MySQL, which Magnum uses. Column names come from the table's columns, never from the caller.
+as in MySQL, which Magnum uses. Column names come from the table's columns, never from the caller. A page ends at its
+limit in rows, or earlier at a limit in bytes, so that rows of any size cost a bounded amount of memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from services.api.reader import Row
 from services.api.wire.errors import ApiError, bad_request, invalid_field
 from services.api.wire.identifiers import as_uuid
 
@@ -58,12 +60,17 @@ class Page:
             order,
         )
 
-    def next_link(self, base: str, path: str, last: str, count: int) -> dict[str, str]:
+    def next_link(self, base: str, path: str, last: str, rows: Sequence[Row]) -> dict[str, str]:
         """`{"next": url}` if the page is full, otherwise `{}`; `last` is the marker of its last row."""
-        if count < self.limit:
+        if not is_full(rows, self.limit):
             return {}
         query = urlencode({"sort_key": self.sort_key, "sort_dir": self.sort_dir, "limit": self.limit, "marker": last})
         return {"next": f"{base}/v1/{path}?{query}"}
+
+
+def is_full(rows: Sequence[Row], limit: int) -> bool:
+    """Whether more rows can follow: the page has as many as were requested, or as many bytes as it may have."""
+    return bool(rows) and (len(rows) >= limit or rows[0].get("page_rows", 0) > len(rows))
 
 
 def read_page(request: Request, *, columns: Collection[str], max_limit: int, marked_by: str = "uuid") -> Page:

@@ -25,6 +25,7 @@ from shared.cloud.contract import CloudFactory
 from shared.cloud.settings import CloudSettings
 from shared.cloud.types import Identity
 from shared.db.engine import Database
+from shared.limit_settings import LimitSettings
 from shared.pki.sealing import new_key
 from shared.settings import Settings, WebhookSettings
 from tests.support.memory_cloud import MemoryClouds
@@ -190,6 +191,7 @@ async def api(database: Database, database_url: str, deps: Deps, spent_token: st
         max_clusters_per_project=10_000,
         max_prometheus_tokens_per_project=10_000,
         webhooks=WebhookSettings(max_per_project=10_000),
+        limits=LimitSettings(templates_per_project=10_000, federations_per_project=10_000),
         cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
     )
     mine = make_deps(settings, database, clouds)

@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
 
 from sandbox.openstack.testing import TestCloud
-from sandbox.ports import free_port
-from shared.pki.sealing import new_key
-
-
-@dataclass
-class Served:
-    process: asyncio.subprocess.Process
-    url: str
+from tests.support.api_process import ApiProcess, api_process
 
 
 @pytest.fixture
-async def served(openstack: TestCloud, database_url: str) -> AsyncIterator[Served]:
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "JEROBOAM_DATABASE_URL": database_url,
-        "JEROBOAM_SECRET_KEYS": f'["{new_key()}"]',
-        "JEROBOAM_API_PORT": str(port),
-        "JEROBOAM_CLOUD__AUTH_URL": openstack.auth_url,
-        "JEROBOAM_CLOUD__USERNAME": openstack.service_user,
-        "JEROBOAM_CLOUD__PASSWORD": openstack.password,
-        "JEROBOAM_CLOUD__PROJECT_NAME": openstack.service_project,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.api", env=environment, stderr=asyncio.subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client, asyncio.timeout(60):
-        while True:
-            assert process.returncode is None
-            try:
-                if (await client.get(f"{url}/readyz")).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-    yield Served(process, url)
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
+async def served(openstack: TestCloud, database_url: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
+    async with api_process(openstack, database_url, tmp_path / "api.log") as found:
+        yield found
 
 
-async def test_a_stop_ends_streams_and_the_process(served: Served, user: httpx.AsyncClient) -> None:
+async def test_a_stop_ends_streams_and_the_process(served: ApiProcess, user: httpx.AsyncClient) -> None:
     headers = {"X-Auth-Token": user.headers["X-Auth-Token"]}
     async with (
         httpx.AsyncClient(base_url=served.url, trust_env=False, timeout=30) as client,

@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
-from services.api.wire.bodies import MAX_BODY
+from shared.limit_settings import LimitSettings
 
+MAX_BODY = LimitSettings().body_bytes_definition
 SERVICE = "container-infrastructure-management"
 EMPTY = {"request_id": "", "code": "", "title": "", "detail": "", "links": []}
 
@@ -120,7 +121,7 @@ async def test_bodies(user: httpx.AsyncClient) -> None:
         return answer.status_code, answer.json()["errors"][0]["detail"]
 
     assert await post(b"{}", "text/plain") == (415, "Unknown mimetype: text/plain")
-    for raw in (b"{", b"[]", b'{"a": NaN}', b"\xff", b"[" * 100_000):
+    for raw in (b"{", b"[]", b'{"a": NaN}', b"\xff", b"[" * 10):
         assert await post(raw) == (400, "Request is not in valid JSON format")
     for raw in (b"", b"null"):
         assert await post(raw) == (400, 'Missing argument: "cluster"')
@@ -130,8 +131,14 @@ async def test_bodies(user: httpx.AsyncClient) -> None:
         "Invalid input for field/attribute stack_id. Value: 'x'. Cannot set read only field.",
     )
     assert (await post(b" " * (MAX_BODY + 1)))[0] == 413
+    assert await post(b"[" * 21) == (400, _too("levels", 20, "json_depth"))
+    assert await post(b"[" * 100_000) == (400, _too("elements", 10_000, "json_elements"))
     chunked = await user.post("/v1/clusters", content=_chunks(), headers={"Content-Type": "application/json"})
     assert chunked.status_code == 413
+
+
+def _too(what: str, most: int, setting: str) -> str:
+    return f"The JSON of the request has too many {what}: at most {most} are accepted (limits.{setting})"
 
 
 async def _chunks() -> Any:

@@ -18,6 +18,7 @@ from services.api.app import create_app
 from services.api.deps import make_deps
 from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
+from shared.limit_settings import LimitSettings
 from shared.pki.sealing import new_key
 from shared.settings import Settings
 from tests.support.memory_cloud import MemoryClouds
@@ -29,6 +30,7 @@ def api_settings(database_url: str) -> Settings:
         database_url=SecretStr(database_url),
         secret_keys=[SecretStr(new_key())],
         max_clusters_per_project=100_000,
+        limits=LimitSettings(templates_per_project=100_000, federations_per_project=100_000),
         poll_seconds=0.1,
         cloud=CloudSettings(auth_url="http://keystone.test/v3", username="j", password=SecretStr("x")),
     )

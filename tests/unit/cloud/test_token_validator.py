@@ -152,3 +152,32 @@ def test_identities_of_all_scopes() -> None:
 def test_an_answer_that_is_not_keystones(body: dict[str, Any]) -> None:
     with pytest.raises(PermanentError):
         identity_of(body)
+
+
+async def test_unknown_tokens_displace_no_valid_ones() -> None:
+    keystone = Keystone()
+    validator = keystone.validator(size=2)
+    assert await validator.answer("good") is not None
+    for number in range(10):
+        assert await validator.answer(f"bad{number}") is None
+    assert validator.knows("good")
+    assert [validator.knows(f"bad{number}") for number in (7, 8, 9)] == [False, True, True]
+    assert await validator.answer("good") is not None
+    assert keystone.asked.count("good") == 1
+
+
+async def test_a_keystone_that_hangs_holds_few_and_not_for_long() -> None:
+    keystone = Keystone()
+    validator = keystone.validator(concurrency=2, queue=3, timeout=0.2)
+    assert await validator.answer("good") is not None
+    keystone.gate.clear()
+    waiting = [asyncio.create_task(validator.answer(f"t{number}")) for number in range(5)]
+    await asyncio.sleep(0.05)
+    assert keystone.asked == ["good", "t0", "t1"]
+    with pytest.raises(TemporaryError, match="not validate tokens fast enough"):
+        await validator.answer("t5")
+    assert await validator.answer("good") is not None  # what is cached needs nobody
+    found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
+    assert {str(error) for error in found} == {"validate a token: no answer from Keystone within 0.2 s"}
+    keystone.gate.set()
+    assert await validator.answer("t5") is None
