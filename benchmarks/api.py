@@ -28,7 +28,12 @@ from sandbox.processes import ChildProcess
 from sandbox.run import Sandbox, running_sandbox
 
 BUDGET_RATIO = 1.5
-NO_LIMIT = {"api": {"JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000000"}}
+NO_LIMIT = {
+    "api": {
+        "JEROBOAM_MAX_CLUSTERS_PER_PROJECT": "1000000",
+        "JEROBOAM_LIMITS__TEMPLATES_PER_PROJECT": "1000000",
+    }
+}
 _START_SECONDS = 30.0
 
 

@@ -20,8 +20,8 @@ LIMIT = 0.25
 ROUNDS = [("delete", "instance.delete.end", "machine"), ("error", "instance.update", "machine")]
 ROUNDS += [("rebuild", "instance.rebuild.end", "agent")]
 ATTEMPTS = 5
-# Processes that want to run, for each core: beyond this, what is measured is the waiting for a core.
-BUSY = 1.5
+# Processes that want to run, for each core: beyond this, most of what is measured is the waiting for a core.
+BUSY, BUSY_LIMIT = 1.5, 5.0
 
 
 @pytest.fixture
@@ -67,9 +67,8 @@ async def test_a_lost_server_is_an_event_within_a_quarter_second(
         if measured[-1] < LIMIT:
             return
     busy = os.getloadavg()[0] / (os.cpu_count() or 1)
-    if busy > BUSY:
-        pytest.skip(f"the machine is too busy to measure: {busy:.1f} processes a core; p99 in seconds: {measured}")
-    raise AssertionError(f"p99 of {ATTEMPTS} measurements, in seconds: {measured}")
+    limit = BUSY_LIMIT if busy > BUSY else LIMIT
+    assert min(measured) < limit, f"p99 of {ATTEMPTS} measurements, in seconds: {measured}; {busy:.1f} processes a core"
 
 
 async def one_round(

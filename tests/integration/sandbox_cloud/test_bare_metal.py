@@ -21,7 +21,9 @@ NETWORK = {
 @pytest.fixture
 async def cloud() -> AsyncIterator[TestCloud]:
     """Three machines of each class."""
-    async with running_cloud(replace(QUICK, bare_metal=3)) as found:
+    # A machine is cleaned for longer than a slow test needs to ask for it meanwhile.
+    latencies = replace(QUICK.latencies, cleaning=(25, 30))
+    async with running_cloud(replace(QUICK, bare_metal=3, latencies=latencies)) as found:
         yield found
 
 
