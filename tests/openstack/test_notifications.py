@@ -92,7 +92,10 @@ async def test_a_lost_server_is_an_event_within_a_quarter_second(
                 event_type, method, path, body = deeds[number % len(deeds)]
                 await act(method, f"/servers/{node['server_id']}{path}", body)
                 await watch.until({node["name"]}, 60)
-                told = times[node["server_id"], event_type]
+                # An earlier notification of the same action may have told it already; the lag is negative then.
+                async with asyncio.timeout(60):
+                    while (told := times.get((node["server_id"], event_type))) is None:
+                        await asyncio.sleep(0.01)
                 lags[event_type].append(round((watch.seen[node["name"]] - told) * 1000))
                 await asyncio.sleep(1)
     finally:
