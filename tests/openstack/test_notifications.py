@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
 
 WORKERS = 15
 # Seconds from Nova's notification to the event that it causes: usually, and at most.
-USUAL, LIMIT = 0.35, 1.0
+USUAL, LIMIT = 0.6, 2.0
 Act = Callable[[str, str, dict[str, Any] | None], Awaitable[None]]
 
 
