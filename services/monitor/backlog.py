@@ -1,4 +1,4 @@
-"""Measures what waits in the database: operations that nobody runs, events that nobody has published, dead letters."""
+"""Measures what waits in the database: operations that are due, events that are not published, dead letters."""
 
 from __future__ import annotations
 

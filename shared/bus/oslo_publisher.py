@@ -1,7 +1,7 @@
 """Publishes notifications to OpenStack's RabbitMQ as its services do.
 
 Rule: the exchange belongs to the services and their listeners, so it is declared passively, unless the caller stands in
-for a service. A notification that no queue takes is delivered: nobody listens, as on any notification bus.
+for a service. A notification that no queue takes counts as delivered, because a notification bus may have no consumers.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class CloudFactory(Protocol):
         ...
 
     def knows_token(self, token: str) -> bool:
-        """Whether the answer for a token is cached, so that `validate_token` asks nobody."""
+        """Whether the answer for a token is cached, so that `validate_token` does not ask Keystone."""
         ...
 
     async def validate_token(self, token: str) -> Identity | None:

@@ -57,7 +57,7 @@ async def command(deps: Deps, keys: list[str], *words: str) -> tuple[int, str, s
         "JEROBOAM_DATABASE_URL": deps.settings.database_url.get_secret_value(),
         "JEROBOAM_SECRET_KEYS": json.dumps(keys),
         "JEROBOAM_CLOUD__AUTH_URL": deps.settings.cloud.auth_url,
-        "JEROBOAM_CLOUD__USERNAME": "nobody",
+        "JEROBOAM_CLOUD__USERNAME": "none",
         "JEROBOAM_CLOUD__PASSWORD": "none",
         "JEROBOAM_CLOUD__PROJECT_NAME": "none",
     }

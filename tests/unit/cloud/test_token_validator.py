@@ -176,7 +176,7 @@ async def test_a_keystone_that_hangs_holds_few_and_not_for_long() -> None:
     assert keystone.asked == ["good", "t0", "t1"]
     with pytest.raises(TemporaryError, match="not validate tokens fast enough"):
         await validator.answer("t5")
-    assert await validator.answer("good") is not None  # what is cached needs nobody
+    assert await validator.answer("good") is not None  # a cached answer needs no request
     found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
     assert {str(error) for error in found} == {"validate a token: no answer from Keystone within 0.2 s"}
     keystone.gate.set()
