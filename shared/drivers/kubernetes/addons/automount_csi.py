@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from shared.drivers.kubernetes.addons.csi import KUBELET, SOCKET, helper, plugin_directory, registrar
 from shared.drivers.kubernetes.addons.objects import (
     SYSTEM,
     TOLERATE_ALL,
@@ -16,7 +17,6 @@ from shared.drivers.kubernetes.addons.objects import (
     account,
     from_field,
     host_path,
-    image,
     metadata,
     mount,
     rule,
@@ -24,7 +24,6 @@ from shared.drivers.kubernetes.addons.objects import (
 )
 from shared.drivers.kubernetes.labels import Labels
 
-_KUBELET = "/var/lib/kubelet"
 _PRIVILEGED = {"privileged": True}  # it mounts file systems for pods
 
 
@@ -106,15 +105,8 @@ def render(driver: AutomountDriver, labels: Labels, config: Sequence[Object]) ->
 
 def _controller(driver: AutomountDriver, labels: Labels) -> Object:
     share = [mount("socket", "/csi")]
-    provisioner: Object = {
-        "name": "csi-provisioner",
-        "image": image(
-            labels.container_infra_prefix, "csi-provisioner", labels.csi_provisioner_tag, path="sig-storage/"
-        ),
-        "args": ["--csi-address=/csi/csi.sock", "--leader-election=true"],
-        "volumeMounts": share,
-    }
-    plugin = _plugin(driver, "unix:///csi/csi.sock", "identity,controller")
+    provisioner = helper(labels, "csi-provisioner", labels.csi_provisioner_tag, "--leader-election=true")
+    plugin = _plugin(driver, f"unix://{SOCKET}", "identity,controller")
     return {
         "serviceAccountName": driver.name,
         "priorityClassName": "system-cluster-critical",
@@ -124,30 +116,18 @@ def _controller(driver: AutomountDriver, labels: Labels) -> Object:
 
 
 def _node(driver: AutomountDriver, labels: Labels) -> Object:
-    directory = f"{_KUBELET}/plugins/{driver.driver}"
     machine = [
         mount("sys", "/sys"),
         mount("modules", "/lib/modules", readOnly=True),
         mount("devices", "/dev"),
     ]
     root = mount("autofs", driver.directory, mountPropagation="Bidirectional")
-    registrar: Object = {
-        "name": "node-driver-registrar",
-        "image": image(
-            labels.container_infra_prefix,
-            "csi-node-driver-registrar",
-            labels.csi_node_driver_registrar_tag,
-            path="sig-storage/",
-        ),
-        "args": ["--csi-address=/csi/csi.sock", f"--kubelet-registration-path={directory}/csi.sock"],
-        "volumeMounts": [mount("socket", "/csi"), mount("registration", "/registration")],
-    }
-    plugin = _plugin(driver, "unix:///csi/csi.sock", "identity,node", *driver.plugin_arguments)
+    plugin = _plugin(driver, f"unix://{SOCKET}", "identity,node", *driver.plugin_arguments)
     plugin |= {
         "securityContext": _PRIVILEGED,
         "volumeMounts": [
             mount("socket", "/csi"),
-            mount("pods", f"{_KUBELET}/pods", mountPropagation="Bidirectional"),
+            mount("pods", f"{KUBELET}/pods", mountPropagation="Bidirectional"),
             *machine,
             root,
             *driver.plugin_mounts,
@@ -169,11 +149,11 @@ def _node(driver: AutomountDriver, labels: Labels) -> Object:
         "automountServiceAccountToken": False,
         "priorityClassName": "system-node-critical",
         "tolerations": [TOLERATE_ALL],
-        "containers": [registrar, plugin, *runners],
+        "containers": [registrar(labels, driver.driver), plugin, *runners],
         "volumes": [
-            host_path("socket", directory, "DirectoryOrCreate"),
-            host_path("registration", f"{_KUBELET}/plugins_registry", "DirectoryOrCreate"),
-            host_path("pods", f"{_KUBELET}/pods", "Directory"),
+            host_path("socket", plugin_directory(driver.driver), "DirectoryOrCreate"),
+            host_path("registration", f"{KUBELET}/plugins_registry", "DirectoryOrCreate"),
+            host_path("pods", f"{KUBELET}/pods", "Directory"),
             host_path("sys", "/sys"),
             host_path("modules", "/lib/modules"),
             host_path("devices", "/dev"),

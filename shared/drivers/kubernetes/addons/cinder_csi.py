@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from jeroboam.driver import BootstrapContext
 from shared.drivers.kubernetes.addons import cloud_controller
+from shared.drivers.kubernetes.addons.csi import KUBELET, SOCKET, helper, plugin_directory, registrar
 from shared.drivers.kubernetes.addons.objects import (
     SYSTEM,
     TOLERATE_ALL,
@@ -26,9 +27,6 @@ from shared.drivers.kubernetes.labels import Labels
 DRIVER = "cinder.csi.openstack.org"
 _CONTROLLER = "csi-cinder-controllerplugin"
 _NODE = "csi-cinder-nodeplugin"
-_SOCKET = "/csi/csi.sock"
-_KUBELET = "/var/lib/kubelet"
-_PLUGIN = f"{_KUBELET}/plugins/{DRIVER}"
 
 
 def render(context: BootstrapContext, labels: Labels) -> list[Object]:
@@ -59,15 +57,6 @@ def render(context: BootstrapContext, labels: Labels) -> list[Object]:
 
 def _controller(context: BootstrapContext, labels: Labels) -> Object:
     share = [mount("socket", "/csi")]
-
-    def helper(name: str, tag: str, *arguments: str) -> Object:
-        return {
-            "name": name,
-            "image": image(labels.container_infra_prefix, name, tag, path="sig-storage/"),
-            "args": [f"--csi-address={_SOCKET}", *arguments],
-            "volumeMounts": share,
-        }
-
     election = ("--timeout=3m", "--leader-election=true")
     plugin = _plugin(context, labels, "--provide-node-service=false")
     plugin["volumeMounts"] = [*share, *plugin["volumeMounts"]]
@@ -75,16 +64,17 @@ def _controller(context: BootstrapContext, labels: Labels) -> Object:
         "serviceAccountName": "csi-cinder-controller",
         "priorityClassName": "system-cluster-critical",
         "containers": [
-            helper("csi-attacher", labels.csi_attacher_tag, *election, "--default-fstype=ext4"),
+            helper(labels, "csi-attacher", labels.csi_attacher_tag, *election, "--default-fstype=ext4"),
             helper(
+                labels,
                 "csi-provisioner",
                 labels.csi_provisioner_tag,
                 *election,
                 "--default-fstype=ext4",
                 "--extra-create-metadata",
             ),
-            helper("csi-resizer", labels.csi_resizer_tag, *election, "--handle-volume-inuse-error=false"),
-            helper("livenessprobe", labels.csi_liveness_probe_tag),
+            helper(labels, "csi-resizer", labels.csi_resizer_tag, *election, "--handle-volume-inuse-error=false"),
+            helper(labels, "livenessprobe", labels.csi_liveness_probe_tag),
             plugin,
         ],
         "volumes": [{"name": "socket", "emptyDir": {}}, _cloud_config()],
@@ -97,31 +87,20 @@ def _node(context: BootstrapContext, labels: Labels) -> Object:
     plugin["securityContext"] = {"privileged": True}  # it mounts volumes for pods
     plugin["volumeMounts"] = [
         *share,
-        mount("kubelet", _KUBELET, mountPropagation="Bidirectional"),
+        mount("kubelet", KUBELET, mountPropagation="Bidirectional"),
         mount("devices", "/dev", mountPropagation="HostToContainer"),
         *plugin["volumeMounts"],
     ]
-    registrar: Object = {
-        "name": "node-driver-registrar",
-        "image": image(
-            labels.container_infra_prefix,
-            "csi-node-driver-registrar",
-            labels.csi_node_driver_registrar_tag,
-            path="sig-storage/",
-        ),
-        "args": [f"--csi-address={_SOCKET}", f"--kubelet-registration-path={_PLUGIN}/csi.sock"],
-        "volumeMounts": [*share, mount("registration", "/registration")],
-    }
     return {
         "hostNetwork": True,
         "serviceAccountName": "csi-cinder-node",
         "priorityClassName": "system-node-critical",
         "tolerations": [TOLERATE_ALL],
-        "containers": [registrar, plugin],
+        "containers": [registrar(labels, DRIVER), plugin],
         "volumes": [
-            host_path("socket", _PLUGIN, "DirectoryOrCreate"),
-            host_path("registration", f"{_KUBELET}/plugins_registry/", "Directory"),
-            host_path("kubelet", _KUBELET, "Directory"),
+            host_path("socket", plugin_directory(DRIVER), "DirectoryOrCreate"),
+            host_path("registration", f"{KUBELET}/plugins_registry/", "Directory"),
+            host_path("kubelet", KUBELET, "Directory"),
             host_path("devices", "/dev", "Directory"),
             _cloud_config(),
         ],
@@ -135,7 +114,7 @@ def _plugin(context: BootstrapContext, labels: Labels, *arguments: str) -> Objec
         "image": image(labels.container_infra_prefix, "cinder-csi-plugin", tag, path="provider-os/"),
         "args": [
             "/bin/cinder-csi-plugin",
-            f"--endpoint=unix://{_SOCKET}",
+            f"--endpoint=unix://{SOCKET}",
             f"--cloud-config={cloud_controller.DIRECTORY}/cloud.conf",
             f"--cluster={context.cluster.uuid}",
             "--with-topology=false",

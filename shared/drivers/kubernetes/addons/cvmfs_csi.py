@@ -9,7 +9,7 @@ import shlex
 
 from shared.drivers.kubernetes.addons import automount_csi
 from shared.drivers.kubernetes.addons.automount_csi import AutomountDriver, Runner
-from shared.drivers.kubernetes.addons.objects import SYSTEM, Object, host_path, metadata, mount
+from shared.drivers.kubernetes.addons.objects import SYSTEM, Object, config_map, host_path, mount
 from shared.drivers.kubernetes.labels import Labels
 
 DRIVER = "cvmfs.csi.cern.ch"
@@ -59,9 +59,4 @@ def _client(labels: Labels) -> Object:
         "CVMFS_CACHE_BASE": _CACHE,
     }
     text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata(_CONFIG, SYSTEM),
-        "data": {"default.local": text},
-    }
+    return config_map(_CONFIG, SYSTEM, {"default.local": text})

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.drivers.kubernetes.addons import automount_csi
 from shared.drivers.kubernetes.addons.automount_csi import AutomountDriver, Runner
-from shared.drivers.kubernetes.addons.objects import SYSTEM, Object, host_path, metadata, mount
+from shared.drivers.kubernetes.addons.objects import SYSTEM, Object, config_map, host_path, mount
 from shared.drivers.kubernetes.labels import Labels
 from shared.drivers.kubernetes.storage_labels import EosInstance
 
@@ -60,15 +60,11 @@ def _config(labels: Labels) -> list[Object]:
     client = {f"fuse.{each.name}.conf": _instance(each, auth) for each in labels.instances}
     entries = "".join(f"{each.name} -fstype=eosx,fsname={each.name} :eosxd\n" for each in labels.instances)
     return [
-        _config_map(_CLIENT, {"fuse.conf": json.dumps(auth) + "\n", **client, "auto.eos": entries}),
-        _config_map(_AUTOFS, {"eos.autofs": "/eos /etc/eos/auto.eos\n"}),
+        config_map(_CLIENT, SYSTEM, {"fuse.conf": json.dumps(auth) + "\n", **client, "auto.eos": entries}),
+        config_map(_AUTOFS, SYSTEM, {"eos.autofs": "/eos /etc/eos/auto.eos\n"}),
     ]
 
 
 def _instance(instance: EosInstance, auth: dict[str, Any]) -> str:
     values = {"name": instance.name, "hostport": instance.host, "remotemountdir": instance.directory, **auth}
     return json.dumps(values) + "\n"
-
-
-def _config_map(name: str, data: dict[str, str]) -> Object:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name, SYSTEM), "data": data}

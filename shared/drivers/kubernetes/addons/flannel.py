@@ -11,6 +11,7 @@ from shared.drivers.kubernetes.addons.objects import (
     TOLERATE_ALL,
     Object,
     account,
+    config_map,
     from_field,
     host_path,
     metadata,
@@ -57,12 +58,8 @@ def _config(labels: Labels) -> Object:
         ],
     }
     network = {"Network": labels.pods_network_cidr, "Backend": {"Type": labels.flannel_backend}}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata("kube-flannel-cfg", NAMESPACE),
-        "data": {"cni-conf.json": json.dumps(chain), "net-conf.json": json.dumps(network)},
-    }
+    data = {"cni-conf.json": json.dumps(chain), "net-conf.json": json.dumps(network)}
+    return config_map("kube-flannel-cfg", NAMESPACE, data)
 
 
 def _daemon(labels: Labels) -> Object:

@@ -14,6 +14,7 @@ from shared.drivers.kubernetes.addons.objects import (
     TOLERATE_ALL,
     Object,
     account,
+    config_map,
     host_path,
     metadata,
     mount,
@@ -50,8 +51,8 @@ def render(context: BootstrapContext, labels: Labels) -> list[Object]:
             "metadata": metadata(NAMESPACE, labels={"pod-security.kubernetes.io/enforce": "privileged"}),
         },
         *account("prometheus", NAMESPACE, "jeroboam:prometheus", _RULES),
-        _config_map("prometheus", config),
-        _config_map("grafana", shown),
+        config_map("prometheus", NAMESPACE, config),
+        config_map("grafana", NAMESPACE, shown),
         {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -175,10 +176,6 @@ def _claim(labels: Labels) -> Object:
             "resources": {"requests": {"storage": f"{settings.volume_size(labels)}Gi"}},
         },
     }
-
-
-def _config_map(name: str, data: dict[str, str]) -> Object:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name, NAMESPACE), "data": data}
 
 
 def _service(name: str, port: int) -> Object:

@@ -79,6 +79,10 @@ def workload(kind: str, name: str, namespace: str, pod: Mapping[str, Any], *, re
     }
 
 
+def config_map(name: str, namespace: str, data: Mapping[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata(name, namespace), "data": data}
+
+
 def from_field(name: str, path: str) -> Object:
     """An environment variable with the value of a field of the pod."""
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
