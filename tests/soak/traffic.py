@@ -115,7 +115,8 @@ class User:
         failed = status is not None and (status.endswith("_FAILED") or kind == "delete")
         if failed and not self._cancelled:
             newest = (await self._client.operations(self._cluster))[0]
-            self._record.failures.append(f"{kind} of {self._cluster}: {status}, {newest['status_reason']}")
+            self._record.failures.append(f"{kind} of {self._cluster}: {status}, {newest}")
+            print(self._record.failures[-1])
 
 
 async def users(client: Client, record: Record, *, number: int, seconds: float, seed: int) -> None:

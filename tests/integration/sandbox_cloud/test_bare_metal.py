@@ -85,7 +85,7 @@ async def test_a_server_has_a_machine_until_that_is_cleaned(demo: Any) -> None:
     await demo.create("d", several(0))
     shown = await demo.until("d", "CREATE_FAILED")
     assert "No valid host was found. There are not enough hosts available." in shown["stack_status_reason"]
-    await reached(demo, available=2)
+    await reached(demo, available=2, clean_failed=1)
     assert states(demo) == {"available": 2, "clean failed": 1}
     await demo.update("d", several(0))
     await demo.until("d", "UPDATE_COMPLETE")
