@@ -13,6 +13,7 @@ from openstack.connection import Connection
 
 from shared.cloud import rest
 from shared.cloud.errors import LastingConflict
+from shared.cloud.sessions import require_roles
 from shared.cloud.types import ApplicationCredential
 from shared.domain.errors import TemporaryError
 
@@ -23,6 +24,7 @@ def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str])
     if found is not None:
         return ApplicationCredential(found["id"], name)
     doing = f"create application credential {name}"
+    require_roles(connection, roles, doing)
     body = {
         "name": name,
         "description": "OpenStack access of a container cluster; created by Jeroboam",

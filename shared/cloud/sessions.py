@@ -9,17 +9,19 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
 from keystoneauth1 import access, session
+from keystoneauth1.access import AccessInfoV3
 from keystoneauth1.identity import V3Password
 from keystoneauth1.identity.access import AccessInfoPlugin
 from keystoneauth1.identity.base import BaseIdentityPlugin
 from openstack.connection import Connection
 from requests.adapters import HTTPAdapter
 
+from shared.cloud.errors import Forbidden
 from shared.cloud.fence import write_limit
 from shared.cloud.settings import CloudSettings
 
@@ -120,3 +122,27 @@ class Sessions:
             region_name=self._settings.region,
             interface=self._settings.interface,
         )
+
+
+def access_of(connection: Connection) -> AccessInfoV3:
+    """The token and catalogue of a connection; obtains a token if there is none."""
+    auth = connection.session.auth
+    assert isinstance(auth, BaseIdentityPlugin)
+    found = auth.get_access(connection.session)
+    assert isinstance(found, AccessInfoV3)
+    return found
+
+
+def require_roles(connection: Connection, wanted: Sequence[str], doing: str) -> None:
+    """Check that the token has roles.
+
+    An assignment that was interrupted leaves some of the roles. Most calls succeed with these; the others fail in ways
+    that do not tell a missing role, such as a stack whose load balancer fails.
+
+    Raises:
+        Forbidden: a role is missing.
+    """
+    held = {name.casefold() for name in access_of(connection).role_names or ()}
+    lacking = sorted(role for role in wanted if role.casefold() not in held)
+    if lacking:
+        raise Forbidden(f"{doing}: the user has no role {', '.join(lacking)} in the project")
