@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from shared.cloud.errors import from_exception
 from shared.domain.errors import PermanentError, TemporaryError
 from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS
 
@@ -54,7 +53,9 @@ class Calls:
             outcome = "timeout"
             raise TemporaryError(f"{doing}: no answer within {self._timeout:g} s") from error
         except Exception as error:
-            translated = from_exception(error, doing=doing)
+            from shared.cloud.sdk_errors import from_sdk  # it imports openstacksdk
+
+            translated = from_sdk(error, doing=doing)
             outcome = "refused" if isinstance(translated, PermanentError) else "error"
             if translated is None or translated is error:
                 raise

@@ -7,15 +7,16 @@ returns a secret only when it is set, so the caller chooses it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from shared.cloud import rest
 from shared.cloud.errors import LastingConflict
 from shared.cloud.sessions import require_roles
 from shared.cloud.types import ApplicationCredential
 from shared.domain.errors import TemporaryError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 
 def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str]) -> ApplicationCredential:

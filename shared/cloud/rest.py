@@ -8,15 +8,17 @@ authentication, catalogue, version discovery and expired tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import UUID
 
 import requests
-from openstack.proxy import Proxy
 
 from shared.cloud.errors import check
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    from openstack.proxy import Proxy
 
 MAX_PAGES = 200
 PAGE = 500

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keystoneauth1.access import AccessInfoV3
-from openstack.connection import Connection
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -41,10 +40,13 @@ from shared.cloud.types import (
 )
 from shared.domain.errors import PermanentError, TemporaryError
 
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
 T = TypeVar("T")
 READ_ATTEMPTS = 5
 READ_SECONDS = 20.0  # no attempt begins later
-Run = Callable[[str, Callable[[Connection], Any]], Awaitable[Any]]
+Run = Callable[[str, Callable[["Connection"], Any]], Awaitable[Any]]
 
 
 class OpenStackCloud(Lookups):
