@@ -86,16 +86,20 @@ class User:
             await self._settled("rotation")
 
     async def _cancel(self) -> None:
-        """Cancel a resize, then do it after all: what was cancelled can be continued."""
+        """Cancel a resize, or a create that is still under way, then do it after all."""
         await self._change("resize", "POST", "actions/resize", {"node_count": MOST_NODES})
         newest = (await self._client.operations(self._cluster))[0]
         status, answer = await self._send("POST", f"/v1/operations/{newest['uuid']}/cancel")
         assert status in (202, 409), answer
         self._cancelled = True
         await self._settled("cancel")
-        await self._change("resize", "POST", "actions/resize", {"node_count": 1})
+        if newest["kind"] == "create":
+            status, answer = await self._send("POST", f"/v1/operations/{newest['uuid']}/retry")
+            assert status in (202, 409), answer
+        else:
+            await self._change("resize", "POST", "actions/resize", {"node_count": 1})
         self._cancelled = False
-        await self._settled("resize after a cancel")
+        await self._settled(f"{newest['kind']} after a cancel")
 
     async def _delete(self) -> None:
         """From whatever state it is in."""
