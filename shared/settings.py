@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="JEROBOAM_", env_nested_delimiter="__", extra="ignore")
 
     database_url: SecretStr = Field(description="postgresql+asyncpg://... (the form of libpq is also accepted)")
+    database_pooler_url: SecretStr | None = Field(
+        default=None, description="the same database through a pooler in transaction mode, for everything but LISTEN"
+    )
     database_pool_size: int = Field(default=10, ge=1, le=200)
     amqp_url: SecretStr | None = Field(default=None, description="URL of RabbitMQ; if unset, the bus runs on Postgres")
     cloud: CloudSettings
@@ -267,9 +270,11 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_pooler_url")
     @classmethod
-    def _asyncpg_dialect(cls, value: SecretStr) -> SecretStr:
+    def _asyncpg_dialect(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         url = value.get_secret_value()
         scheme, separator, rest = url.partition("://")
         if not separator or not scheme.startswith("postgres"):

@@ -77,8 +77,10 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
         SystemExit: status 1, after the stop, if the process had to give up.
     """
     choose_drivers(settings)
+    pooler = settings.database_pooler_url
     database = Database(
         settings.database_url.get_secret_value(),
+        pooler_url=pooler.get_secret_value() if pooler else None,
         application_name=f"jeroboam.{service}",
         pool_size=settings.database_pool_size,
     )
