@@ -39,6 +39,7 @@ from shared.operations.record import (
 from shared.operations.requests import end_cancelled
 from shared.telemetry import crashpoints
 from shared.telemetry.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
+from shared.telemetry.trace import in_trace
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +133,7 @@ class Runner:
 
     async def execute(self, claim: Claim) -> None:
         """Run the steps of one claimed operation until it waits or ends."""
-        with fenced(claim.fence):
+        with fenced(claim.fence), in_trace(claim.trace):
             walk = asyncio.create_task(self._walk(claim))
         keeper = asyncio.create_task(self._keep_lease(claim))
         try:

@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from sqlalchemy import text
 
-from shared.bus.contract import Bus, Consumer, Handler, QueueSpec
+from shared.bus.contract import Bus, Consumer, Handler, Message, QueueSpec, Verdict
 from shared.bus.factory import make_bus
 from shared.db.engine import Database
 from shared.domain.clock import unfollow
@@ -34,6 +34,7 @@ from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
+from shared.telemetry.trace import HEADER, in_trace, parse_trace
 
 log = structlog.get_logger(__name__)
 
@@ -176,7 +177,7 @@ async def serve_work(
                 )
             )
         for queue, handler in consumers.items():
-            running.append(await kernel.bus.consume(queue, handler))
+            running.append(await kernel.bus.consume(queue, in_trace_of_message(handler)))
         log.info("service.ready")
         await stop.wait()
     finally:
@@ -189,6 +190,16 @@ async def serve_work(
         await asyncio.gather(*ending, return_exceptions=True)
         await _stop_health(health)
         log.info("service.stopped")
+
+
+def in_trace_of_message(handler: Handler) -> Handler:
+    """`handler`, which works in the trace of each message instead of that of whoever delivered it."""
+
+    async def handle(message: Message) -> Verdict:
+        with in_trace(parse_trace(message.headers.get(HEADER))):
+            return await handler(message)
+
+    return handle
 
 
 _Health = tuple[uvicorn.Server, asyncio.Task[None]]
