@@ -111,6 +111,8 @@ def create_app(deps: Deps) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        # Spans are those of `shared.telemetry.spans`; FastAPI's own would follow the same variables.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         middleware=[
             Middleware(RequestScope),
             Middleware(Cors, origins=deps.settings.cors_allowed_origins),

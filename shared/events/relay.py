@@ -22,6 +22,7 @@ from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.envelope import to_message
 from shared.events.numbering import number_on
+from shared.events.publishing import publishing
 from shared.telemetry import crashpoints
 from shared.telemetry.metrics import EVENTS_PUBLISHED, RELAY_LAG
 
@@ -117,7 +118,8 @@ class Relay:
         if not rows:
             return 0
         try:
-            outcomes = await self._bus.publish([to_message(row) for row in rows])
+            with publishing([to_message(row) for row in rows]) as messages:
+                outcomes = await self._bus.publish(messages)
         except TemporaryError:
             # Without the release, no relay could publish the rows before the lease expires.
             await connection.execute(_RELEASE, token)

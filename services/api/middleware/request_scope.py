@@ -15,7 +15,8 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.telemetry.trace import in_trace, new_trace, trace_of_headers
+from services.api.middleware.request_span import request_span, tell_outcome
+from shared.telemetry.spans import Span
 
 REQUEST_ID = "jeroboam.request_id"
 ROUTE = "jeroboam.route"
@@ -41,10 +42,10 @@ class RequestScope:
         request_id = f"req-{uuid4()}"
         scope[REQUEST_ID] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id, **_global_id(scope))
-        with in_trace(trace_of_headers(scope["headers"]) or new_trace()):
-            await self._answer(scope, receive, send, request_id)
+        with request_span(scope, request_id) as span:
+            await self._answer(scope, receive, send, request_id, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span) -> None:
         header = (b"x-openstack-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
@@ -64,6 +65,7 @@ class RequestScope:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             REQUESTS.labels(method, route, str(status)).inc()
             SECONDS.labels(route).observe(seconds)
+            tell_outcome(span, method, route, status)
             log.debug("request.answered", method=method, path=scope["path"], status=status, seconds=round(seconds, 4))
             structlog.contextvars.clear_contextvars()
 
