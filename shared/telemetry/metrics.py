@@ -65,5 +65,10 @@ CONNECTIONS_ENDED = Counter(
     "jeroboam_api_connections_ended_total", "Connections to the API that were refused or ended by a limit", ["limit"]
 )
 RATES_EXCEEDED = Counter("jeroboam_api_rates_exceeded_total", "Requests refused because of a rate", ["limit"])
+AUDITED = Counter(
+    "jeroboam_audit_records_total",
+    "Records of the audit log: stored, limited by a rate, or failed",
+    ["outcome"],
+)
 LINES_SUPPRESSED = Counter("jeroboam_log_lines_suppressed_total", "Lines that were not logged because of their number")
 PRUNED = Counter("jeroboam_pruned_rows_total", "Rows that were deleted because they were old", ["table"])
