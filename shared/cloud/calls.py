@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from shared.cloud.errors import from_exception
 from shared.domain.errors import PermanentError, TemporaryError
-from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS
+from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS, CLOUD_CALLS_ACTIVE
 from shared.telemetry.spans import Kind, Span, span
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Calls:
         loop = asyncio.get_running_loop()
         outcome = "error"
         try:
-            with CLOUD_CALL_SECONDS.time():
+            with CLOUD_CALLS_ACTIVE.track_inprogress(), CLOUD_CALL_SECONDS.time():
                 async with asyncio.timeout(self._timeout):
                     # With the caller's context, which has the fence of its lease.
                     result = await loop.run_in_executor(self._pool, contextvars.copy_context().run, function)
