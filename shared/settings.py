@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from shared.audit_settings import AuditSettings
 from shared.cloud.settings import CloudSettings
 from shared.limit_settings import LimitSettings, RetentionSettings
 
@@ -229,6 +230,7 @@ class Settings(BaseSettings):
         default=600, ge=1, le=3600, description="timeout for draining; after it, nodes are removed anyway"
     )
 
+    audit: AuditSettings = AuditSettings()
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
     limits: LimitSettings = LimitSettings()

@@ -16,6 +16,7 @@ import requests
 
 from shared.cloud.errors import check
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
+from shared.telemetry.spans import annotate
 
 if TYPE_CHECKING:
     from openstack.proxy import Proxy
@@ -49,7 +50,9 @@ def send(proxy: Proxy, method: str, path: str, *, doing: str, **kwargs: Any) -> 
     Raises:
         JeroboamError: for every status of 400 or higher.
     """
+    annotate("openstack.service", str(proxy.service_type))
     response = proxy.request(path, method, **kwargs)
+    annotate("http.response.status_code", response.status_code)
     check(response.status_code, response.headers, response.text, doing=doing)
     return response
 
