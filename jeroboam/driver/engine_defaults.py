@@ -48,6 +48,7 @@ class EngineDefaults:
     volume_drivers: Sequence[str] = ()
     release_labels: Mapping[str, str] = {}
     resizes_masters: bool = False
+    replaces_masters: bool = False
     adopted: bool = False
     beta: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}

@@ -1,0 +1,78 @@
+"""Upgrades to another image on the sandbox: new machines join, old ones are drained and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.run import Sandbox
+from tests.support.client import Client
+from tests.support.cloud_view import cloud_of, left_behind
+from tests.support.nova import nova_user
+from tests.support.sandboxes import module_client, module_sandbox
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(240),
+]
+
+OLD, NEW = "ubuntu-22.04", "ubuntu-24.04"
+
+sandbox = module_sandbox()
+client = module_client()
+
+
+async def nodes(client: Client, cluster: str, role: str) -> list[dict[str, Any]]:
+    found = (await client.get(f"/v1/clusters/{cluster}/nodes"))["nodes"]
+    return [node for node in found if node["role"] == role]
+
+
+async def images(client: Client, sandbox: Sandbox, cluster: str, role: str) -> list[str]:
+    """The images of the machines that the nodes of a role have."""
+    async with nova_user(sandbox) as nova:
+        return sorted([(await nova.show(node["server_id"]))["image"]["id"] for node in await nodes(client, cluster, role)])
+
+
+async def upgraded(client: Client, cluster: str, **body: Any) -> None:
+    answer = await client.call("POST", f"/v1/clusters/{cluster}/actions/upgrade", json=body)
+    assert answer.status_code == 202, answer.text
+    assert await client.settled(cluster) == "UPDATE_COMPLETE", await client.operations(cluster)
+
+
+async def test_workers_get_another_image_and_version(client: Client, sandbox: Sandbox) -> None:
+    old = await client.template(name="workers-old", image_id=OLD, labels={"kube_tag": "v1.33.1"})
+    new = await client.template(
+        name="workers-new", image_id=NEW, labels={"kube_tag": "v1.34.2", "upgrade_strategy": "workers"}
+    )
+    cluster = await client.create("renewed", cluster_template_id=old, node_count=3)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    masters, workers = await nodes(client, cluster, "master"), await nodes(client, cluster, "worker")
+    await upgraded(client, cluster, cluster_template="workers-new", max_batch_size=2)
+
+    assert [node["server_id"] for node in await nodes(client, cluster, "master")] == [
+        node["server_id"] for node in masters
+    ]
+    now = await nodes(client, cluster, "worker")
+    assert [node["index"] for node in now] == [3, 4, 5]
+    assert {node["version"] for node in now} == {"v1.34.2"}
+    assert not {node["server_id"] for node in now} & {node["server_id"] for node in workers}
+    assert len(set(await images(client, sandbox, cluster, "worker"))) == 1
+    assert await images(client, sandbox, cluster, "worker") != await images(client, sandbox, cluster, "master")
+    shown = await client.get(f"/v1/clusters/{cluster}")
+    assert (shown["coe_version"], shown["cluster_template_id"], shown["node_count"]) == ("v1.34.2", new, 3)
+    types = [event["type"].removeprefix("io.jeroboam.") for event in await client.events(cluster)]
+    assert types.count("node.drained.v1") == types.count("node.removed.v1") == 3
+    joined = [place for place, each in enumerate(types) if each == "node.joined.v1"][4:]
+    assert joined[1] < types.index("node.drained.v1"), "two new ones join before an old one leaves"
+
+    answer = await client.call(
+        "POST", f"/v1/clusters/{cluster}/actions/resize", json={"node_count": 4, "nodegroup": "default-worker"}
+    )
+    assert answer.status_code == 202, answer.text
+    assert await client.settled(cluster) == "UPDATE_COMPLETE"
+    assert len(set(await images(client, sandbox, cluster, "worker"))) == 1
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+    async with cloud_of(sandbox.layout) as clouds:
+        assert await left_behind(clouds, shown["project_id"], cluster) == []
