@@ -274,6 +274,16 @@ class Engine(Protocol):
         """
         ...
 
+    def master_change(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        """The actions, in order, after another master has joined and before one leaves: masters learn of each other.
+
+        Each can be executed again at any time.
+
+        Args:
+            nodes: all nodes of the cluster.
+        """
+        ...
+
     def forget(
         self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
     ) -> NodeAction | Impossible | None:

@@ -143,6 +143,9 @@ class EngineDefaults:
     ) -> Drain:
         return Drain(nothing_to_do=frozenset(node.uuid for node in leaving))
 
+    def master_change(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return ()
+
     def forget(
         self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int
     ) -> NodeAction | Impossible | None:

@@ -31,6 +31,7 @@ from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
 from shared.operations.specs import node_spec
 from shared.operations.step_keys import RESOLVE_TARGET
+from shared.steps.commands import LOOK_EVERY, command_limit, give_in_order
 from shared.steps.context import StepContext
 from shared.steps.drain import drain_nodes
 from shared.steps.gone import remove_rows
@@ -145,7 +146,8 @@ async def _make(context: StepContext, turn: _Turn) -> Wait | None:
             return _waits(await ensure_new_nodes_joined(context, view, move.nodes))
         case Do.MARK:
             # The cluster is complete before anything leaves it.
-            if (wait := _waits(await ensure_nodes_settled(context, view))) is None:
+            wait = _waits(await ensure_nodes_settled(context, view)) or await _masters_know(context, view, move.nodes)
+            if wait is None:
                 await _mark(context, view, move.nodes)
             return wait
         case Do.REMOVE:
@@ -174,6 +176,22 @@ async def _drive(context: StepContext, view: OperationView, nodes: Collection[st
     return await drive_shards(
         context, view, state, [shard for shard in shards if (shard.group.uuid, shard.number) in places]
     )
+
+
+async def _masters_know(context: StepContext, view: OperationView, nodes: Collection[str]) -> Wait | None:
+    """If one of these nodes is a master: the others know of those that have joined since."""
+    async with context.database.transaction() as session:
+        await lock_cluster(session, view.cluster_id)
+        state = await read_cluster(session, view.cluster_id)
+        if not any(node.is_master for node in state.nodes if node.uuid in nodes):
+            return None
+        actions, limit = state.engine.master_change(state.nodes), command_limit(context.settings)
+        for answer in await give_in_order(session, view.run_tag, "masters", actions, limit=limit):
+            if answer.is_pending:
+                return Wait("masters take note of a new one", LOOK_EVERY)
+            if answer.failure is not None:
+                raise PermanentError(f"a master could not take note of a new one: {answer.failure}")
+    return None
 
 
 async def _mark(context: StepContext, view: OperationView, nodes: Collection[str]) -> None:

@@ -31,7 +31,8 @@ async def nodes(client: Client, cluster: str, role: str) -> list[dict[str, Any]]
 async def images(client: Client, sandbox: Sandbox, cluster: str, role: str) -> list[str]:
     """The images of the machines that the nodes of a role have."""
     async with nova_user(sandbox) as nova:
-        return sorted([(await nova.show(node["server_id"]))["image"]["id"] for node in await nodes(client, cluster, role)])
+        servers = [await nova.show(node["server_id"]) for node in await nodes(client, cluster, role)]
+    return sorted(server["image"]["id"] for server in servers)
 
 
 async def upgraded(client: Client, cluster: str, **body: Any) -> None:
@@ -76,3 +77,51 @@ async def test_workers_get_another_image_and_version(client: Client, sandbox: Sa
     assert await client.settled(cluster) is None
     async with cloud_of(sandbox.layout) as clouds:
         assert await left_behind(clouds, shown["project_id"], cluster) == []
+
+
+async def test_masters_are_upgraded_and_then_replaced_one_by_one(client: Client, sandbox: Sandbox) -> None:
+    common = {"master_lb_enabled": True}
+    old = await client.template(name="all-old", image_id=OLD, labels={"kube_tag": "v1.33.1"}, **common)
+    await client.template(name="all-new", image_id=NEW, labels={"kube_tag": "v1.34.2"}, **common)
+    cluster = await client.create("whole", cluster_template_id=old, node_count=1, master_count=3)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    before = [event["sequence"] for event in await client.events(cluster)]
+    await upgraded(client, cluster, cluster_template="all-new")
+
+    now = await nodes(client, cluster, "master")
+    assert [node["index"] for node in now] == [3, 4, 5]
+    assert {node["version"] for node in [*now, *await nodes(client, cluster, "worker")]} == {"v1.34.2"}
+    assert (
+        len({*await images(client, sandbox, cluster, "master"), *await images(client, sandbox, cluster, "worker")}) == 1
+    )
+    seen = [
+        event["type"].removeprefix("io.jeroboam.node.").removesuffix(".v1")
+        for event in (await client.events(cluster))[len(before) :]
+        if event["type"].startswith("io.jeroboam.node.") and event["data"]["role"] == "master"
+    ]
+    moves = [each for each in seen if each in ("joined", "removed")]
+    assert moves == ["joined", "removed"] * 3, "never two masters away, never more than one too many"
+    shown = await client.get(f"/v1/clusters/{cluster}")
+    assert (shown["master_count"], shown["coe_version"]) == (3, "v1.34.2")
+    await client.delete(cluster)
+    assert await client.settled(cluster) is None
+    async with cloud_of(sandbox.layout) as clouds:
+        assert await left_behind(clouds, shown["project_id"], cluster) == []
+
+
+async def test_what_cannot_be_replaced_is_refused_with_the_reason(client: Client) -> None:
+    old = await client.template(name="single-old", image_id=OLD)
+    await client.template(name="single-new", image_id=NEW)
+    await client.template(name="single-kept", image_id=NEW, labels={"upgrade_strategy": "in_place"})
+    cluster = await client.create("single", cluster_template_id=old, node_count=1)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    servers = [node["server_id"] for node in await nodes(client, cluster, "worker")]
+    path = f"/v1/clusters/{cluster}/actions/upgrade"
+    answer = await client.call("POST", path, json={"cluster_template": "single-new"})
+    assert answer.status_code == 409
+    assert (
+        "masters cannot be replaced: the address of the API belongs to the machine of the single master" in answer.text
+    )
+    assert "upgrade_strategy" in answer.text
+    await upgraded(client, cluster, cluster_template="single-kept")
+    assert [node["server_id"] for node in await nodes(client, cluster, "worker")] == servers
