@@ -38,6 +38,7 @@ from shared.steps.gone import remove_rows
 from shared.steps.join import ensure_new_nodes_joined
 from shared.steps.settle import ensure_nodes_settled
 from shared.steps.shards import drive_shards, shards_of
+from shared.telemetry import crashpoints
 
 # Moves in one run of the step; the next ones are made in another one, which shows the progress.
 _MOVES = 6
@@ -69,6 +70,8 @@ async def _replace(context: StepContext, operation: OperationView, *, masters: b
         turn = await _next(context, operation, masters=masters, batch=batch)
         if turn.move.do is Do.NOTHING:
             return Done(ChangedNodes(nodes=turn.total))
+        if turn.move.do is Do.ADD:
+            await crashpoints.reached("surge.added")
         wait = await _make(context, turn)
         if wait is not None:
             done = turn.total - turn.left
@@ -202,6 +205,7 @@ async def _mark(context: StepContext, view: OperationView, nodes: Collection[str
         )
         for row in list(rows):
             await move_node(session, row, NodeState.REMOVING, project_id=view.project_id)
+    await crashpoints.reached("surge.marked")
 
 
 async def _why_not(context: StepContext, view: OperationView, nodes: Collection[str]) -> str:
