@@ -56,6 +56,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 members >"$work/members"
 check_others
+# shellcheck disable=SC2154 # read_arguments sets it
 printf '%s\n' "$arguments" | "$etc/commands.d/remove-nodes"
 while read -r id _ name peer _; do
     leaves "$name" "$peer" || continue
