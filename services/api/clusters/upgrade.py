@@ -56,30 +56,22 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
         raise bad_request(" ".join(problems))
     if whole and (problems := _left_behind(state, template["labels"], concerned)):
         raise bad_request(" ".join(problems))
-    batch = body.get("max_batch_size") or 1
-    promises = await promise_surge(deps, context, state, replacement.images, batch)
-    # The promises end if the transaction fails.
+    params = UpgradeParams(
+        cluster_template_id=template["uuid"],
+        max_batch_size=body.get("max_batch_size") or 1,
+        nodegroup=body.get("nodegroup"),
+    )
+    if replacement.images:
+        params = params.model_copy(update={"images": dict(replacement.images), "replace_all": replacement.all})
+    promises = await promise_surge(deps, context, state, replacement.images, params.max_batch_size or 1)
+    # They end if the transaction fails.
     with promises:
         async with deps.db.transaction() as session:
             cluster = await lock_cluster(session, found["uuid"])
             if cluster is None:
                 raise not_found("Cluster", found["uuid"])
             _check_again(cluster)
-            await start(
-                session,
-                deps,
-                context,
-                cluster,
-                OperationKind.UPGRADE,
-                params=UpgradeParams(
-                    cluster_template_id=template["uuid"],
-                    max_batch_size=batch,
-                    nodegroup=body.get("nodegroup"),
-                    images=dict(replacement.images),
-                    replace_all=replacement.all,
-                ),
-                nodegroup_ids=concerned,
-            )
+            await start(session, deps, context, cluster, OperationKind.UPGRADE, params=params, nodegroup_ids=concerned)
 
 
 def _left_behind(cluster: ClusterState, wanted: Mapping[str, str], concerned: Sequence[str]) -> list[str]:

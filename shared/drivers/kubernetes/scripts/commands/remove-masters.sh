@@ -49,7 +49,7 @@ check_others() {
     done <"$work/members"
     [ -n "$others" ] || fail "etcd has no other member"
     etcdctl --endpoints "$others" endpoint health >"$work/health" 2>&1 ||
-        fail "not all other members of etcd work: $(grep -v 'is healthy' "$work/health" | tail -n 3)"
+        fail "not all other members of etcd work: $(grep 'is unhealthy' "$work/health" | tail -n 3)"
 }
 
 work=$(mktemp -d)
