@@ -40,7 +40,12 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         nodes = await working_nodes(session, operation, state, masters=masters)
         # A node that has the version already is skipped, and so is one whose machine is replaced instead.
         replaced = _replaced(operation, state)
-        finished = {node.uuid for node in nodes if node.version == target.version or node.nodegroup_id in replaced}
+        # A target without a version is an image alone.
+        finished = {
+            node.uuid
+            for node in nodes
+            if not target.version or node.version == target.version or node.nodegroup_id in replaced
+        }
         actions = {
             uuid: () if uuid in finished else state.engine.upgrade_actions(spec, specs[uuid], state.nodes)
             for uuid in await rolling_order(context, session, state, nodes)
@@ -48,9 +53,9 @@ async def _roll(context: StepContext, operation: OperationView, *, masters: bool
         turn = await take_turn(session, operation, actions, batch=batch, limit=command_limit(context.settings))
         done = set(turn.done)
         for node in nodes:
-            if node.uuid in done and node.nodegroup_id not in replaced:
+            if target.version and node.uuid in done and node.nodegroup_id not in replaced:
                 node.version = target.version
-        if turn.over and not turn.failures:
+        if turn.over and not turn.failures and target.version:
             concerned = [
                 uuid
                 for uuid, group in state.nodegroups.items()

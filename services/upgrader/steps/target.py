@@ -113,7 +113,7 @@ async def record_target(
     for group in groups:
         if nodegroup_ids is None or group.uuid in nodegroup_ids:
             group.labels = followed_labels(engine, before, target.labels, group.labels)
-            group.version = target.version
+            group.version = target.version or group.version
         elif whole:
             group.labels = kept_labels(engine, before, target.labels, group.labels)
     if whole:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 
 from sandbox.run import Sandbox
@@ -33,6 +36,16 @@ async def images(client: Client, sandbox: Sandbox, cluster: str, role: str) -> l
     async with nova_user(sandbox) as nova:
         servers = [await nova.show(node["server_id"]) for node in await nodes(client, cluster, role)]
     return sorted(server["image"]["id"] for server in servers)
+
+
+@asynccontextmanager
+async def faults(sandbox: Sandbox, **behaviours: list[str]) -> AsyncIterator[None]:
+    """The cloud and the nodes behave so for a time."""
+    url = f"http://127.0.0.1:{sandbox.layout.cloud_port}/faults"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.put(url, json={"behaviours": behaviours})).status_code < 300
+        yield
+        assert (await http.put(url, json={"behaviours": {}})).status_code < 300
 
 
 async def upgraded(client: Client, cluster: str, **body: Any) -> None:
@@ -125,3 +138,40 @@ async def test_what_cannot_be_replaced_is_refused_with_the_reason(client: Client
     assert "upgrade_strategy" in answer.text
     await upgraded(client, cluster, cluster_template="single-kept")
     assert [node["server_id"] for node in await nodes(client, cluster, "worker")] == servers
+
+
+async def test_after_a_failure_a_retry_goes_on_and_another_upgrade_goes_back(client: Client, sandbox: Sandbox) -> None:
+    old = await client.template(name="back-old", image_id=OLD, labels={"upgrade_strategy": "workers"})
+    await client.template(name="back-new", image_id=NEW, labels={"upgrade_strategy": "workers"})
+    cluster = await client.create("back", cluster_template_id=old, node_count=2)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    before = await images(client, sandbox, cluster, "worker")
+    path = f"/v1/clusters/{cluster}/actions/upgrade"
+    async with faults(sandbox, no_valid_host=["worker-2$"], fail_join=["worker-3$"]):
+        assert (await client.call("POST", path, json={"cluster_template": "back-new"})).status_code == 202
+        assert await client.settled(cluster) == "UPDATE_FAILED"
+        assert "No valid host" in (await client.get(f"/v1/clusters/{cluster}"))["status_reason"]
+    async with faults(sandbox, fail_join=["worker-3$"]):
+        (failed,) = [each for each in await client.operations(cluster) if each["state"] == "failed"]
+        assert (await client.call("POST", f"/v1/operations/{failed['uuid']}/retry")).status_code == 202
+        assert await client.settled(cluster) == "UPDATE_FAILED"
+        found = {node["index"]: node["state"] for node in await nodes(client, cluster, "worker")}
+        assert found == {1: "joined", 2: "joined", 3: "failed"} or found == {0: "joined", 2: "joined", 3: "failed"}
+    await upgraded(client, cluster, cluster_template="back-old")
+    assert await images(client, sandbox, cluster, "worker") == before
+    now = [node["index"] for node in await nodes(client, cluster, "worker")]
+    assert len(now) == 2 and now[0] in (0, 1), "what has the image is kept"
+
+
+async def test_a_swarm_gets_the_version_of_its_image(client: Client, sandbox: Sandbox) -> None:
+    common = {"coe": "swarm", "master_lb_enabled": True}
+    old = await client.template(name="swarm-old", image_id=OLD, **common)
+    await client.template(name="swarm-new", image_id=NEW, **common)
+    cluster = await client.create("swarm", cluster_template_id=old, node_count=1)
+    assert await client.settled(cluster) == "CREATE_COMPLETE"
+    await upgraded(client, cluster, cluster_template="swarm-new")
+    for role in ("master", "worker"):
+        (node,) = await nodes(client, cluster, role)
+        assert (node["index"], node["version"]) == (1, "1.0.0")
+    assert await images(client, sandbox, cluster, "master") == await images(client, sandbox, cluster, "worker")
+    assert (await client.get(f"/v1/clusters/{cluster}"))["coe_version"] == "1.0.0"
