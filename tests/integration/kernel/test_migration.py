@@ -104,7 +104,8 @@ async def begun(before: Before, kind: str, state: str) -> str:
     return operation
 
 
-ADDED_SINCE = {SETTLE_NODES, REPLACE_CONTROL_NODES, REPLACE_OTHER_NODES}  # steps that no operation of that revision can have begun
+# Steps that no operation of that revision can have begun.
+ADDED_SINCE = {SETTLE_NODES, REPLACE_CONTROL_NODES, REPLACE_OTHER_NODES}
 
 
 async def test_every_step_of_every_kind_gets_its_name_and_gives_it_back(before: Before) -> None:

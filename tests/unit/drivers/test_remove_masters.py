@@ -28,7 +28,12 @@ THREE = listed(
     ("bbb2", "started", "k8s-master-1", "10.0.0.11"),
     ("ccc3", "started", "k8s-master-2", "10.0.0.12"),
 )
-LEAVING: dict[str, str | int] = {"nodes": "k8s-master-1", "leaving": "k8s-master-1", "addresses": "10.0.0.11", "timeout": 90}
+LEAVING: dict[str, str | int] = {
+    "nodes": "k8s-master-1",
+    "leaving": "k8s-master-1",
+    "addresses": "10.0.0.11",
+    "timeout": 90,
+}
 
 
 @pytest.fixture
