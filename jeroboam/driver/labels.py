@@ -70,8 +70,8 @@ class InfrastructureLabels(BaseModel):
     )
     upgrade_strategy: UpgradeStrategy = described(
         "auto",
-        "which machines an upgrade replaces: `auto` those of another image than the template's, `workers` of these "
-        "only workers, `in_place` none, `replace` also those of another version",
+        "which machines an upgrade replaces: `auto` those of another image than the template's, if it is possible, "
+        "`workers` of these only workers, `in_place` none, `replace` also those of another version",
     )
     api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
 

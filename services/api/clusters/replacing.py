@@ -64,7 +64,8 @@ async def find_replacement(
     strategy = _strategy(template["labels"], found["labels"])
     groups = await _groups(deps, cluster)
     mine = [group for group in groups if group.spec.uuid in concerned]
-    free = [group for group in mine if strategy != _WORKERS or group.spec.role != MASTER]
+    stay = strategy == _WORKERS or (strategy == _AUTO and _why_masters_stay(cluster.engine, cluster.spec.endpoint_mode))
+    free = [group for group in mine if not stay or group.spec.role != MASTER]
     images: dict[str, str] = {}
     if strategy != _IN_PLACE:
         image = await _image(deps, context, found, template, free, strategy)
@@ -159,17 +160,16 @@ def _wanted(group: _Group, image: str | None, workers: str) -> str:
 
 def _check(cluster: ClusterState, group: NodegroupSpec, images: Mapping[str, str]) -> None:
     system = get_operating_system(group.operating_system)
-    if group.uuid not in images:
-        if not cluster.engine.upgrades_in_place(system):
-            raise conflict(
-                f"Cluster Template is not valid for upgrade: Nodes with {system.name} are not upgraded in place; their "
-                "machines are replaced if the template names another image."
-            )
-    elif group.role == MASTER and (why := _why_masters_stay(cluster.engine, cluster.spec.endpoint_mode)):
+    why = _why_masters_stay(cluster.engine, cluster.spec.endpoint_mode) if group.role == MASTER else None
+    if group.uuid not in images and not cluster.engine.upgrades_in_place(system):
         raise conflict(
-            "Cluster Template is not valid for upgrade: It names another image, but masters cannot be replaced: "
-            f"{why}. The label {UPGRADE_STRATEGY} in the template keeps the machines of masters ({_WORKERS}) or of all "
-            f"nodes ({_IN_PLACE})."
+            f"Cluster Template is not valid for upgrade: Nodes with {system.name} are not upgraded in place"
+            + (f", and {why}." if why else "; their machines are replaced if the template names another image.")
+        )
+    if group.uuid in images and why:
+        raise conflict(
+            f"Cluster Template is not valid for upgrade: Label {UPGRADE_STRATEGY}: masters cannot be replaced: {why}. "
+            f"{_AUTO} and {_WORKERS} keep the machines of masters, {_IN_PLACE} those of all nodes."
         )
 
 

@@ -68,15 +68,18 @@ async def test_the_image_of_the_clusters_own_template_is_the_same_one(api: Memor
 
 
 async def test_a_single_master_without_a_load_balancer_keeps_its_machine(api: MemoryApi) -> None:
-    await older(api, master_lb_enabled=False)
-    await template(api, "t2")
+    cluster = await older(api, master_lb_enabled=False)
+    await template(api, "t2", upgrade_strategy="replace")
     answer = await upgrade(api, cluster_template="t2")
     text = (
-        "Cluster Template is not valid for upgrade: It names another image, but masters cannot be replaced: the "
-        "address of the API belongs to the machine of the single master (master_lb_enabled is false). The label "
-        "upgrade_strategy in the template keeps the machines of masters (workers) or of all nodes (in_place)."
+        "Cluster Template is not valid for upgrade: Label upgrade_strategy: masters cannot be replaced: the address of "
+        "the API belongs to the machine of the single master (master_lb_enabled is false). auto and workers keep the "
+        "machines of masters, in_place those of all nodes."
     )
     assert (answer.status_code, detail(answer)) == (409, text)
+    await template(api, "t3")
+    assert (await upgrade(api, cluster_template="t3")).status_code == 202
+    assert await replaced(api, cluster) == {"default-worker": "i1"}
 
 
 async def test_another_nodegroup_follows_the_default_workers_but_keeps_an_image_of_its_own(api: MemoryApi) -> None:

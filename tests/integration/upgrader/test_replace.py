@@ -124,8 +124,9 @@ async def test_masters_are_upgraded_and_then_replaced_one_by_one(client: Client,
 
 async def test_what_cannot_be_replaced_is_refused_with_the_reason(client: Client) -> None:
     old = await client.template(name="single-old", image_id=OLD)
-    await client.template(name="single-new", image_id=NEW)
-    await client.template(name="single-kept", image_id=NEW, labels={"upgrade_strategy": "in_place"})
+    await client.template(name="single-new", image_id=NEW, labels={"upgrade_strategy": "replace"})
+    await client.template(name="single-kept", image_id=OLD, labels={"upgrade_strategy": "in_place"})
+    await client.template(name="single-auto", image_id=NEW)
     cluster = await client.create("single", cluster_template_id=old, node_count=1)
     assert await client.settled(cluster) == "CREATE_COMPLETE"
     servers = [node["server_id"] for node in await nodes(client, cluster, "worker")]
@@ -136,8 +137,13 @@ async def test_what_cannot_be_replaced_is_refused_with_the_reason(client: Client
         "masters cannot be replaced: the address of the API belongs to the machine of the single master" in answer.text
     )
     assert "upgrade_strategy" in answer.text
+    (master,) = await nodes(client, cluster, "master")
+    await upgraded(client, cluster, cluster_template="single-auto")
+    assert [node["server_id"] for node in await nodes(client, cluster, "master")] == [master["server_id"]]
+    kept = [node["server_id"] for node in await nodes(client, cluster, "worker")]
+    assert not {*kept} & {*servers}
     await upgraded(client, cluster, cluster_template="single-kept")
-    assert [node["server_id"] for node in await nodes(client, cluster, "worker")] == servers
+    assert [node["server_id"] for node in await nodes(client, cluster, "worker")] == kept
 
 
 async def test_after_a_failure_a_retry_goes_on_and_another_upgrade_goes_back(client: Client, sandbox: Sandbox) -> None:
