@@ -1,4 +1,4 @@
-"""nodes whose nodegroup has got another image, and nodegroups with an image of their own
+"""nodes whose nodegroup has got another image since
 
 Until now, a nodegroup's image never changed.
 """
@@ -14,16 +14,7 @@ down_revision = "0015"
 
 def upgrade() -> None:
     op.add_column("nodes", sa.Column("image_id", sa.Text(), nullable=True))
-    op.add_column("nodegroups", sa.Column("own_image", sa.Boolean(), nullable=False, server_default=sa.text("false")))
-    op.execute(
-        """
-        UPDATE nodegroups g SET own_image = true
-        WHERE NOT is_default AND image_id IS NOT NULL AND NOT EXISTS (
-          SELECT FROM nodegroups d WHERE d.cluster_id = g.cluster_id AND d.is_default AND d.image_id = g.image_id)
-        """
-    )
 
 
 def downgrade() -> None:
-    op.drop_column("nodegroups", "own_image")
     op.drop_column("nodes", "image_id")
