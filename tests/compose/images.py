@@ -94,7 +94,8 @@ def fill_uv_cache() -> None:
             "UV_CACHE_DIR": str(UV_CACHE),
             "UV_PROJECT_ENVIRONMENT": f"{directory}/environment",
         }
-        command = [uv, "sync", "--quiet", "--frozen", "--no-dev", "--extra", "otel", "--no-editable", "--python", "/usr/bin/python3"]
+        command = [uv, "sync", "--quiet", "--frozen", "--no-dev", "--extra", "otel", "--no-editable"]
+        command += ["--python", "/usr/bin/python3"]
         subprocess.run(command, env=environment, cwd=ROOT, timeout=300, check=True)
 
 
