@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field
+
+from shared.notification_settings import NotificationSettings
 
 
-class AuditSettings(BaseModel):
-    """`JEROBOAM_AUDIT__*`: which requests are recorded, and where the records are sent besides the event log."""
+class AuditSettings(NotificationSettings):
+    """`JEROBOAM_AUDIT__*`: which requests are recorded, and where CADF notifications of the records are sent."""
 
     enabled: bool = Field(default=False, description="record requests that change something; one event each")
     refusals_per_address: float = Field(
@@ -14,12 +16,3 @@ class AuditSettings(BaseModel):
     )
     refusals: float = Field(default=20, gt=0, description="the same of all addresses")
     burst_seconds: float = Field(default=20, ge=1, description="how many seconds' worth may be recorded at once")
-    url: SecretStr | None = Field(default=None, description="RabbitMQ to which CADF notifications are sent; none: not")
-    exchange: str = Field(default="openstack", min_length=1, max_length=127)
-    topics: list[str] = Field(default=["notifications"], min_length=1, max_length=10)
-    host: str = Field(
-        default="", max_length=200, description="host in `publisher_id`; by default, the name of this host"
-    )
-    hold_minutes: float = Field(
-        default=60, ge=0, description="how long a record waits for an exchange that does not exist"
-    )

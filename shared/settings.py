@@ -25,6 +25,7 @@ from pydantic_settings import (
 from shared.audit_settings import AuditSettings
 from shared.cloud.settings import CloudSettings
 from shared.limit_settings import LimitSettings, RetentionSettings
+from shared.notification_settings import NotificationSettings
 
 SECRETS_DIR = "JEROBOAM_SECRETS_DIR"
 
@@ -69,18 +70,10 @@ class WebhookSettings(BaseModel):
         return value
 
 
-class MagnumNotificationSettings(BaseModel):
-    """`JEROBOAM_MAGNUM_NOTIFICATIONS__*`: Magnum's own notifications about clusters; off without a URL."""
+class MagnumNotificationSettings(NotificationSettings):
+    """`JEROBOAM_MAGNUM_NOTIFICATIONS__*`: Magnum's own notifications about clusters."""
 
-    url: SecretStr | None = Field(default=None, description="RabbitMQ to which they are sent")
     exchange: str = Field(default="magnum", min_length=1, max_length=127)
-    topics: list[str] = Field(default=["notifications"], min_length=1, max_length=10)
-    host: str = Field(
-        default="", max_length=200, description="host in `publisher_id`; by default, the name of this host"
-    )
-    hold_minutes: float = Field(
-        default=60, ge=0, description="how long an event waits for an exchange that does not exist"
-    )
 
 
 class StreamSettings(BaseModel):

@@ -16,10 +16,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
-from pydantic import SecretStr
 from sqlalchemy import TextClause, text
 from sqlalchemy.exc import DBAPIError
 
@@ -30,6 +29,7 @@ from shared.domain.clock import utc_now
 from shared.domain.errors import NotFound, TemporaryError
 from shared.domain.ids import new_id
 from shared.events.numbering import number_events
+from shared.notification_settings import NotificationSettings
 from shared.telemetry import crashpoints
 from shared.telemetry.sparse import SparseLog
 
@@ -63,16 +63,6 @@ WHERE name = :name AND lease_token = :token
 """)
 
 
-class Destination(Protocol):
-    """Where notifications are sent: `MagnumNotificationSettings` and `AuditSettings`."""
-
-    url: SecretStr | None
-    exchange: str
-    topics: list[str]
-    host: str
-    hold_minutes: float
-
-
 @dataclass(frozen=True, slots=True)
 class Notification:
     event_type: str
@@ -98,7 +88,7 @@ class Notices(ABC):
     def form(self, event: Mapping[str, Any]) -> Notification:
         """An event as a notification. Args: event: a row of `read`, with position, id, type and time."""
 
-    def __init__(self, database: Database, settings: Destination, *, poll_seconds: float) -> None:
+    def __init__(self, database: Database, settings: NotificationSettings, *, poll_seconds: float) -> None:
         assert settings.url is not None
         self._database = database
         self._settings = settings

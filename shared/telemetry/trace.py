@@ -48,7 +48,7 @@ def trace_of_headers(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
 
 
 def new_trace() -> str:
-    """The beginning of a trace that nobody records."""
+    """The beginning of a trace that is not recorded."""
     return f"00-{token_hex(16)}-{token_hex(8)}-02"
 
 

@@ -1,4 +1,4 @@
-"""The audit log: every request for a change, with its outcome, for operators and for nobody else."""
+"""The audit log: every request for a change, with its outcome, which only operators can read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_who_asked_what_from_where_with_which_outcome(database: Database, 
 @pytest.mark.parametrize(
     ("token", "method", "path", "body", "status", "user"),
     [
-        ("nobody", "DELETE", "/v1/clusters/c1", None, 401, None),
+        ("unknown", "DELETE", "/v1/clusters/c1", None, 401, None),
         ("reader", "POST", "/v1/clustertemplates", TEMPLATE, 403, "u3"),
         ("user", "POST", "/v1/clustertemplates", {"name": 1}, 400, "u1"),
         ("user", "DELETE", "/v1/clusters/a%00b", None, 404, "u1"),

@@ -128,7 +128,7 @@ async def test_the_relay_publishes_each_event_in_its_own_trace_and_consumers_con
             both.set()
         return Verdict.DONE
 
-    with in_trace(new_trace()):  # of the relay's process, which is nobody's parent
+    with in_trace(new_trace()):  # of the relay's process, to which no event belongs
         consumer = await bus.consume(PROVISIONER, in_trace_of_message(handle))
         await Relay(database, bus).flush()
     async with asyncio.timeout(10):
