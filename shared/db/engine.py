@@ -16,7 +16,7 @@ from typing import Any
 import asyncpg
 import structlog
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.db.away import is_away
 
@@ -75,6 +75,12 @@ class Database:
         """A session in a transaction that is committed at the end of the block, or rolled back after an exception."""
         async with self._sessions() as session, session.begin():
             yield session
+
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool on which each statement is a transaction of its own."""
+        async with self._engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
     async def ping(self) -> None:
         """Raise an exception unless the database responds within five seconds."""
