@@ -165,14 +165,14 @@ async def _record(
         elif finding.outcome is Found.BACK:
             await _fail(session, cluster, node, Loss.AGENT, f"{finding.reason}; {_ASK_FOR_CALL}")
         else:
-            await _start_anew(session, sealer, cluster, node, finding, answers.replacements.get(node.uuid))
+            await _start_again(session, sealer, cluster, node, finding, answers.replacements.get(node.uuid))
     await ask_for_measure(session, cluster.uuid)
     if found:
         await make_due(session, cluster.uuid)
     return found
 
 
-async def _start_anew(
+async def _start_again(
     session: AsyncSession, sealer: Sealer, cluster: Cluster, node: Node, finding: Finding, new: Replacement | None
 ) -> None:
     """The token becomes valid again if the machine could join again; an agent that kept its disk needs none."""

@@ -1,4 +1,4 @@
-# Configuration of Keystone, Placement, Glance, Neutron and Heat; Nova's is in config-compute.sh. Written anew at every
+# Configuration of Keystone, Placement, Glance, Neutron and Heat; Nova's is in config-compute.sh. Written again at every
 # start into $ETC, so that the packages' files under /etc stay as they are.
 authtoken() { cat <<X
 [keystone_authtoken]

@@ -81,7 +81,7 @@ class Actions:
         if self.servers.images.rows.get(image) is None:
             raise ApiError(400, f"Image {image} could not be found.")
         then = "SHUTOFF" if row["status"] == "SHUTOFF" else "ACTIVE"
-        self.servers.start_anew(row, image, then=then)
+        self.servers.start_again(row, image, then=then)
 
     def _resize(self, call: Call, row: Row, body: dict[str, Any]) -> None:
         self._need(row, "resize", frozenset({"ACTIVE", "SHUTOFF"}))

@@ -166,9 +166,9 @@ class Servers:
         if image is None:
             raise ApiError(400, f"Image {name_or_id} could not be found.")
         if image["id"] != row["image"]:
-            self.start_anew(row, image["id"])
+            self.start_again(row, image["id"])
 
-    def start_anew(self, row: Row, image_id: str, *, then: str = "ACTIVE") -> None:
+    def start_again(self, row: Row, image_id: str, *, then: str = "ACTIVE") -> None:
         """Rebuild a server, also with the image that it has."""
         self.rows.update(row, image=image_id, fault=None)
         self._interrupt(row, "REBUILD", gone=True, then=then)

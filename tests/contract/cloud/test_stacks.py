@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -103,7 +104,13 @@ async def test_other_user_data_makes_another_server(cloud: Cloud, stacks: Any, s
     template["resources"]["node-1"]["properties"]["user_data"] = "#cloud-config\n{runcmd: [date]}\n"
     await cloud.update_stack(made.id, template, tags=[stacks.tag], timeout_minutes=30)
     assert (await stacks.settled(made.id)).status == "UPDATE_COMPLETE"
-    after = {s.name: s for s in await cloud.list_servers(cluster_id=cluster_id)}
+    # Nova shows addresses from a cache, which it fills again when Neutron has told it of the port.
+    async with asyncio.timeout(60):
+        while True:
+            after = {s.name: s for s in await cloud.list_servers(cluster_id=cluster_id)}
+            if after["node-1"].addresses:
+                break
+            await asyncio.sleep(1)
     assert after["node-0"].id == before["node-0"].id
     assert after["node-1"].id != before["node-1"].id
     assert after["node-1"].addresses == before["node-1"].addresses
@@ -112,7 +119,7 @@ async def test_other_user_data_makes_another_server(cloud: Cloud, stacks: Any, s
 async def test_an_update_mends_what_failed_and_no_more(
     cloud: Cloud, stacks: Any, shard: Shard, names: dict[str, str], cluster_id: str
 ) -> None:
-    """What failed is built anew, also by the same template; what stands, stands."""
+    """What failed is built again, also by the same template; the rest stays."""
     template = shard(0, 1)
     template["resources"]["node-1"]["properties"]["flavor"] = names["impossible_flavor"]
     template["resources"]["node-1"]["depends_on"] = ["node-0"]

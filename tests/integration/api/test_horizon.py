@@ -150,7 +150,7 @@ async def test_changing_a_cluster(panel: Panel, api: Deps, cluster: str) -> None
         newer = client.cluster_templates.create(**TEMPLATE | {"labels": {"kube_tag": "v1.35.0"}})
         client.clusters.upgrade(cluster, newer.uuid, max_batch_size="2", nodegroup=None)
 
-    def trusted_anew(client: Any) -> None:
+    def trusted_again(client: Any) -> None:
         client.certificates.rotate_ca(cluster_uuid=cluster)
 
     def rotated(client: Any) -> None:
@@ -160,7 +160,7 @@ async def test_changing_a_cluster(panel: Panel, api: Deps, cluster: str) -> None
     assert await status_after(counted) == ("UPDATE_IN_PROGRESS", 4)
     assert await status_after(resized) == ("UPDATE_IN_PROGRESS", 3)
     assert await status_after(upgraded) == ("UPDATE_IN_PROGRESS", 3)
-    assert await status_after(trusted_anew) == ("UPDATE_IN_PROGRESS", 3)
+    assert await status_after(trusted_again) == ("UPDATE_IN_PROGRESS", 3)
     assert await status_after(rotated) == ("UPDATE_IN_PROGRESS", 3)
     assert await status_after(lambda client: client.clusters.delete(cluster)) == ("DELETE_IN_PROGRESS", 3)
 

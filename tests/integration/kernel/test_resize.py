@@ -132,7 +132,7 @@ async def test_a_second_one_joins_the_first_while_it_waits(database: Database) -
     await walk(database, plan)
     assert plan.runs == ["choose", "wait", "choose", "wait"]
     assert plan.views[-1].output(key("choose")) == Anything(chosen=2)
-    assert len({view.run_tag for view in plan.views}) == 2, "stacks are driven anew"
+    assert len({view.run_tag for view in plan.views}) == 2, "stacks are driven again"
     found = await groups_of(database, cluster)
     assert (found["a"], found["b"]) == ((5, "UPDATE_COMPLETE"), (7, "UPDATE_COMPLETE"))
     assert (await events(database)).count("cluster.resize.requested") == 2

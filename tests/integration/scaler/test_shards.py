@@ -164,7 +164,7 @@ async def test_a_change_that_holds_already_is_not_made_again(shards: Shards) -> 
     assert shards.heat.took() == []
 
 
-async def test_a_shard_on_its_way_out_is_made_anew_when_it_gets_nodes_again(shards: Shards) -> None:
+async def test_a_shard_on_its_way_out_is_made_again_when_it_gets_nodes_again(shards: Shards) -> None:
     await shards.stage.chosen(4)
     assert await shards.took() == [("delete", 2)]
     shards.stage.view = replace(shards.stage.view, revision=1)
