@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 # Classes of SQLSTATE: connections, resources, operator intervention and crashes, errors of the system.
 _AWAY_CLASSES = frozenset({"08", "53", "57", "58"})
+IDLE_TIMEOUT = "25P03"  # the process was suspended within a transaction
 _LOST = (OSError, TimeoutError, PoolTimeout, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -20,7 +21,7 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         original = error.orig
         return error.connection_invalidated or original is None or is_away(original) or _state(original) == ""
-    return isinstance(error, _LOST) or _state(error)[:2] in _AWAY_CLASSES
+    return isinstance(error, _LOST) or _state(error)[:2] in _AWAY_CLASSES or _state(error) == IDLE_TIMEOUT
 
 
 def _state(error: BaseException) -> str:

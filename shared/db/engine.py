@@ -24,8 +24,8 @@ from shared.db.statement_spans import record_statements
 log = structlog.get_logger(__name__)
 
 _NOTIFY = text("SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text[])) channel")
-# A transaction that hangs must not block others forever.
-_SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "15000"}
+# Milliseconds. A process that is suspended within a transaction loses its locks before those who wait for them give up.
+SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "10000", "lock_timeout": "15000"}
 
 
 def session_arguments(application_name: str, *, pooled: bool, **settings: str) -> Mapping[str, Any]:
@@ -65,7 +65,7 @@ class Database:
             connect_args={
                 "timeout": 10,
                 "command_timeout": 60,
-                **session_arguments(application_name, pooled=pooler_url is not None, **_SERVER_SETTINGS),
+                **session_arguments(application_name, pooled=pooler_url is not None, **SERVER_SETTINGS),
                 **unnamed,
             },
         )
@@ -92,7 +92,7 @@ class Database:
     async def connect(self) -> asyncpg.Connection:
         """A connection outside the pool, for plain SQL and LISTEN. The caller closes it."""
         _, arguments = self._engine.dialect.create_connect_args(self._url)
-        return await asyncpg.connect(**arguments, timeout=10, command_timeout=60, server_settings=_SERVER_SETTINGS)
+        return await asyncpg.connect(**arguments, timeout=10, command_timeout=60, server_settings=SERVER_SETTINGS)
 
     async def listen(self, channels: list[str], wake: Callable[[str], None]) -> None:
         """Call `wake(channel)` for each notification, until cancelled. Reconnects automatically.

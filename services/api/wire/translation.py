@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from services.api.wire.errors import ApiError
-from shared.db.away import is_away
+from shared.db.away import IDLE_TIMEOUT, is_away
 from shared.domain.errors import Conflict, NotFound, PermanentError, TemporaryError
 from shared.pki.sealing import SealingError
 
@@ -45,10 +45,10 @@ def translated(error: BaseException) -> ApiError:
 
 
 def _database(sqlstate: str) -> ApiError:
-    # Class 22 is invalid data, which only a request can contain; 08, 53, 57 and 55P03 are temporary; 40 is a conflict.
+    # Class 22 is invalid data, which only a request can contain; 40 is a conflict; the others are temporary.
     if sqlstate[:2] == "22":
         return ApiError(400, "The request contains a value that cannot be stored")
-    if sqlstate[:2] in {"", "08", "40", "53", "57"} or sqlstate == "55P03":
+    if sqlstate[:2] in {"", "08", "40", "53", "57"} or sqlstate in {"55P03", IDLE_TIMEOUT}:
         return ApiError(503, _DATABASE, headers={"Retry-After": "5"})
     if sqlstate == "23505":
         return ApiError(409, "Conflict.")

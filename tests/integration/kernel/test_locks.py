@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+import asyncpg
+import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
+from shared.db import engine
+from shared.db.away import is_away
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.states import NodeState, OperationKind
@@ -84,3 +89,34 @@ async def test_two_deletes_at_once_are_one(database: Database) -> None:
         assert await session.scalar(select(Cluster.status)) == "DELETE_IN_PROGRESS"
         assert await session.scalar(select(func.count()).select_from(Operation)) == 1
         assert await Leases(database, ["delete"], seconds=60).claim(5)
+
+
+async def test_a_suspended_transaction_loses_its_locks_before_others_give_up(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {name: int(value) for name, value in engine.SERVER_SETTINGS.items()}
+    assert limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"]
+    shorter = {name: str(value // 10) for name, value in limits.items()}
+    monkeypatch.setattr(engine, "SERVER_SETTINGS", shorter)
+    async with database.transaction() as session:
+        cluster = (await make_cluster(session)).uuid
+    hasty = Database(database_url, application_name="test", pool_size=2)
+    holds, passed = asyncio.Event(), asyncio.Event()
+
+    async def suspended() -> None:
+        async with hasty.transaction() as session:
+            await lock_cluster(session, cluster)
+            holds.set()
+            await passed.wait()
+            await session.execute(text("SELECT 1"))
+
+    task = asyncio.create_task(suspended())
+    async with asyncio.timeout(10):
+        await holds.wait()
+        async with hasty.transaction() as other:
+            await lock_cluster(other, cluster)
+    passed.set()
+    with pytest.raises((DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)) as lost:
+        await task
+    assert is_away(lost.value)
+    await hasty.close()

@@ -49,7 +49,7 @@ def deeds(scene: Watched) -> dict[str, Callable[[str], None]]:
 
     def rebuild(server_id: str) -> None:
         row = servers.rows.rows[server_id]
-        servers.start_anew(row, row["image"])
+        servers.start_again(row, row["image"])
 
     return {"delete": servers.delete, "error": error, "rebuild": rebuild}
 

@@ -26,11 +26,13 @@ def wrapped(error: Exception) -> DBAPIError:
         asyncpg.AdminShutdownError("terminating connection due to administrator command"),
         asyncpg.CrashShutdownError("terminating connection because of crash of another server process"),
         asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"),
         asyncpg.InterfaceError("connection is closed"),
         asyncpg.InternalClientError("got result for unknown protocol state 3"),
         InterfaceError("SELECT 1", {}, Exception("connection is closed")),
         wrapped(asyncpg.InternalClientError("unexpected message")),
         wrapped(asyncpg.CrashShutdownError("crash")),
+        wrapped(asyncpg.IdleInTransactionSessionTimeoutError("terminating connection")),
     ],
     ids=lambda error: type(getattr(error, "orig", None) or error).__name__,
 )
