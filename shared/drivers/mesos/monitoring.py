@@ -27,7 +27,7 @@ from shared.drivers.monitoring import grafana, settings
 from shared.drivers.monitoring.settings import NODE_EXPORTER_PORT, RULES_FILE
 
 AGENTS_FILE = "agents.json"  # of Prometheus' file-based service discovery
-_DEPLOY, _PREPARE = "deploy-monitoring", "prepare-monitoring"
+_DEPLOY, _TARGETS = "deploy-monitoring", "note-targets"
 
 
 def of_master(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
@@ -54,8 +54,12 @@ def of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
         "grafana/providers/provider.yaml": grafana.provider(),
         "grafana/dashboards/cluster.json": grafana.dashboard(APP_LABEL, 'image!=""', master_metrics.PANELS),
     }
-    exporter = file(f"{CONFIGURATION}/json-exporter.yml", master_metrics.exporter_config(context.secrets), "0600")
-    return [*(file(f"{CONFIGURATION}/{name}", text) for name, text in texts.items()), exporter, _command(_PREPARE)]
+    return [
+        *(file(f"{CONFIGURATION}/{name}", text) for name, text in texts.items()),
+        file(f"{CONFIGURATION}/json-exporter.yml", master_metrics.exporter_config(context.secrets), "0600"),
+        file(f"{ETC}/monitoring.sh", scripts.text("monitoring.sh")),
+        _command(_TARGETS),
+    ]
 
 
 def settle(labels: Labels, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[NodeSpec]) -> list[NodeAction]:
@@ -66,7 +70,7 @@ def settle(labels: Labels, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[
         return []
     listed = " ".join(f"{node.name}/{node.ip_address}" for node in agents)
     return [
-        NodeAction(home.uuid, _PREPARE, {"agents": listed}),
+        NodeAction(home.uuid, _TARGETS, {"agents": listed}),
         NodeAction(helpers[0].uuid, _DEPLOY, {"agents": len(agents), "home": home.uuid}),
     ]
 

@@ -94,8 +94,8 @@ def arguments_of(app: str) -> list[str]:
     return list(arguments)
 
 
-def prepare(agent: MesosMachine, *names: str) -> None:
-    done = agent.command("prepare-monitoring", agents=" ".join(f"{name}/127.0.0.1" for name in names))
+def note_targets(agent: MesosMachine, *names: str) -> None:
+    done = agent.command("note-targets", agents=" ".join(f"{name}/127.0.0.1" for name in names))
     assert done.returncode == 0, done.stderr
 
 
@@ -108,7 +108,8 @@ async def test_prometheus_scrapes_agents_and_masters(tmp_path: Path) -> None:
     agent = MesosMachine(tmp_path, [])
     agent.program("chown", "#!/bin/sh\n")
     agent.write(bootstrap(WORKER))
-    prepare(agent, "a-0", "a-1")
+    assert agent.run('. "$JEROBOAM_ROOT/etc/jeroboam/monitoring.sh"; prepare_monitoring').returncode == 0
+    note_targets(agent, "a-0", "a-1")
     directory = agent.root / "etc/jeroboam/monitoring"
     exporter_config = (agent.root / "var/lib/jeroboam/monitoring/json-exporter/config.yml").read_text()
     config = directory / "prometheus/prometheus.yml"
@@ -151,7 +152,7 @@ async def test_prometheus_scrapes_agents_and_masters(tmp_path: Path) -> None:
                             answer = await client.get("/api/v1/query", params={"query": target["expr"]})
                             assert answer.json()["status"] == "success", (panel["title"], answer.text)
                     # A node that leaves is not scraped any more, and no alert is about it.
-                    prepare(agent, "a-1")
+                    note_targets(agent, "a-1")
                     await until(client, "up{job='node-exporter'}", lambda found: len(found) == 1)
                     # A master that does not answer is a target that is down.
                     masters.user = "monitoring:another"

@@ -251,7 +251,7 @@ def test_the_exporter_asks_for_documented_metrics() -> None:
 def actions(case: Case, nodes: list[NodeSpec]) -> dict[str, NodeAction]:
     found = engine.settling(case.cluster, case.groups, nodes)
     names = [action.command for action in found]
-    assert names[-2:] in (["prepare-monitoring", "deploy-monitoring"], ["note-agents"] * 2, ["note-agents"]), names
+    assert names[-2:] in (["note-targets", "deploy-monitoring"], ["note-agents"] * 2, ["note-agents"]), names
     return {action.command: action for action in found}
 
 
@@ -260,8 +260,8 @@ def test_prometheus_stays_on_the_first_agent_that_works() -> None:
     nodes = list(whole.nodes)
     workers = [node for node in nodes if node.role == WORKER]
     found = actions(whole, nodes)
-    assert found["prepare-monitoring"].node_id == workers[0].uuid
-    assert found["prepare-monitoring"].args["agents"] == " ".join(f"{each.name}/{each.ip_address}" for each in workers)
+    assert found["note-targets"].node_id == workers[0].uuid
+    assert found["note-targets"].args["agents"] == " ".join(f"{each.name}/{each.ip_address}" for each in workers)
     assert found["deploy-monitoring"].args == {"agents": 3, "home": workers[0].uuid}
     assert next(node for node in nodes if node.uuid == found["deploy-monitoring"].node_id).is_master
     # Nodes of another nodegroup, an older one included, are not preferred; the order of nodes does not matter.
@@ -334,18 +334,29 @@ def test_what_marathon_says_is_told(tmp_path: Path, marathon: Marathon) -> None:
     assert marathon.groups == {}
 
 
-def test_an_agent_prepares_what_prometheus_reads_and_writes(tmp_path: Path, marathon: Marathon) -> None:
+def test_prometheus_gets_the_list_of_all_agents(tmp_path: Path, marathon: Marathon) -> None:
     whole = case(workers=3)
     agent = machine_of(tmp_path, whole, WORKER, marathon)
-    prepare = actions(whole, list(whole.nodes))["prepare-monitoring"]
+    action = actions(whole, list(whole.nodes))["note-targets"]
     for _ in range(2):
-        done = agent.command(prepare.command, **prepare.args)
+        done = agent.command(action.command, **action.args)
         assert done.returncode == 0, done.stderr
-    configuration, data = agent.root / "etc/jeroboam/monitoring", agent.root / "var/lib/jeroboam/monitoring"
+    path = agent.root / "etc/jeroboam/monitoring/prometheus/agents.json"
     workers = [node for node in whole.nodes if node.role == WORKER]
-    assert json.loads((configuration / "prometheus/agents.json").read_text()) == [
+    assert json.loads(path.read_text()) == [
         {"targets": [node.ip_address], "labels": {"instance": node.name}} for node in workers
     ]
+    assert path.stat().st_mode & 0o777 == 0o644
+    done = agent.command("note-targets", agents='a/1", "x')
+    assert done.returncode == 1 and "no names and addresses" in done.stderr
+
+
+def test_users_of_the_images_can_read_and_write_what_they_need(tmp_path: Path, marathon: Marathon) -> None:
+    agent = machine_of(tmp_path, case(), WORKER, marathon)
+    for _ in range(2):
+        done = agent.run('set -eu; . "$JEROBOAM_ROOT/etc/jeroboam/monitoring.sh"; prepare_monitoring')
+        assert done.returncode == 0, done.stderr
+    configuration, data = agent.root / "etc/jeroboam/monitoring", agent.root / "var/lib/jeroboam/monitoring"
     # Directories and files that another user than root can read.
     for place in ("prometheus", "grafana/datasources", "grafana/providers", "grafana/dashboards"):
         assert (configuration / place).stat().st_mode & 0o777 == 0o755
@@ -353,9 +364,9 @@ def test_an_agent_prepares_what_prometheus_reads_and_writes(tmp_path: Path, mara
     secret = data / "json-exporter/config.yml"
     assert secret.stat().st_mode & 0o777 == 0o400 and (configuration / "json-exporter.yml").stat().st_mode & 0o77 == 0
     assert secret.read_text() == (configuration / "json-exporter.yml").read_text()
-    assert f"chown 65534:65534 {data}/prometheus" in agent.calls()
-    done = agent.command("prepare-monitoring", agents='a/1", "x')
-    assert done.returncode == 1 and "no names and addresses" in done.stderr
+    assert [f"chown 65534:65534 {data}/{name}" for name in ("prometheus", "json-exporter/config.yml.new")] == (
+        agent.calls()[:2]
+    )
 
 
 def test_a_thousand_agents_fit_into_a_command(tmp_path: Path, marathon: Marathon) -> None:
@@ -363,6 +374,6 @@ def test_a_thousand_agents_fit_into_a_command(tmp_path: Path, marathon: Marathon
     named = " ".join(
         f"a-cluster-with-a-rather-long-name-default-worker-{n}/10.0.{n // 250}.{n % 250}" for n in range(1000)
     )
-    done = agent.command("prepare-monitoring", agents=named)
+    done = agent.command("note-targets", agents=named)
     assert done.returncode == 0, done.stderr
     assert len(json.loads((agent.root / "etc/jeroboam/monitoring/prometheus/agents.json").read_text())) == 1000
