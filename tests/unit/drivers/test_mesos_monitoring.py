@@ -93,7 +93,7 @@ def test_there_is_nothing_of_it_without_the_label() -> None:
         ({"json_exporter_tag": "a b"}, "label json_exporter_tag: "),
     ],
 )
-def test_labels_that_cannot_work(labels: dict[str, str], problem: str) -> None:
+def test_labels_that_cannot_work(labels: dict[str, Any], problem: str) -> None:
     wrong = case(**labels)
     (found,) = engine.problems(wrong.cluster, wrong.groups)
     assert re.match(problem, found), found
