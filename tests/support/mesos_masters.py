@@ -131,7 +131,9 @@ class MesosMasters:
             return 401, ""
         if path == "/metrics/snapshot":
             leads = float(index == self.leader)
-            return 200, {"master/elected": leads, "registrar/log/recovered": float(self.recovered)}
+            active = sum(agent.state == ACTIVE for agent in self.agents.values()) * leads
+            metrics = {"master/elected": leads, "master/slaves_active": active, "master/slaves_disconnected": 0.0}
+            return 200, metrics | {"registrar/log/recovered": float(self.recovered)}
         return 404, ""
 
     def post(self, index: int, body: bytes, types: tuple[str | None, str | None], authorization: str | None) -> Answer:

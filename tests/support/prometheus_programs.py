@@ -1,4 +1,5 @@
-"""Debian's Prometheus with promtool: the one of this machine, or unpacked as `sandbox.debian_packages` does it."""
+"""Debian's Prometheus with promtool, and its node exporter: those of this machine, or unpacked as
+`sandbox.debian_packages` does it."""
 
 from __future__ import annotations
 
@@ -17,6 +18,15 @@ def program(name: str) -> str:
         return all((prefix / "usr/bin" / each).is_file() for each in ("prometheus", "promtool"))
 
     return str(debian_packages.ensure("prometheus", ["prometheus"], holds) / "usr/bin" / name)
+
+
+@cache
+def node_exporter() -> str:
+    """The path of the node exporter."""
+    name = "prometheus-node-exporter"
+    return str(
+        debian_packages.ensure(name, [name], lambda prefix: (prefix / "usr/bin" / name).is_file()) / "usr/bin" / name
+    )
 
 
 def promtool(*arguments: str | Path) -> str:

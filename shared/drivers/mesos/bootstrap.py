@@ -22,7 +22,7 @@ from jeroboam.driver.proxies import docker_proxy_files
 from jeroboam.driver.scripts import FUNCTIONS, MACHINE
 from shared.drivers.hosts import authorities
 from shared.drivers.hosts import scripts as host_scripts
-from shared.drivers.mesos import credentials, scripts, settings, units
+from shared.drivers.mesos import credentials, monitoring, scripts, settings, units
 from shared.drivers.mesos.labels import MASTER_PORT, Labels, marathon_port
 from shared.drivers.mesos_agents import files
 from shared.drivers.mesos_agents.attributes import attributes
@@ -45,7 +45,7 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
         file(f"{ETC}/health", scripts.text("health.sh"), "0755"),
         file(f"{ETC}/facts", scripts.text("facts.sh"), "0755"),
     ]
-    found += _of_master(context) if context.node.is_master else _of_agent(context, labels)
+    found += _of_master(context, labels) if context.node.is_master else _of_agent(context, labels)
     return Bootstrap(script=scripts.text("node.sh"), files=found)
 
 
@@ -62,8 +62,9 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
     return None
 
 
-def _of_master(context: BootstrapContext) -> list[dict[str, str]]:
-    found = [*settings.of_master(context), *units.of_master(), *files.of_master()]
+def _of_master(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
+    found = [*settings.of_master(context, labels), *units.of_master(), *files.of_master()]
+    found += monitoring.of_master(context, labels)
     if _shares_address(context):
         check = f"{ETC}/check-api"
         shared = keepalived_config(context, check=check, key_from=credentials.SECRET)
@@ -73,6 +74,7 @@ def _of_master(context: BootstrapContext) -> list[dict[str, str]]:
 
 def _of_agent(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
     found = [*settings.of_agent(context, labels), *units.of_agent(), *docker_proxy_files(context, labels)]
+    found += monitoring.of_agent(context, labels)
     if daemon := labels.daemon_settings(context.cluster):
         found.append(file("/etc/docker/daemon.json", json.dumps(daemon) + "\n"))
     return found + labels.plugin_files() + files.of_agent(attributes(context.nodegroup, context.node))

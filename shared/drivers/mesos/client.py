@@ -13,12 +13,20 @@ from datetime import timedelta
 from jeroboam.driver import Access, ClientConfig, Secret
 from shared.drivers.mesos import credentials
 from shared.drivers.mesos.labels import MASTER_PORT
+from shared.drivers.monitoring.settings import PASSWORD_FILE
 
 
 def render(
-    *, api_address: str, marathon_port: int, secrets: Mapping[str, Secret], access: Access, lifetime: timedelta
+    *,
+    api_address: str,
+    marathon_port: int,
+    secrets: Mapping[str, Secret],
+    access: Access,
+    lifetime: timedelta,
+    grafana_password: str | None = None,
 ) -> ClientConfig:
-    """Addresses and a credential, as a JSON file, a netrc file for curl, and variables.
+    """Addresses and a credential, as a JSON file, a netrc file for curl, and variables; and the password of Grafana's
+    administrator if there is one.
 
     Raises:
         ValueError: the user may only read.
@@ -32,6 +40,8 @@ def render(
         "mesos.json": json.dumps(described, indent=1) + "\n",
         "netrc": f"machine {api_address}\nlogin {credentials.ADMIN}\npassword {secret}\n",
     }
+    if grafana_password is not None:
+        files[PASSWORD_FILE] = f"{grafana_password}\n"
     variables = {
         "MESOS_MASTER": mesos,
         "MARATHON_URL": marathon,

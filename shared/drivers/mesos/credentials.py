@@ -20,6 +20,7 @@ MARATHON = "marathon"
 AGENT = "agent"  # agents at masters
 AGENT_API = "agent-api"  # the API of agents
 ZOOKEEPER = "zookeeper"  # what masters write into ZooKeeper
+MONITORING = "monitoring"  # the exporter of masters' metrics
 
 _ANY = {"type": "ANY"}
 # Action of an ACL -> what it concerns. All but operators are refused; source: Mesos' acls.proto.
@@ -34,6 +35,15 @@ _OPERATORS_ONLY = {
     "teardown_frameworks": "framework_principals",
     "view_flags": "flags",
     "set_log_level": "level",
+}
+# What everybody else may do and monitoring may not, as it only reads; the other actions are those above.
+_NOT_BY_MONITORING = {
+    "reserve_resources": "roles",
+    "unreserve_resources": "reserver_principals",
+    "create_volumes": "roles",
+    "destroy_volumes": "creator_principals",
+    "update_quotas": "roles",
+    "update_weights": "roles",
 }
 
 
@@ -59,11 +69,17 @@ def curl_config(principal: str, secrets: Mapping[str, Secret]) -> str:
     return f'user = "{principal}:{secret_of(principal, secrets)}"\n'
 
 
-def acls() -> str:
-    """Who may register and who may operate the cluster; the file of `--acls`. Reading is allowed to all principals."""
+def acls(*, monitoring: bool = False) -> str:
+    """Who may register and who may operate the cluster; the file of `--acls`. Reading is allowed to all principals.
+
+    Args:
+        monitoring: whether there is a principal for monitoring.
+    """
     rules = {name: _only([ADMIN, OPERATOR], of) for name, of in _OPERATORS_ONLY.items()}
     rules["register_agents"] = _only([AGENT], "agents")
     rules["register_frameworks"] = _only([ADMIN, MARATHON], "roles")
+    if monitoring:
+        rules |= {name: [_refused(MONITORING, of)] for name, of in _NOT_BY_MONITORING.items()}
     return json.dumps({"permissive": True, **rules}, indent=1, sort_keys=True) + "\n"
 
 
@@ -71,3 +87,7 @@ def _only(principals: list[str], objects: str) -> list[dict[str, object]]:
     """The first rule that matches counts; the second one matches everybody else."""
     allowed: dict[str, object] = {"principals": {"values": principals}, objects: _ANY}
     return [allowed, {"principals": _ANY, objects: {"type": "NONE"}}]
+
+
+def _refused(principal: str, objects: str) -> dict[str, object]:
+    return {"principals": {"values": [principal]}, objects: {"type": "NONE"}}

@@ -14,13 +14,17 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, ValidationError
 
 from jeroboam.driver import ClusterSpec, NodegroupSpec, described
-from jeroboam.driver.label_types import Ports
+from jeroboam.driver.label_types import Number, Ports, Tag
 from shared.drivers.hosts.labels import VolumePluginLabels
+from shared.drivers.monitoring.labels import DockerMonitoringLabels
+from shared.drivers.monitoring.settings import NODE_EXPORTER_PORT, PROMETHEUS_PORT
 
 MARATHON_PORT = 8080
 MASTER_PORT = 5050
 AGENT_PORT = 5051
 ZOOKEEPER_PORT = 2181
+CADVISOR_PORT = 9101
+JSON_EXPORTER_PORT = 7979
 # Ports of masters that Marathon cannot have.
 TAKEN_PORTS = {
     MASTER_PORT: "the Mesos master",
@@ -28,6 +32,15 @@ TAKEN_PORTS = {
     2888: "ZooKeeper's followers",
     3888: "ZooKeeper's elections",
 }
+# Ports of agents that Grafana cannot have, and those that agents offer to tasks.
+AGENT_PORTS = {
+    AGENT_PORT: "the Mesos agent",
+    NODE_EXPORTER_PORT: "the node exporter",
+    CADVISOR_PORT: "cAdvisor",
+    PROMETHEUS_PORT: "Prometheus",
+    JSON_EXPORTER_PORT: "the JSON exporter",
+}
+TASK_PORTS = range(31000, 32001)
 AGENT_LABELS = frozenset(
     {
         "mesos_slave_isolation",
@@ -90,10 +103,11 @@ Directory = Annotated[str, AfterValidator(_directory)]
 Variables = Annotated[str, AfterValidator(_variables)]
 
 
-class Labels(VolumePluginLabels):
+class Labels(DockerMonitoringLabels, VolumePluginLabels):
     """The labels of a cluster; docs/mesos-driver.md documents them."""
 
     of_machines: ClassVar[frozenset[str]] = VolumePluginLabels.of_machines | AGENT_LABELS
+    monitoring_images: ClassVar[tuple[str, ...]] = (*DockerMonitoringLabels.monitoring_images, "json-exporter")
 
     mesos_slave_isolation: Isolation = described(
         "", f"isolators separated by commas: {', '.join(f'`{name}`' for name in ISOLATORS)}", shown="Mesos'"
@@ -104,6 +118,10 @@ class Labels(VolumePluginLabels):
     mesos_slave_work_dir: Directory = described("/var/lib/mesos/agent", "working directory of agents")
     mesos_slave_executor_env_variables: Variables = described("", "JSON object of environment variables of executors")
     published_ports: Ports = described("31000-32000", "ports that everybody may reach on agents")
+    json_exporter_tag: Tag = described("v0.7.0", "tag of the JSON exporter's image, for Mesos' own metrics")
+    prometheus_memory: Number = described(
+        512, "memory of Prometheus, MiB, which its agent must have; it is killed if it needs more", ge=128, le=1048576
+    )
 
 
 def read_labels(cluster: ClusterSpec, nodegroup: NodegroupSpec | None = None) -> Labels:
@@ -127,7 +145,8 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
             found += Labels.contradictions(cluster, group)
             found += _runtime_problems(read_labels(cluster, group))
     try:
-        found += _runtime_problems(read_labels(cluster))
+        labels = read_labels(cluster)
+        found += [*_runtime_problems(labels), *labels.monitoring_problems, *_port_problems(labels)]
     except ValidationError:
         pass  # named above
     if (port := marathon_port(cluster)) in TAKEN_PORTS:
@@ -140,3 +159,11 @@ def _runtime_problems(labels: Labels) -> list[str]:
     if "docker" in providers and "docker/runtime" not in isolators:
         return ["label mesos_slave_image_providers: docker needs docker/runtime in the label mesos_slave_isolation"]
     return []
+
+
+def _port_problems(labels: Labels) -> list[str]:
+    port = labels.grafana_port
+    user = "tasks" if port in TASK_PORTS else AGENT_PORTS.get(port)
+    if not labels.monitoring_enabled or user is None:
+        return []
+    return [f"label grafana_port: {port} is used by {user}; use another, such as 3000"]

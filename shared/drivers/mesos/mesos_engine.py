@@ -18,6 +18,7 @@ from jeroboam.driver import (
     Hardware,
     Infrastructure,
     LabelSpec,
+    NodeAction,
     NodegroupSpec,
     NodeSpec,
     NotYet,
@@ -28,7 +29,7 @@ from jeroboam.driver import (
 )
 from jeroboam.driver.label_types import parse_ports
 from shared.drivers.hosts.plugins import VOLUME_DRIVERS
-from shared.drivers.mesos import bootstrap, client, labels
+from shared.drivers.mesos import bootstrap, client, labels, monitoring, monitoring_apps
 from shared.drivers.mesos.credentials import SECRET
 from shared.drivers.mesos.labels import MASTER_PORT, marathon_port, read_labels
 from shared.drivers.mesos_agents.agents_engine import AgentsEngine
@@ -90,7 +91,14 @@ class MesosEngine(AgentsEngine):
             secrets=secrets,
             access=access,
             lifetime=lifetime,
+            grafana_password=monitoring_apps.password(secrets, read_labels(cluster)),
         )
+
+    def settling(
+        self, cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec], nodes: Sequence[NodeSpec]
+    ) -> Sequence[NodeAction]:
+        noted = super().settling(cluster, nodegroups, nodes)
+        return [*noted, *monitoring.settle(read_labels(cluster), nodegroups, nodes)]
 
     def label_change_problems(self, cluster: ClusterSpec, wanted: Mapping[str, str]) -> list[str]:
         return labels.Labels.fixed_changes(cluster.labels, wanted, free=labels.Labels.of_machines)

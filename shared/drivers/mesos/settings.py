@@ -48,10 +48,12 @@ autopurge.purgeInterval=24
 {servers}"""
 
 
-def of_master(context: BootstrapContext) -> list[dict[str, str]]:
+def of_master(context: BootstrapContext, labels: Labels) -> list[dict[str, str]]:
     """The files of a master: ZooKeeper, Mesos, Marathon."""
     secrets, address = context.secrets, context.node.ip_address
-    known = (credentials.ADMIN, credentials.OPERATOR, credentials.MARATHON, credentials.AGENT)
+    known = [credentials.ADMIN, credentials.OPERATOR, credentials.MARATHON, credentials.AGENT]
+    if labels.monitoring_enabled:
+        known.append(credentials.MONITORING)
     master = {
         "MESOS_ZK": ensemble(context, path="/mesos", authenticated=True),
         "MESOS_QUORUM": quorum(context),
@@ -89,7 +91,7 @@ def of_master(context: BootstrapContext) -> list[dict[str, str]]:
         file(f"{OWN}/master.env", environment(master), "0600"),
         file(f"{OWN}/marathon.env", environment(marathon), "0600"),
         file(f"{OWN}/credentials.json", credentials.credentials(secrets, *known), "0600"),
-        file(f"{OWN}/acls.json", credentials.acls()),
+        file(f"{OWN}/acls.json", credentials.acls(monitoring=labels.monitoring_enabled)),
         # Without a line feed, which would be part of the secret.
         file(f"{OWN}/marathon-secret", credentials.secret_of(credentials.MARATHON, secrets), "0600"),
         file(f"{OWN}/curl-master", credentials.curl_config(credentials.OPERATOR, secrets), "0600"),

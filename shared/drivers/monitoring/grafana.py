@@ -6,6 +6,7 @@ Source: Grafana's documentation of provisioning and of the JSON model of dashboa
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -69,12 +70,16 @@ def provider() -> str:
     return yaml.safe_dump({"apiVersion": 1, "providers": [found]}, sort_keys=False)
 
 
-def dashboard(group: str, selector: str) -> str:
+Panel = tuple[str, list[tuple[str, str]], str]
+
+
+def dashboard(group: str, selector: str, own: Sequence[Panel] = ()) -> str:
     """The dashboard of a cluster: its nodes, and its containers by what they belong to.
 
     Args:
         group: labels of cAdvisor's metrics that name what containers belong to, separated by commas.
         selector: matchers of the series of containers.
+        own: what the engine adds: title, expressions with their legends, unit.
     """
     legend = " / ".join(f"{{{{{name.strip()}}}}}" for name in group.split(","))
     containers = [
@@ -90,6 +95,8 @@ def dashboard(group: str, selector: str) -> str:
         panels.append(_panel(title, [(expression, "{{nodename}}")], unit, len(panels)))
     for title, expression, unit in containers:
         panels.append(_panel(title, [(expression, legend)], unit, len(panels)))
+    for title, queries, unit in own:
+        panels.append(_panel(title, queries, unit, len(panels)))
     shown = {
         "uid": "jeroboam-cluster",
         "title": "Cluster",

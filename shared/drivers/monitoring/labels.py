@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
 
 from jeroboam.driver.label_specs import described
-from jeroboam.driver.label_types import Number, Tag
+from jeroboam.driver.label_types import Number, Prefix, Tag
 from shared.drivers.hosts.labels import HostLabels
 
 
@@ -38,3 +38,25 @@ class MonitoringLabels(HostLabels):
     prometheus_tag: Tag = described("v3.5.0", "tag of Prometheus' image")
     grafana_tag: Tag = described("12.0.2", "tag of Grafana's image")
     node_exporter_tag: Tag = described("v1.9.1", "tag of the node exporter's image")
+
+
+class DockerMonitoringLabels(MonitoringLabels):
+    """The labels of a cluster whose engine runs the add-on in Docker, cAdvisor included."""
+
+    # What `container_infra_prefix` has to contain.
+    monitoring_images: ClassVar[tuple[str, ...]] = ("prometheus", "grafana", "node-exporter", "cadvisor")
+
+    container_infra_prefix: Prefix = described(
+        "", "registry prefix of the images of `monitoring_enabled`, which needs it: they are not all in one registry"
+    )
+    cadvisor_tag: Tag = described("v0.52.1", "tag of cAdvisor's image")
+    grafana_port: Number = described(3000, "port of Grafana on nodes; `published_ports` opens it", ge=1024, le=65535)
+
+    @property
+    def monitoring_problems(self) -> list[str]:
+        """Problems of the labels with each other, as sentences for the user."""
+        if not self.monitoring_enabled or self.container_infra_prefix:
+            return []
+        *names, last = self.monitoring_images
+        images = f"{', '.join(names)} and {last}"
+        return [f"label container_infra_prefix: monitoring_enabled needs a registry with the images {images}"]

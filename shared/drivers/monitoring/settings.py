@@ -26,6 +26,13 @@ _PSEUDO = (
     *("autofs", "binfmt_misc", "bpf", "cgroup2?", "configfs", "debugfs", "devpts", "devtmpfs", "fusectl", "hugetlbfs"),
     *("mqueue", "nsfs", "overlay", "proc", "pstore", "securityfs", "squashfs", "sysfs", "tmpfs", "tracefs"),
 )
+# Directories of the machine -> where cAdvisor reads them in its container.
+CADVISOR_READS: Mapping[str, str] = {
+    "/": "/rootfs",
+    "/var/run/docker.sock": "/var/run/docker.sock",
+    "/sys": "/sys",
+    "/var/lib/docker": "/var/lib/docker",
+}
 GRAFANA_ENVIRONMENT: Mapping[str, str] = {
     "GF_SECURITY_ADMIN_USER": "admin",
     "GF_USERS_ALLOW_SIGN_UP": "false",
@@ -80,6 +87,11 @@ def node_exporter_arguments(mounting: Sequence[str]) -> list[str]:
     ]
 
 
+def cadvisor_arguments(*own: str) -> list[str]:
+    """Args: own: options that say by which labels of Docker's containers the metrics are told apart."""
+    return ["--docker_only=true", "--store_container_labels=false", *own]
+
+
 def prometheus_config(cluster: ClusterSpec, labels: MonitoringLabels, jobs: Sequence[Mapping[str, Any]]) -> str:
     """prometheus.yml. Args: jobs: what the engine adds to Prometheus' own metrics."""
     interval = f"{labels.monitoring_interval_seconds}s"
@@ -97,28 +109,34 @@ def prometheus_config(cluster: ClusterSpec, labels: MonitoringLabels, jobs: Sequ
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def rules() -> str:
-    """rules.yml: alerts, which Prometheus and Grafana show; there is no Alertmanager."""
+def rules(own: Sequence[Mapping[str, Any]] = ()) -> str:
+    """rules.yml: alerts, which Prometheus and Grafana show; there is no Alertmanager.
+
+    Args:
+        own: what the engine adds, made by `alert`.
+    """
     alerts = [
-        _alert("TargetDown", "up == 0", "{{ $labels.job }} on {{ $labels.instance }} cannot be scraped"),
-        _alert(
+        alert("TargetDown", "up == 0", "{{ $labels.job }} on {{ $labels.instance }} cannot be scraped"),
+        alert(
             "FilesystemAlmostFull",
             'node_filesystem_avail_bytes{fstype!=""} / node_filesystem_size_bytes < 0.1',
             "less than 10 % of {{ $labels.mountpoint }} on {{ $labels.instance }} is available",
         ),
-        _alert(
+        alert(
             "MemoryAlmostFull",
             "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes < 0.05",
             "less than 5 % of the memory of {{ $labels.instance }} is available",
         ),
-        _alert(
+        alert(
             "ClockNotSynchronized",
             "node_timex_sync_status == 0 and node_timex_maxerror_seconds >= 16",
             "the clock of {{ $labels.instance }} is not synchronized",
         ),
+        *own,
     ]
     return yaml.safe_dump({"groups": [{"name": "jeroboam", "rules": alerts}]}, sort_keys=False)
 
 
-def _alert(name: str, expression: str, summary: str) -> dict[str, Any]:
+def alert(name: str, expression: str, summary: str) -> dict[str, Any]:
+    """A rule for an alert after ten minutes. Args: summary: a template for labels of the expression's series."""
     return {"alert": name, "expr": expression, "for": "10m", "annotations": {"summary": summary}}

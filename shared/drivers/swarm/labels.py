@@ -19,10 +19,10 @@ from jeroboam.driver import (
     shared_address_problems,
 )
 from jeroboam.driver.label_specs import described
-from jeroboam.driver.label_types import Cidr, Number, Ports, Prefix, Tag
+from jeroboam.driver.label_types import Cidr, Number, Ports
 from shared.drivers.hosts.labels import VolumePluginLabels
 from shared.drivers.keys import KeyLabels
-from shared.drivers.monitoring.labels import MonitoringLabels
+from shared.drivers.monitoring.labels import DockerMonitoringLabels
 
 DEFAULT_API_PORT = 2376
 # Raft between managers, gossip between all nodes, the data path of overlay networks.
@@ -44,7 +44,7 @@ def version_numbers(version: str) -> tuple[int, ...]:
 Version = Annotated[str, AfterValidator(_version)]
 
 
-class Labels(KeyLabels, MonitoringLabels, VolumePluginLabels):
+class Labels(KeyLabels, DockerMonitoringLabels, VolumePluginLabels):
     """The labels of a cluster; docs/swarm-driver.md documents them."""
 
     of_machines: ClassVar[frozenset[str]] = VolumePluginLabels.of_machines | {"docker_version"}
@@ -70,13 +70,6 @@ class Labels(KeyLabels, MonitoringLabels, VolumePluginLabels):
     )
     published_ports: Ports = described(
         "30000-32767", "ports that everybody may reach on nodes, such as `80 443 30000-32767`"
-    )
-    container_infra_prefix: Prefix = described(
-        "", "registry prefix of the images of `monitoring_enabled`, which needs it: they are not all in one registry"
-    )
-    cadvisor_tag: Tag = described("v0.52.1", "tag of cAdvisor's image")
-    grafana_port: Number = described(
-        3000, "port of Grafana on every node; `published_ports` opens it", ge=1024, le=65535
     )
     task_history_limit: Number = described(5, "finished tasks that Swarm remembers, per slot", ge=0, le=100)
 
@@ -112,9 +105,5 @@ def problems(cluster: ClusterSpec, nodegroups: Sequence[NodegroupSpec]) -> list[
     if pool.prefixlen > labels.swarm_subnet_size:
         found.append(f"label swarm_address_pool: {pool} has no network of size /{labels.swarm_subnet_size}")
     found += shared_address_problems(cluster, nodegroups)
-    if labels.monitoring_enabled and not labels.container_infra_prefix:
-        found.append(
-            "label container_infra_prefix: monitoring_enabled needs a registry with the images prometheus, grafana, "
-            "node-exporter and cadvisor"
-        )
+    found += labels.monitoring_problems
     return list(dict.fromkeys(found))

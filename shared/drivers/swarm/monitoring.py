@@ -82,14 +82,10 @@ def _stack(labels: Labels, configs: Mapping[str, str], admin: str) -> Json:
             },
             "cadvisor": {
                 "image": image("cadvisor", labels.cadvisor_tag),
-                "command": [
-                    "--docker_only=true",
-                    "--store_container_labels=false",
-                    f"--whitelisted_container_labels={_SERVICE}",
-                ],
+                "command": settings.cadvisor_arguments(f"--whitelisted_container_labels={_SERVICE}"),
                 "volumes": [
                     {"type": "bind", "source": source, "target": target, "read_only": True}
-                    for source, target in _CADVISOR_READS.items()
+                    for source, target in settings.CADVISOR_READS.items()
                 ],
                 "networks": ["metrics"],
                 "deploy": {"mode": "global"},
@@ -127,11 +123,3 @@ def _named(name: str, text: str) -> Json:
 
 def _at(name: str, target: str) -> Json:
     return {"source": name, "target": target}
-
-
-_CADVISOR_READS = {
-    "/": "/rootfs",
-    "/var/run/docker.sock": "/var/run/docker.sock",
-    "/sys": "/sys",
-    "/var/lib/docker": "/var/lib/docker",
-}

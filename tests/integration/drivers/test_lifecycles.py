@@ -56,13 +56,14 @@ class Sample:
 
 
 GENERATOR = {"dcos_generate_config_url": "https://mirror.example.org/dcos_generate_config.sh"}
+MONITORED = {"monitoring_enabled": "true", "container_infra_prefix": "registry.example.org/m/"}
 SAMPLES = [
     Sample("kubernetes", {"kube_tag": "v1.34.1"}, {"kube_tag": "v1.35.0"}, {"config"}, "https://"),
     Sample(
         "swarm", {"docker_version": "28.5.1"}, {"docker_version": "29.1.3"}, {"ca.pem", "cert.pem", "key.pem"}, "tcp://"
     ),
     # Simulated nodes report 1.0.0 where the image decides.
-    Sample("mesos", {}, {}, {"mesos.json", "netrc"}, "", version="1.0.0"),
+    Sample("mesos", MONITORED, MONITORED, {"mesos.json", "netrc", "grafana-admin-password"}, "", version="1.0.0"),
     Sample(
         "dcos",
         GENERATOR,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jeroboam.driver import Bootstrap
-from jeroboam.testing.cases import make_case
+from jeroboam.testing.cases import Case, make_case
 from sandbox.ports import free_port
 from shared.drivers.mesos import credentials, engine
 from shared.drivers.registry import get_driver
@@ -80,9 +80,11 @@ def services() -> Iterator[Services]:
         server.server_close()
 
 
-def machine_of(place: int, directory: Path, masters: MesosMasters, services: Services) -> MesosMachine:
+def machine_of(
+    place: int, directory: Path, masters: MesosMasters, services: Services, case: Case = CASE
+) -> MesosMachine:
     made = MesosMachine(directory, masters.ports)
-    found = engine.bootstrap(CASE.context(CASE.nodes[place]))
+    found = engine.bootstrap(case.context(case.nodes[place]))
     assert isinstance(found, Bootstrap)
     made.write(found)
     made.environment |= {
@@ -160,6 +162,19 @@ def test_an_agent_joins_and_its_health(agent: MesosMachine, services: Services) 
     assert health(agent) == ""
     services.registered = False
     assert health(agent) == "the Mesos agent is not registered at a master"
+
+
+def test_an_agent_is_prepared_for_monitoring_before_it_takes_tasks(
+    tmp_path: Path, masters: MesosMasters, services: Services
+) -> None:
+    case = CASE.with_labels(monitoring_enabled="true", container_infra_prefix="registry.example.org/m/")
+    agent = machine_of(3, tmp_path, masters, services, case)
+    agent.program("chown", '#!/bin/sh\necho "chown $*" >>"$FAKE/calls"\n')
+    done = agent.join()
+    assert done.returncode == 0, done.stderr
+    calls = [call.split()[0] for call in agent.calls() if call.startswith("chown") or call == "restart mesos-slave"]
+    assert calls == ["chown", "chown", "restart"]
+    assert (agent.root / "var/lib/jeroboam/monitoring/json-exporter/config.yml").is_file()
 
 
 def set_attributes(machine: MesosMachine, text: str) -> list[str]:

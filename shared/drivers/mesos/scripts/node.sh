@@ -99,6 +99,11 @@ become_agent() {
     done
     start docker "$@" /dev/null
     install_plugins
+    if [ -f "$etc/monitoring.sh" ]; then
+        # shellcheck source=/dev/null
+        . "$etc/monitoring.sh"
+        prepare_monitoring
+    fi
     systemctl enable --quiet mesos-slave
     set -- "$own/attributes.env" "$own/agent.env" "$own/credential.json" "$own/agent-credentials.json"
     [ ! -f "$own/executor-environment.json" ] || set -- "$@" "$own/executor-environment.json"
