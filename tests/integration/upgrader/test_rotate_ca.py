@@ -21,7 +21,7 @@ from shared.operations.requests import retry_operation
 from shared.operations.runner import Runner
 from shared.operations.start import start_operation
 from shared.pki import cluster_secrets
-from shared.pki.rotation import certificates
+from shared.pki.rotation import blocks
 from shared.pki.sealing import Sealer, new_key
 from shared.settings import Settings
 from shared.steps.context import StepContext
@@ -113,7 +113,7 @@ async def trusted(database: Database, sealer: Sealer, cluster_id: str) -> dict[s
     """Authority -> what a node that asks now is to trust, and the key that signs."""
     async with database.transaction() as session:
         found = await cluster_secrets.load_cluster_secrets(session, sealer, cluster_id)
-    return {name: (certificates(found[name].certificate or ""), found[name].secret) for name in AUTHORITIES}
+    return {name: (blocks(found[name].certificate or ""), found[name].secret) for name in AUTHORITIES}
 
 
 async def test_no_node_is_shown_what_another_was_not_told_of(
