@@ -48,9 +48,7 @@ class TokenSeeds:
         """The value to store."""
         if not self.former:
             return self.current
-        return json.dumps(
-            {"current": self.current, "former": [[time.isoformat(), seed] for time, seed in self.former]}
-        )
+        return json.dumps({"current": self.current, "former": [[time.isoformat(), seed] for time, seed in self.former]})
 
     @property
     def replaced_at(self) -> datetime | None:

@@ -18,7 +18,7 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -120,6 +120,17 @@ async def forget_predecessors(session: AsyncSession, cluster_id: str, names: Ite
     for name in names:
         if name in rows and _next(name) not in rows:
             rows[name].certificate = _accepted(rows[name])[0]
+
+
+async def delete_undeclared(session: AsyncSession, cluster_id: str, declared: Iterable[str]) -> None:
+    """Delete secrets that only earlier versions used. The caller holds the cluster's lock.
+
+    Args:
+        declared: the names of the secrets that this version uses.
+    """
+    await session.execute(
+        delete(ClusterSecret).where(ClusterSecret.cluster_id == cluster_id, ClusterSecret.kind.not_in(list(declared)))
+    )
 
 
 async def _rows(session: AsyncSession, cluster_id: str) -> dict[str, ClusterSecret]:

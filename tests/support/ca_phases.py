@@ -1,4 +1,4 @@
-"""A cluster's secrets in each phase in which authorities and key pairs follow one another (`shared/pki/rotation.py`)."""
+"""A cluster's secrets in each phase of a rotation (`shared/pki/rotation.py`)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from shared.operations.outputs import ChangedNodes, RestartedWorkloads
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.step_keys import SIGN_WITH_NEW
 from shared.pki import rotation
-from shared.pki.cluster_secrets import keep_former_values, random_text, seal_secret
+from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, keep_former_values, random_text, seal_secret
 from shared.steps.commands import LOOK_EVERY, command_limit, give_in_order
 from shared.steps.context import StepContext
 
@@ -125,6 +125,8 @@ async def ensure_old_ones_removed(context: StepContext, operation: OperationView
         state = await read_cluster(session, operation.cluster_id)
         names = rotation.rotated(state.engine.secrets)
         await rotation.forget_predecessors(session, operation.cluster_id, names)
+        declared = [*state.engine.secrets, SEED_SECRET, CLOUD_CREDENTIAL]
+        await rotation.delete_undeclared(session, operation.cluster_id, declared)
         return await _round(context, session, operation, "forget")
 
 

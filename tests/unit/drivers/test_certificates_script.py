@@ -264,7 +264,7 @@ def test_tokens_in_secrets_are_signed_again(machine: NodeMachine, case: Case) ->
     machine.set("again", fresh)
     done = machine.command("restart-workloads", timeout=60)
     assert (done.returncode, machine.results) == (0, []), done.stderr
-    remove = "--type json -p [{\"op\": \"remove\", \"path\": \"/data/token\"}]"
+    remove = '--type json -p [{"op": "remove", "path": "/data/token"}]'
     assert [call for call in machine.calls if " patch " in call] == [
         f"kubectl -n shop patch secret ci {remove}",
         f"kubectl -n kube-system patch secret agent {remove}",
