@@ -73,7 +73,7 @@ class EmbeddedPostgres:
     def _prepare(self) -> Path:
         binaries = _readable_binaries()
         self.directory.mkdir(parents=True, exist_ok=True)
-        drop = _dropped_privileges()
+        drop = dropped_privileges()
         data = self.directory / "data"
         if drop:
             _check_parents(self.directory)
@@ -114,7 +114,7 @@ class EmbeddedPostgres:
                 # Its own session: a Ctrl-C at the terminal must reach us first, and the database last.
                 start_new_session=True,
                 preexec_fn=ends_with_parent(signal.SIGINT),
-                **_dropped_privileges(),
+                **dropped_privileges(),
             )
 
     async def _wait_ready(self) -> None:
@@ -174,7 +174,8 @@ class _Drop(TypedDict, total=False):
     extra_groups: list[int]
 
 
-def _dropped_privileges() -> _Drop:
+def dropped_privileges() -> _Drop:
+    """Arguments of Popen for servers that refuse to run as root."""
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
 

@@ -22,8 +22,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from shared.audit_settings import AuditSettings
 from shared.cloud.settings import CloudSettings
 from shared.limit_settings import LimitSettings, RetentionSettings
+from shared.notification_settings import NotificationSettings
 
 SECRETS_DIR = "JEROBOAM_SECRETS_DIR"
 
@@ -68,18 +70,10 @@ class WebhookSettings(BaseModel):
         return value
 
 
-class MagnumNotificationSettings(BaseModel):
-    """`JEROBOAM_MAGNUM_NOTIFICATIONS__*`: Magnum's own notifications about clusters; off without a URL."""
+class MagnumNotificationSettings(NotificationSettings):
+    """`JEROBOAM_MAGNUM_NOTIFICATIONS__*`: Magnum's own notifications about clusters."""
 
-    url: SecretStr | None = Field(default=None, description="RabbitMQ to which they are sent")
     exchange: str = Field(default="magnum", min_length=1, max_length=127)
-    topics: list[str] = Field(default=["notifications"], min_length=1, max_length=10)
-    host: str = Field(
-        default="", max_length=200, description="host in `publisher_id`; by default, the name of this host"
-    )
-    hold_minutes: float = Field(
-        default=60, ge=0, description="how long an event waits for an exchange that does not exist"
-    )
 
 
 class StreamSettings(BaseModel):
@@ -106,6 +100,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="JEROBOAM_", env_nested_delimiter="__", extra="ignore")
 
     database_url: SecretStr = Field(description="postgresql+asyncpg://... (the form of libpq is also accepted)")
+    database_pooler_url: SecretStr | None = Field(
+        default=None, description="the same database through a pooler in transaction mode, for everything but LISTEN"
+    )
     database_pool_size: int = Field(default=10, ge=1, le=200)
     amqp_url: SecretStr | None = Field(default=None, description="URL of RabbitMQ; if unset, the bus runs on Postgres")
     cloud: CloudSettings
@@ -226,6 +223,7 @@ class Settings(BaseSettings):
         default=600, ge=1, le=3600, description="timeout for draining; after it, nodes are removed anyway"
     )
 
+    audit: AuditSettings = AuditSettings()
     webhooks: WebhookSettings = WebhookSettings()
     streams: StreamSettings = StreamSettings()
     limits: LimitSettings = LimitSettings()
@@ -267,9 +265,11 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_pooler_url")
     @classmethod
-    def _asyncpg_dialect(cls, value: SecretStr) -> SecretStr:
+    def _asyncpg_dialect(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         url = value.get_secret_value()
         scheme, separator, rest = url.partition("://")
         if not separator or not scheme.startswith("postgres"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,10 +14,11 @@ import pytest
 
 from sandbox.ports import free_port
 from sandbox.postgres import EmbeddedPostgres
-from sandbox.rabbitmq import RabbitServer, ensure
+from sandbox.rabbitmq import RabbitServer
 from sandbox.trusted import make_temporary_directory
 from shared.db.engine import Database
 from shared.db.migrate import migrate
+from tests.support.brokers import running_broker
 
 # Directories and modules in the order they are run. Workers take whole modules, so what takes long comes first: a long
 # module begun last would leave the other workers with nothing to do. Then the rest as it was collected.
@@ -104,10 +104,5 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture(scope="session")
 def rabbit() -> Iterator[RabbitServer]:
     """One broker for the session. Tests that kill brokers start their own."""
-    prefix = ensure()
-    directory = Path(tempfile.mkdtemp(prefix="jeroboam-test-mq-"))
-    server = RabbitServer(directory, free_port(following=2), prefix)
-    server.start()
-    yield server
-    server.stop()
-    shutil.rmtree(directory, ignore_errors=True)
+    with running_broker() as server:
+        yield server

@@ -53,6 +53,8 @@ class Engine(Protocol):
         release_labels: labels whose defaults change from one release of the engine's code to the next, such as its
             version; a cluster keeps those that it was created with.
         resizes_masters: whether masters can be added, removed and replaced after the cluster was created.
+        replaces_masters: whether an upgrade to another image can replace masters: one more joins, then another leaves;
+            `drain` then removes what the leaving one stores for the cluster.
         adopted: whether its clusters were created by another system, whose stacks are known only by their IDs.
         beta: whether it is only used where the operator's setting names it; an operating system or a kind of hardware
             may have this attribute as well.
@@ -70,6 +72,7 @@ class Engine(Protocol):
     volume_drivers: Sequence[str]
     release_labels: Mapping[str, str]
     resizes_masters: bool
+    replaces_masters: bool
     adopted: bool
     beta: bool
 
@@ -271,6 +274,16 @@ class Engine(Protocol):
                 one that is `lost` does not run any more.
             nodes: all nodes of the cluster.
             seconds: timeout for draining a node.
+        """
+        ...
+
+    def master_change(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        """The actions, in order, after another master has joined and before one leaves: masters learn of each other.
+
+        Each can be executed again at any time.
+
+        Args:
+            nodes: all nodes of the cluster.
         """
         ...
 

@@ -49,6 +49,7 @@ class EngineDefaults:
     volume_drivers: Sequence[str] = ()
     release_labels: Mapping[str, str] = {}
     resizes_masters: bool = False
+    replaces_masters: bool = False
     adopted: bool = False
     beta: bool = False
     default_names: ClassVar[Mapping[str, str]] = {MASTER: "default-master", WORKER: "default-worker"}
@@ -142,6 +143,9 @@ class EngineDefaults:
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
         return Drain(nothing_to_do=frozenset(node.uuid for node in leaving))
+
+    def master_change(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return ()
 
     def forget(
         self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int

@@ -13,11 +13,23 @@ from typing import Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jeroboam.driver.label_specs import LabelSpec, described, specs_of
-from jeroboam.driver.label_types import AffinityPolicy, Algorithm, Cidr, Cidrs, Name, Number, Provider, Zones
+from jeroboam.driver.label_types import (
+    AffinityPolicy,
+    Algorithm,
+    Cidr,
+    Cidrs,
+    Name,
+    Number,
+    Provider,
+    UpgradeStrategy,
+    Zones,
+)
 from jeroboam.driver.values import ClusterSpec, NodegroupSpec
 
 # Labels that are read only when a machine is created.
 MACHINE_LABELS = frozenset({"availability_zone", "boot_volume_size", "boot_volume_type", "docker_volume_type"})
+# Read when an upgrade is requested. A cluster and its nodegroups may have different ones, and it may change.
+UPGRADE_STRATEGY = "upgrade_strategy"
 
 L = TypeVar("L", bound="InfrastructureLabels")
 OVN = "ovn"
@@ -55,6 +67,11 @@ class InfrastructureLabels(BaseModel):
     boot_volume_type: Name | None = described(None, "type of the volume to boot from", shown="the cloud's")
     docker_volume_type: Name | None = described(
         None, "type of the volume for images (`docker_volume_size`)", shown="the cloud's"
+    )
+    upgrade_strategy: UpgradeStrategy = described(
+        "auto",
+        "which machines an upgrade replaces: `auto` those of another image than the template's, if it is possible, "
+        "`workers` of these only workers, `in_place` none, `replace` also those of another version",
     )
     api_floating_ip: bool = True  # not a label: resolved from master_lb_floating_ip_enabled
 
@@ -104,7 +121,7 @@ class InfrastructureLabels(BaseModel):
             f"label {name}: {getattr(own, name)} differs from the cluster's {getattr(whole, name)}, which applies to "
             "all of its nodegroups; leave it out"
             for name, field in cls.model_fields.items()
-            if name != "api_floating_ip"
+            if name not in ("api_floating_ip", UPGRADE_STRATEGY)
             and (field.alias or name) not in cls.of_machines
             and getattr(own, name) != getattr(whole, name)
         ]
@@ -138,7 +155,7 @@ class InfrastructureLabels(BaseModel):
             known: further names of labels, besides those of the model.
         """
         changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        fixed = (cls.names() | set(known)) - set(MACHINE_LABELS if free is None else free)
+        fixed = (cls.names() | set(known)) - set(MACHINE_LABELS if free is None else free) - {UPGRADE_STRATEGY}
         upgraded = "the version can be changed only by an upgrade (actions/upgrade)."
         never = "it cannot be changed after the cluster was created."
         return [f"label {name}: {upgraded if name == version else never}" for name in changed if name in fixed]

@@ -251,7 +251,7 @@ class NodeAgent:
 
     def _results(self, command: dict[str, Any]) -> dict[str, str]:
         """What the driver's own command would hand back."""
-        if command.get("name") != "remove-nodes":
+        if command.get("name") not in ("remove-nodes", "remove-masters"):
             return {}
         names = str(command.get("args", {}).get("nodes", "")).split()
         self._membership.remove(names)

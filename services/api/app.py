@@ -1,7 +1,7 @@
 """The application: routes, middleware, and the resources that its lifespan opens and closes.
 
-Rule: middleware is pure ASGI and ordered outermost first: request ID, CORS, paths, identity and version, accepted media
-types, then routes. `translation` maps every exception to a response; no other code does.
+Rule: middleware is pure ASGI and ordered outermost first: request ID, audit log, CORS, paths, identity and version,
+accepted media types, then routes. `translation` maps every exception to a response; no other code does.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from services.api.events import catalog as event_catalog
 from services.api.events import routes as events
 from services.api.federations import routes as federations
 from services.api.middleware.accept import Acceptable
+from services.api.middleware.audit import Audit
 from services.api.middleware.cors import Cors
 from services.api.middleware.identity import Identity
 from services.api.middleware.paths import Paths
@@ -111,8 +112,11 @@ def create_app(deps: Deps) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        # Spans are those of `shared.telemetry.spans`; FastAPI's own would follow the same variables.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         middleware=[
             Middleware(RequestScope),
+            Middleware(Audit, database=deps.db, settings=deps.settings.audit),
             Middleware(Cors, origins=deps.settings.cors_allowed_origins),
             Middleware(Paths),
             Middleware(

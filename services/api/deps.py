@@ -73,12 +73,17 @@ def deps_of(request: Request) -> Deps:
 
 def make_deps(settings: Settings, db: Database, clouds: CloudFactory, *, bus: Bus | None = None) -> Deps:
     """Create the default dependencies; the application's lifespan opens and closes them."""
-    url, streams = settings.database_url.get_secret_value(), settings.streams
-    page_bytes = settings.limits.page_bytes
-    reader = Reader(url, size=settings.database_pool_size, page_bytes=page_bytes)
+    streams = settings.streams
+
+    def new_reader(size: int) -> Reader:
+        pooled = settings.database_pooler_url is not None
+        url = (settings.database_pooler_url or settings.database_url).get_secret_value()
+        return Reader(url, pooled=pooled, size=size, page_bytes=settings.limits.page_bytes)
+
+    reader = new_reader(settings.database_pool_size)
     wakeups = Wakeups(db)
     # One connection is left for the hub, and one for lists.
-    event_log = LogAccess(db, Reader(url, size=streams.pool_size + 2, page_bytes=page_bytes), places=streams.pool_size)
+    event_log = LogAccess(db, new_reader(streams.pool_size + 2), places=streams.pool_size)
     return Deps(
         settings=settings,
         db=db,

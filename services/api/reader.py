@@ -12,6 +12,8 @@ from typing import Any
 
 import asyncpg
 
+from shared.db.engine import session_arguments
+
 Row = Mapping[str, Any]
 ROW_TEXT = "octet_length(p::text)"
 
@@ -21,12 +23,14 @@ class Reader:
 
     Args:
         url: `postgresql://...` (SQLAlchemy's dialect suffix is accepted).
+        pooled: `url` is that of a pooler in transaction mode.
         size: maximum number of connections.
         page_bytes: size of the rows of a list after which its page ends.
     """
 
-    def __init__(self, url: str, *, size: int = 10, page_bytes: int = 2**21) -> None:
+    def __init__(self, url: str, *, pooled: bool = False, size: int = 10, page_bytes: int = 2**21) -> None:
         self._url = url.replace("+asyncpg", "", 1)
+        self._pooled = pooled
         self._size = size
         self._page_bytes = page_bytes
         self._pool: asyncpg.Pool | None = None
@@ -42,7 +46,7 @@ class Reader:
             init=_decode_json,
             # Single statements leave no session state, so the round trip of the reset is avoided.
             reset=_nothing_to_reset,
-            server_settings={"application_name": "jeroboam-api-reader", "default_transaction_read_only": "on"},
+            **session_arguments("jeroboam-api-reader", pooled=self._pooled, default_transaction_read_only="on"),
         )
 
     async def close(self) -> None:

@@ -45,7 +45,8 @@ SELECT min(next_due) FROM webhooks WHERE enabled AND next_due IS NOT NULL
 # A delivery of an ordered webhook waits while an earlier one of its cluster waits for its next attempt.
 _PAGES = text("""
 SELECT d.webhook_id, d.id AS delivery, d.event_type, d.event_id, d.cluster_id AS delivery_cluster, d.tries, d.attempts,
-       e.id, e.type, e.subject, e.project_id, e.cluster_id, e.operation_id, e.sequence, e.data::text AS data, e.time
+       e.id, e.type, e.subject, e.project_id, e.cluster_id, e.operation_id, e.sequence, e.trace,
+       e.data::text AS data, e.time
 FROM webhooks w CROSS JOIN LATERAL (
     SELECT * FROM webhook_deliveries d
     WHERE d.webhook_id = w.uuid AND d.state = 'pending' AND d.due_at <= now()

@@ -5,9 +5,11 @@ Rule: what is to be done is in the event log and in rows. A lost notification co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.notifier.dispatcher import Dispatcher
 from services.notifier.fan_out import FanOut
-from services.notifier.magnum_notices import MagnumNotices
+from services.notifier.notices import Notices
 from shared.events.log import CHANNEL as EVENTS
 from shared.webhooks.channels import CHANGED, DUE
 
@@ -18,19 +20,19 @@ class Handlers:
     """Args:
     fan_out: woken by new events.
     dispatcher: woken by deliveries that are due, and by changes of webhooks.
-    magnum: woken by new events; None if Magnum's notifications are not sent.
+    notices: woken by new events.
     """
 
-    def __init__(self, fan_out: FanOut, dispatcher: Dispatcher, magnum: MagnumNotices | None = None) -> None:
-        self._magnum = magnum
+    def __init__(self, fan_out: FanOut, dispatcher: Dispatcher, notices: Sequence[Notices] = ()) -> None:
+        self._notices = notices
         self._fan_out = fan_out
         self._dispatcher = dispatcher
 
     def __call__(self, channel: str) -> None:
         if channel == EVENTS:
             self._fan_out.wake()
-            if self._magnum is not None:
-                self._magnum.wake()
+            for each in self._notices:
+                each.wake()
         elif channel == DUE:
             self._dispatcher.wake()
         else:

@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from services.notifier.audit_notices import AuditNotices
 from services.notifier.claims import Claims
 from services.notifier.dispatcher import Dispatcher
 from services.notifier.egress import Egress, Resolve, own_broadcasts
 from services.notifier.fan_out import BATCH, FanOut
 from services.notifier.handlers import CHANNELS, Handlers
 from services.notifier.magnum_notices import MagnumNotices
+from services.notifier.notices import Notices
 from services.notifier.outcomes import Outcomes
 from services.notifier.receiver import Tools
 from services.notifier.retention import sweep_regularly
@@ -52,15 +54,17 @@ class Notifier:
         )
         poll = settings.poll_seconds
         self.fan_out = FanOut(database, poll_seconds=poll, batch=batch)
-        outward = settings.magnum_notifications
-        self.magnum = MagnumNotices(database, outward, poll_seconds=poll) if outward.url else None
+        self.notices: list[Notices] = []
+        if settings.magnum_notifications.url:
+            self.notices.append(MagnumNotices(database, settings.magnum_notifications, poll_seconds=poll))
+        if settings.audit.url:
+            self.notices.append(AuditNotices(database, settings.audit, poll_seconds=poll))
         self.dispatcher = Dispatcher(self.tools, lease_seconds=webhooks.lease_seconds, poll_seconds=poll)
 
     def work(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What runs until the process stops, by name."""
-        handlers = Handlers(self.fan_out, self.dispatcher, self.magnum)
-        magnum = {"magnum notifications": self.magnum.run()} if self.magnum else {}
-        return magnum | {
+        handlers = Handlers(self.fan_out, self.dispatcher, self.notices)
+        return {each.name: each.run() for each in self.notices} | {
             "fan-out": self.fan_out.run(),
             "outcomes": self.tools.outcomes.run(),
             "dispatcher": self.dispatcher.run(),

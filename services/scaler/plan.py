@@ -11,13 +11,13 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import MASTER
-from services.scaler.steps import choice, drain, gone, labels, shards
+from services.scaler.steps import choice, labels, shards
 from shared.db.models import Cluster, Node, Nodegroup, Operation
 from shared.domain.kinds import OperationKind
 from shared.domain.states import NodeState, Outcome, nodegroup_status
 from shared.operations import step_keys as keys
 from shared.operations.cluster_state import record_versions
-from shared.steps import join, settle
+from shared.steps import drain, gone, join, settle
 from shared.steps.faults import record_nodegroup_faults
 from shared.steps.servers import after_look
 from shared.steps.step_plan import StepPlan

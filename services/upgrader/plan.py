@@ -1,8 +1,9 @@
 """The plans of the upgrader: to another version, to other authorities, to another credential. Read this first.
 
-An upgrade keeps the machines: each node is drained, upgraded by its own agent and uncordoned, masters one after another
-before any worker; then the add-ons are applied. `nodes.version` records what was done, so a retry resumes at the node
-that failed.
+An upgrade in place keeps the machines: each node is drained, upgraded by its own agent and uncordoned, masters one
+after another before any worker; then the add-ons are applied. `nodes.version` records what was done, so a retry resumes
+at the node that failed. An upgrade to another image replaces machines: new nodes join, then old ones are drained and
+removed.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.upgrader.steps import add_ons, authorities, credential, nodes, target
+from services.upgrader.steps import add_ons, authorities, credential, nodes, replace, target
 from shared.db.models import Cluster, ClusterTemplate, Operation
 from shared.domain.kinds import OperationKind
 from shared.operations import step_keys as keys
+from shared.operations.cluster_state import record_versions
 from shared.operations.params import UpgradeParams
 from shared.operations.record import load_view
+from shared.steps.faults import record_nodegroup_faults
 from shared.steps.servers import after_look
 from shared.steps.step_plan import StepPlan
 
@@ -27,15 +30,29 @@ class UpgradePlan(StepPlan):
     functions = (
         (keys.RESOLVE_TARGET, after_look(target.ensure_target_known)),
         (keys.UPGRADE_CONTROL_NODES, nodes.ensure_masters_upgraded),
+        (keys.REPLACE_CONTROL_NODES, replace.ensure_masters_replaced),
+        (keys.REPLACE_OTHER_NODES, replace.ensure_workers_replaced),
         (keys.UPGRADE_OTHER_NODES, add_ons.ensure_workers_and_add_ons_upgraded),
     )
 
-    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> None:
-        """The cluster has reached the version and refers to its new template; the steps have written the rest."""
-        if not await target.is_of_the_cluster(session, cluster.uuid, operation.nodegroup_ids):
-            return
-        cluster.coe_version = (await load_view(session, operation)).output(keys.RESOLVE_TARGET).version
-        await _take_template(session, cluster, UpgradeParams.load(operation.params).cluster_template_id)
+    async def completed(self, session: AsyncSession, cluster: Cluster, operation: Operation) -> str | None:
+        """The cluster has reached the version and refers to its new template; the steps have written the rest.
+
+        What could not be done for replaced nodes is in the operation's reason already.
+        """
+        if await target.is_of_the_cluster(session, cluster.uuid, operation.nodegroup_ids):
+            version = (await load_view(session, operation)).output(keys.RESOLVE_TARGET).version
+            if version:
+                cluster.coe_version = version
+            else:
+                await record_versions(session, cluster)
+            await _take_template(session, cluster, UpgradeParams.load(operation.params).cluster_template_id)
+        return operation.reason
+
+    async def failed(
+        self, session: AsyncSession, cluster: Cluster, operation: Operation, reason: str
+    ) -> dict[str, str]:
+        return await record_nodegroup_faults(session, cluster, operation)
 
 
 async def _take_template(session: AsyncSession, cluster: Cluster, template_id: str) -> None:

@@ -23,6 +23,7 @@ from shared.cloud.rest import MAX_PAGES, PAGE, segment
 from shared.cloud.settings import CloudSettings
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
 from shared.telemetry.metrics import CLOUD_QUERIES
+from shared.telemetry.spans import Kind, span
 
 CONNECTIONS = 64
 IDLE_SECONDS = 30.0
@@ -156,9 +157,11 @@ class Service:
 
     @asynccontextmanager
     async def _limited(self, doing: str) -> AsyncIterator[None]:
+        call = " ".join(doing.split()[:2])
         try:
-            async with asyncio.timeout(self.timeout):
-                yield
+            with span(call, Kind.CLIENT, {"openstack.call": call, "openstack.service": self.name}):
+                async with asyncio.timeout(self.timeout):
+                    yield
         except TimeoutError as error:
             raise TemporaryError(f"{doing}: no answer within {self.timeout:g} s") from error
 

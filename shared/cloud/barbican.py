@@ -6,13 +6,15 @@ Rule: only the ID of a reference is used; the endpoint comes from the catalogue,
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from openstack.proxy import Proxy
+from typing import TYPE_CHECKING
 
 from shared.cloud import rest
 from shared.cloud.calls import Calls
 from shared.cloud.sessions import Sessions
 from shared.cloud.settings import CloudSettings
+
+if TYPE_CHECKING:
+    from openstack.proxy import Proxy
 
 
 class Barbican:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from shared.cloud.errors import from_exception
 from shared.domain.errors import PermanentError, TemporaryError
-from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS
+from shared.telemetry.metrics import CLOUD_CALL_SECONDS, CLOUD_CALLS, CLOUD_CALLS_ACTIVE
+from shared.telemetry.spans import Kind, Span, span
 
 T = TypeVar("T")
 
@@ -41,10 +41,15 @@ class Calls:
         Raises:
             JeroboamError: the translated exception of the SDK. Other exceptions are raised unchanged.
         """
+        call = " ".join(doing.split()[:2])
+        with span(call, Kind.CLIENT, {"openstack.call": call}) as found:
+            return await self._run(doing, call, function, found)
+
+    async def _run(self, doing: str, call: str, function: Callable[[], T], found: Span) -> T:
         loop = asyncio.get_running_loop()
         outcome = "error"
         try:
-            with CLOUD_CALL_SECONDS.time():
+            with CLOUD_CALLS_ACTIVE.track_inprogress(), CLOUD_CALL_SECONDS.time():
                 async with asyncio.timeout(self._timeout):
                     # With the caller's context, which has the fence of its lease.
                     result = await loop.run_in_executor(self._pool, contextvars.copy_context().run, function)
@@ -54,13 +59,16 @@ class Calls:
             outcome = "timeout"
             raise TemporaryError(f"{doing}: no answer within {self._timeout:g} s") from error
         except Exception as error:
-            translated = from_exception(error, doing=doing)
+            from shared.cloud.sdk_errors import from_sdk  # it imports openstacksdk
+
+            translated = from_sdk(error, doing=doing)
             outcome = "refused" if isinstance(translated, PermanentError) else "error"
             if translated is None or translated is error:
                 raise
             raise translated from error
         finally:
-            CLOUD_CALLS.labels(" ".join(doing.split()[:2]), outcome).inc()
+            CLOUD_CALLS.labels(call, outcome).inc()
+            found.set("openstack.outcome", outcome)
 
     async def close(self) -> None:
         """Accept no more calls. Running calls end by their own timeouts; does not wait for them."""

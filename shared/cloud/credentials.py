@@ -7,14 +7,16 @@ returns a secret only when it is set, so the caller chooses it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from shared.cloud import rest
 from shared.cloud.errors import LastingConflict
+from shared.cloud.sessions import require_roles
 from shared.cloud.types import ApplicationCredential
 from shared.domain.errors import TemporaryError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 
 def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str]) -> ApplicationCredential:
@@ -23,6 +25,7 @@ def ensure(connection: Connection, name: str, secret: str, roles: Sequence[str])
     if found is not None:
         return ApplicationCredential(found["id"], name)
     doing = f"create application credential {name}"
+    require_roles(connection, roles, doing)
     body = {
         "name": name,
         "description": "OpenStack access of a container cluster; created by Jeroboam",

@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 from keystoneauth1 import exceptions as ka
-from openstack import exceptions as sdk
 
 from shared.domain.errors import JeroboamError, NotFound, PermanentError, TemporaryError
 
@@ -120,7 +119,7 @@ def check(status: int, headers: Mapping[str, str], body: str, *, doing: str) -> 
 
 
 def from_exception(error: BaseException, *, doing: str) -> JeroboamError | None:
-    """The same for exceptions of keystoneauth, requests and httpx; None for others, which are bugs."""
+    """The same for exceptions of keystoneauth and httpx; None for others (the SDK's: `shared.cloud.sdk_errors`)."""
     if isinstance(error, JeroboamError):
         return error
     if isinstance(error, ka.HttpError):
@@ -134,11 +133,6 @@ def from_exception(error: BaseException, *, doing: str) -> JeroboamError | None:
         return TemporaryError(f"{doing}: {error}")
     if isinstance(error, (httpx.TransportError, TimeoutError)):
         return TemporaryError(f"{doing}: {str(error) or 'timeout'}")
-    if isinstance(error, sdk.ServiceDisabledException):
-        return PermanentError(f"{doing}: the service catalogue does not contain this service")
-    if isinstance(error, sdk.SDKException):
-        # The SDK raises these if a service's version document is not available, because the service is down.
-        return TemporaryError(f"{doing}: {error}")
     if isinstance(error, ka.ClientException):
         return PermanentError(f"{doing}: {error}")
     return None

@@ -7,14 +7,15 @@ error messages. A deleted stack counts as missing, although Heat still shows it 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from shared.cloud import rest
 from shared.cloud.errors import LastingConflict
 from shared.cloud.types import Stack, StackResource
 from shared.domain.errors import TemporaryError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 GONE = "DELETE_COMPLETE"
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.cloud import heat, neutron, nova, rest
 from shared.cloud.names import OWNED, cluster_tag
 from shared.cloud.types import InventoryItem, Server
 from shared.domain.errors import PermanentError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 _OWNER = re.compile(r"jeroboam-(?:cluster-)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?![0-9a-f])")
 
@@ -83,8 +84,8 @@ class EveryMark:
         return server.metadata.get(nova.CLUSTER_KEY)
 
 
-List = Callable[[Connection, Mark, str], Iterable[InventoryItem]]
-Delete = Callable[[Connection, str], None]
+List = Callable[["Connection", Mark, str], Iterable[InventoryItem]]
+Delete = Callable[["Connection", str], None]
 
 
 @dataclass(frozen=True, slots=True)

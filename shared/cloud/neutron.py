@@ -7,12 +7,13 @@ projects.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from shared.cloud import rest
 from shared.domain.errors import NotFound
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 ROUTER_PORTS = ("network:router_interface", "network:router_interface_distributed")
 

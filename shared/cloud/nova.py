@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Set
 from datetime import UTC, datetime
-from typing import Any
-
-from openstack.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from shared.cloud import rest
 from shared.cloud.types import Server
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
 
 CLUSTER_KEY = "jeroboam_cluster"
 NODE_KEY = "jeroboam_node"

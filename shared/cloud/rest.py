@@ -8,15 +8,18 @@ authentication, catalogue, version discovery and expired tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import UUID
 
 import requests
-from openstack.proxy import Proxy
 
 from shared.cloud.errors import check
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
+from shared.telemetry.spans import annotate
+
+if TYPE_CHECKING:
+    from openstack.proxy import Proxy
 
 MAX_PAGES = 200
 PAGE = 500
@@ -47,7 +50,9 @@ def send(proxy: Proxy, method: str, path: str, *, doing: str, **kwargs: Any) -> 
     Raises:
         JeroboamError: for every status of 400 or higher.
     """
+    annotate("openstack.service", str(proxy.service_type))
     response = proxy.request(path, method, **kwargs)
+    annotate("http.response.status_code", response.status_code)
     check(response.status_code, response.headers, response.text, doing=doing)
     return response
 

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keystoneauth1.access import AccessInfoV3
-from keystoneauth1.identity.base import BaseIdentityPlugin
-from openstack.connection import Connection
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -29,7 +27,7 @@ from shared.cloud.calls import Calls
 from shared.cloud.errors import Forbidden, Unauthorized
 from shared.cloud.keystone import Keystone
 from shared.cloud.lookups import Access, Lookups
-from shared.cloud.sessions import Sessions
+from shared.cloud.sessions import Sessions, access_of, require_roles
 from shared.cloud.settings import CloudSettings
 from shared.cloud.token_validator import TokenValidator
 from shared.cloud.types import (
@@ -42,10 +40,13 @@ from shared.cloud.types import (
 )
 from shared.domain.errors import PermanentError, TemporaryError
 
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
 T = TypeVar("T")
 READ_ATTEMPTS = 5
 READ_SECONDS = 20.0  # no attempt begins later
-Run = Callable[[str, Callable[[Connection], Any]], Awaitable[Any]]
+Run = Callable[[str, Callable[["Connection"], Any]], Awaitable[Any]]
 
 
 class OpenStackCloud(Lookups):
@@ -184,7 +185,10 @@ class OpenStackCloudFactory:
     def for_project(self, project_id: str) -> OpenStackCloud:
         async def run(doing: str, function: Callable[[Connection], T]) -> T:
             def once() -> T:
-                return function(self._sessions.for_project(project_id))
+                connection = self._sessions.for_project(project_id)
+                if self._settings.assign_role and project_id not in self._assigned:
+                    require_roles(connection, self._settings.service_roles, doing)
+                return function(connection)
 
             try:
                 return await self._calls.run(doing, once)
@@ -193,7 +197,7 @@ class OpenStackCloudFactory:
                 return await self._calls.run(doing, once)
 
         async def access(doing: str) -> AccessInfoV3:
-            found: AccessInfoV3 = await run(doing, _access_of)
+            found: AccessInfoV3 = await run(doing, access_of)
             return found
 
         return OpenStackCloud(project_id, run, self._services, access)
@@ -253,13 +257,5 @@ class OpenStackCloudFactory:
         self._sessions.forget(project_id)
 
 
-def _access_of(connection: Connection) -> AccessInfoV3:
-    auth = connection.session.auth
-    assert isinstance(auth, BaseIdentityPlugin)
-    found = auth.get_access(connection.session)
-    assert isinstance(found, AccessInfoV3)
-    return found
-
-
 def _has_service(connection: Connection, service_type: str) -> bool:
-    return any(entry["type"] == service_type for entry in _access_of(connection).service_catalog.catalog)
+    return any(entry["type"] == service_type for entry in access_of(connection).service_catalog.catalog)

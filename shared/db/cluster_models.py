@@ -135,7 +135,8 @@ class Nodegroup(Base):
     role: Mapped[str]
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
     flavor_id: Mapped[str | None]
-    image_id: Mapped[str | None]
+    image_id: Mapped[str | None]  # of its nodes that are built from now on
+    own_image: Mapped[bool] = mapped_column(server_default=text("false"))  # chosen for it: it does not follow templates
     operating_system: Mapped[str | None]  # names of drivers; null if Magnum created the nodes
     hardware: Mapped[str | None]
     docker_volume_size: Mapped[int | None]
@@ -178,6 +179,7 @@ class Node(Base):
     reason: Mapped[str | None]
     loss: Mapped[str | None]  # `shared.domain.states.Loss`
     server_id: Mapped[str | None]
+    image_id: Mapped[str | None]  # its machine's, where the nodegroup has got another one since; null: the nodegroup's
     server_status: Mapped[str | None]  # Nova's, at the last look
     launched_at: Mapped[datetime | None]  # Nova's, of the machine that the agent runs on
     ip_address: Mapped[str | None]

@@ -2,19 +2,21 @@
 
 Rule: only the entry point of a unit of work (a request, a message, a step's record) opens a transaction; the code below
 does not commit. No network call is made inside a transaction. LISTEN uses a separate connection, because it belongs to
-a session. Notifications only shorten waits; polling guarantees progress.
+a session. Notifications only shorten waits; polling guarantees progress. Transactions can go through a pooler in
+transaction mode, such as pgbouncer; connections outside the pool never do.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.db.away import is_away
 
@@ -25,18 +27,36 @@ _NOTIFY = text("SELECT pg_notify(channel, '') FROM unnest(CAST(:channels AS text
 _SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "60000", "lock_timeout": "15000"}
 
 
+def session_arguments(application_name: str, *, pooled: bool, **settings: str) -> Mapping[str, Any]:
+    """Arguments of asyncpg for connections that are kept in a pool.
+
+    A pooler in transaction mode gives each transaction another session: it refuses settings of the session other than
+    the name, and a prepared statement is not found by the next transaction.
+
+    Args:
+        pooled: the connection goes through a pooler.
+        settings: parameters of the session, without a pooler.
+    """
+    if pooled:
+        return {"server_settings": {"application_name": application_name}, "statement_cache_size": 0}
+    return {"server_settings": {"application_name": application_name, **settings}}
+
+
 class Database:
     """Access to Postgres for the services.
 
     Args:
-        url: `postgresql+asyncpg://...`.
+        url: `postgresql+asyncpg://...`, without a pooler.
         application_name: shown in `pg_stat_activity`; the name of the service.
         pool_size: number of connections in the pool.
+        pooler_url: the same database through a pooler in transaction mode, for the pool.
     """
 
-    def __init__(self, url: str, *, application_name: str, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, application_name: str, pool_size: int = 10, pooler_url: str | None = None) -> None:
+        self._url = make_url(url)
+        unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if pooler_url else {}
         self._engine = create_async_engine(
-            url,
+            pooler_url or url,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=10,
@@ -44,7 +64,8 @@ class Database:
             connect_args={
                 "timeout": 10,
                 "command_timeout": 60,
-                "server_settings": _SERVER_SETTINGS | {"application_name": application_name},
+                **session_arguments(application_name, pooled=pooler_url is not None, **_SERVER_SETTINGS),
+                **unnamed,
             },
         )
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
@@ -55,6 +76,12 @@ class Database:
         async with self._sessions() as session, session.begin():
             yield session
 
+    @asynccontextmanager
+    async def statements(self) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool on which each statement is a transaction of its own."""
+        async with self._engine.connect() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
     async def ping(self) -> None:
         """Raise an exception unless the database responds within five seconds."""
         async with asyncio.timeout(5), self.transaction() as session:
@@ -62,7 +89,7 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection:
         """A connection outside the pool, for plain SQL and LISTEN. The caller closes it."""
-        _, arguments = self._engine.dialect.create_connect_args(self._engine.url)
+        _, arguments = self._engine.dialect.create_connect_args(self._url)
         return await asyncpg.connect(**arguments, timeout=10, command_timeout=60, server_settings=_SERVER_SETTINGS)
 
     async def listen(self, channels: list[str], wake: Callable[[str], None]) -> None:

@@ -58,6 +58,7 @@ class Operation(Base):
         server_default=text("0")
     )  # increases when a later request joins this operation
     request_id: Mapped[str | None]
+    trace: Mapped[str | None]  # W3C traceparent of the request that asked for it last
     deadline_at: Mapped[datetime | None]
     next_attempt_at: Mapped[Created]
     progressed_at: Mapped[datetime | None]

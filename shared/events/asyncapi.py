@@ -28,6 +28,11 @@ _ATTRIBUTES: dict[str, JSON] = {
     "clusterid": _STRING,
     "operationid": _STRING,
     "sequence": {"type": "string", "description": "number of the event among those of its cluster, without gaps"},
+    "traceparent": {
+        "type": "string",
+        "description": "W3C Trace Context of the request that caused the event; missing if no request did",
+        "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+    },
 }
 _REQUIRED = ["specversion", "id", "source", "type", "subject", "time", "projectid"]
 _SIGNED: JSON = {
@@ -46,9 +51,10 @@ def asyncapi_document(base_url: str) -> JSON:
         base_url: URL of the API, without a path at its end.
     """
     schemas: JSON = {"CloudEventAttributes": _object(_ATTRIBUTES, _REQUIRED), "WebhookHeaders": _SIGNED}
-    schemas["BusHeaders"] = _object(
-        {f"ce-{name}": schema for name, schema in _ATTRIBUTES.items()}, [f"ce-{name}" for name in _REQUIRED]
-    )
+    # The context of the transport, for consumers that know nothing of CloudEvents, is that of the event.
+    headers = {f"ce-{name}": schema for name, schema in _ATTRIBUTES.items()}
+    headers["traceparent"] = _ATTRIBUTES["traceparent"]
+    schemas["BusHeaders"] = _object(headers, [f"ce-{name}" for name in _REQUIRED])
     messages: JSON = {}
     for entry in CATALOG.values():
         _add_schema(schemas, entry)
@@ -126,6 +132,7 @@ def example_event(entry: EventType) -> JSON:
         "projectid": "9d8f0c2b4e6a4b0c8d7e6f5a4b3c2d1e",
         "clusterid": cluster,
         "sequence": "7",
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
         "datacontenttype": "application/json",
         "data": example_of(entry),
     }

@@ -147,6 +147,21 @@ class WebhookTested(EventData):
     name: str
 
 
+class RequestAudited(EventData):
+    request_id: str = Field(description="as in the response's X-OpenStack-Request-Id and in log lines")
+    method: str
+    route: str | None = Field(default=None, description="path of the route, with names for what is variable")
+    path: str = Field(description="path of the request without its query; texts of callers have at most 255 characters")
+    status: int = Field(description="HTTP status of the response")
+    location: str | None = Field(default=None, description="URL of what was created, if the response says it")
+    user_id: str | None = Field(default=None, description="null if Keystone did not know the token")
+    user_name: str | None = None
+    project_id: str | None = Field(default=None, description="project of the token; the event itself has none")
+    roles: list[str] = Field(default_factory=list)
+    address: str | None = Field(default=None, description="address of the client, behind trusted proxies")
+    agent: str | None = Field(default=None, description="User-Agent of the client")
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """One entry of the catalog. `name` is the routing key; PREFIX + `name` is the CloudEvents type.
@@ -216,6 +231,8 @@ CATALOG: dict[str, EventType] = {
         EventType("webhook.disabled.v1", WebhookDisabled, "A webhook was disabled because its receiver kept failing."),
         EventType("webhook.exhausted.v1", WebhookExhausted, "All attempts to deliver an event to a webhook failed."),
         EventType("webhook.recovered.v1", WebhookRecovered, "The receiver of a webhook accepts events again."),
+        EventType("request.accepted.v1", RequestAudited, "A request for a change was accepted; for operators only."),
+        EventType("request.rejected.v1", RequestAudited, "A request for a change was rejected; for operators only."),
         EventType("webhook.tested.v1", WebhookTested, "A test of a webhook; sent to that webhook only."),
     ]
 }

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from shared.bus.contract import Message
 from shared.events.catalog import CATALOG, PREFIX, EventData
+from shared.telemetry.trace import HEADER
 
 SOURCE = "/jeroboam"
 
@@ -51,6 +52,7 @@ def attributes(row: Mapping[str, Any]) -> dict[str, Any]:
         "clusterid": row["cluster_id"],
         "operationid": row["operation_id"],
         "sequence": None if row["sequence"] is None else str(row["sequence"]),
+        "traceparent": row["trace"],
         "datacontenttype": "application/json",
     }
 
@@ -63,14 +65,18 @@ def with_data(head: Mapping[str, Any], data: str) -> str:
 
 def to_message(row: Mapping[str, Any]) -> Message:
     """Build the message for one row of `events`."""
-    head = attributes(row) | {"traceparent": row["trace"]}
+    head = attributes(row)
     del head["datacontenttype"]
+    headers = {f"ce-{name}": value for name, value in head.items() if value is not None}
+    # The context of the transport is the event's own, not the relay's, so that consumers continue the event's trace.
+    if row["trace"] is not None:
+        headers[HEADER] = row["trace"]
     data = row["data"]
     return Message(
         id=row["id"],
         routing_key=row["type"],
         body=(data if isinstance(data, str) else json.dumps(data)).encode(),
-        headers={f"ce-{name}": value for name, value in head.items() if value is not None},
+        headers=headers,
         mandatory=CATALOG[row["type"]].mandatory if row["type"] in CATALOG else False,
     )
 

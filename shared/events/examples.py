@@ -89,6 +89,19 @@ _EXAMPLES: tuple[EventData, ...] = (
     ),
     catalog.WebhookRecovered.model_validate(_WEBHOOK | {"failing_since": _FAILING_SINCE}),
     catalog.WebhookTested.model_validate(_WEBHOOK),
+    catalog.RequestAudited(
+        request_id="req-7f3c1f0e-2a51-4a3e-9c47-5d6f1b2a3c4d",
+        method="DELETE",
+        route="/v1/clusters/{cluster_id}",
+        path="/v1/clusters/demo",
+        status=204,
+        user_id="5f1d9b6c3a7e4c0fb2d8a9e7c6b5a4d3",
+        user_name="demo",
+        project_id="9d8f0c2b4e6a4b0c8d7e6f5a4b3c2d1e",
+        roles=["member"],
+        address="203.0.113.7",
+        agent="python-openstackclient",
+    ),
 )
 _BY_CLASS = {type(example): example for example in _EXAMPLES}
 _OUTCOMES = {"completed": Outcome.COMPLETE, "failed": Outcome.FAILED}
@@ -114,4 +127,6 @@ def example_of(entry: EventType) -> dict[str, Any]:
             found["status"] = cluster_status(kind, _OUTCOMES[outcome])
     if entry.data is catalog.NodeChanged:
         found["state"] = _STATES[outcome].value
+    if entry.name == "request.rejected.v1":
+        found["status"] = 403
     return found

@@ -16,6 +16,7 @@ from shared.db.engine import notify
 from shared.db.models import Cluster, Event
 from shared.domain.ids import new_id
 from shared.events.catalog import CATALOG, EventData
+from shared.telemetry.trace import trace_for
 
 CHANNEL = "jeroboam_events"
 
@@ -42,7 +43,7 @@ async def emit(
         cluster: the cluster it is about (row or uuid), which numbers it.
         operation_id: the operation it belongs to.
         subject: CloudEvents subject; `clusters/<uuid>` if a cluster is given.
-        trace: W3C traceparent.
+        trace: W3C traceparent of what the event belongs to; by default, of the present work.
         event_id: an ID derived from the cause of the event; by default, a new ID.
 
     Returns:
@@ -106,5 +107,5 @@ def event_values(
         "operation_id": operation_id,
         "sequence": sequence,
         "data": data.model_dump(mode="json"),
-        "trace": trace,
+        "trace": trace_for(trace),
     }

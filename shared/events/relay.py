@@ -22,8 +22,9 @@ from shared.domain.errors import TemporaryError
 from shared.domain.ids import new_id
 from shared.events.envelope import to_message
 from shared.events.numbering import number_on
+from shared.events.publishing import publishing
 from shared.telemetry import crashpoints
-from shared.telemetry.metrics import EVENTS_PUBLISHED, RELAY_LAG
+from shared.telemetry.metrics import EVENTS_PUBLISHED, RELAY_FAILURES, RELAY_LAG
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +85,7 @@ class Relay:
                 except Exception as error:  # events wait for it, and nothing else publishes them
                     known = isinstance(error, TemporaryError) or is_away(error)
                     text = str(error) or type(error).__name__
+                    RELAY_FAILURES.labels("delayed").inc()
                     log.warning("relay.delayed", error=text, exc_info=None if known else error)
                     if connection is not None:
                         connection.terminate()
@@ -117,7 +119,8 @@ class Relay:
         if not rows:
             return 0
         try:
-            outcomes = await self._bus.publish([to_message(row) for row in rows])
+            with publishing([to_message(row) for row in rows]) as messages:
+                outcomes = await self._bus.publish(messages)
         except TemporaryError:
             # Without the release, no relay could publish the rows before the lease expires.
             await connection.execute(_RELEASE, token)
@@ -129,7 +132,9 @@ class Relay:
         RELAY_LAG.observe(max(row["lag"] for row in rows))
         for row, outcome in zip(rows, outcomes, strict=True):
             if isinstance(outcome, Unroutable):
+                RELAY_FAILURES.labels("unroutable").inc()
                 log.error("relay.unroutable", event_id=row["id"], type=row["type"])
             elif outcome is not None:
+                RELAY_FAILURES.labels("refused").inc()
                 log.warning("relay.refused", event_id=row["id"], type=row["type"], error=str(outcome))
         return len(sent)

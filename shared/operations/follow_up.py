@@ -23,6 +23,7 @@ from shared.operations.queue import queue_of, set_waiting_status, store_queue
 from shared.operations.resize import begin_resize
 from shared.operations.start import emit_requested, new_operation, start_operation
 from shared.operations.stored import FollowUp
+from shared.telemetry.trace import current_trace
 
 
 def waiting_behind(operation: Operation) -> FollowUp | None:
@@ -52,6 +53,7 @@ async def let_delete_follow(
         uuid=new_id(),
         user_id=user_id,
         request_id=request_id,
+        trace=current_trace(),
         timeout=timeout.total_seconds() if timeout else None,
     )
     store_queue(live, [coming])
@@ -87,6 +89,7 @@ async def _begin(session: AsyncSession, cluster: Cluster, waiting: FollowUp) -> 
             request_id=waiting.request_id,
             timeout=timeout,
             operation_id=waiting.uuid,
+            trace=waiting.trace,
         )
     return await start_operation(
         session,
@@ -98,6 +101,7 @@ async def _begin(session: AsyncSession, cluster: Cluster, waiting: FollowUp) -> 
         timeout=timeout,
         nodegroup_ids=waiting.nodegroup_ids or None,
         operation_id=waiting.uuid,
+        trace=waiting.trace,
     )
 
 
@@ -110,6 +114,7 @@ async def _cancel_unbegun(session: AsyncSession, cluster: Cluster, waiting: Foll
         operation_id=waiting.uuid,
         user_id=waiting.user_id,
         request_id=waiting.request_id,
+        trace=waiting.trace,
         params=waiting.params,
         reason=reason,
         nodegroup_ids=list(waiting.wish.counts) if waiting.wish else list(waiting.nodegroup_ids) or None,
@@ -126,4 +131,5 @@ async def _cancel_unbegun(session: AsyncSession, cluster: Cluster, waiting: Foll
         project_id=cluster.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )

@@ -37,7 +37,7 @@ WITH due AS (
 UPDATE operations o SET state = 'running', lease_token = :token,
     lease_until = now() + make_interval(secs => :seconds)
 FROM (SELECT uuid FROM ready LIMIT :limit) picked WHERE o.uuid = picked.uuid
-RETURNING o.uuid, o.cluster_id
+RETURNING o.uuid, o.cluster_id, o.trace
 """)
 
 _RENEW = text("""
@@ -61,12 +61,16 @@ SELECT extract(epoch FROM min(moment) - now())::float8 FROM (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run one operation until the lease expires; `fence` limits writes to the cloud to that time."""
+    """The right to run one operation until the lease expires; `fence` limits writes to the cloud to that time.
+
+    `trace` is the `traceparent` of the request that asked for it; the version before recorded none.
+    """
 
     operation_id: str
     cluster_id: str
     token: str
     fence: Fence
+    trace: str | None = None
 
 
 class Leases:
@@ -88,7 +92,9 @@ class Leases:
             rows = await session.execute(
                 _CLAIM, {"kinds": self._kinds, "limit": limit, "token": token, "seconds": self.seconds}
             )
-            return [Claim(row.uuid, row.cluster_id, token, Fence(row.uuid, self.seconds, began)) for row in rows]
+            return [
+                Claim(row.uuid, row.cluster_id, token, Fence(row.uuid, self.seconds, began), row.trace) for row in rows
+            ]
 
     async def renew(self, claim: Claim) -> bool:
         """Extend the lease. Returns whether a cancellation was requested. Raises LostLease."""

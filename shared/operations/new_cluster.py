@@ -22,7 +22,7 @@ from shared.events.log import CHANNEL as EVENTS
 from shared.events.log import event_values
 from shared.operations.nodes import first_nodes
 from shared.operations.params import CreateParams
-from shared.operations.start import CHANNEL, operation_values
+from shared.operations.start import CHANNEL, operation_values, trace_of_request
 
 _KIND = OperationKind.CREATE
 _TABLES = ("clusters", "nodegroups", "nodes", "operations", "events")
@@ -76,6 +76,7 @@ def insertion(
         user_id=cluster["user_id"],
         params=params.dump(),
         request_id=request_id,
+        trace=trace_of_request(),
         nodegroup_ids=None,
     )
     requested = OperationRequested(cluster_name=name, kind=_KIND, params=operation["params"], request_id=request_id)
@@ -86,6 +87,7 @@ def insertion(
         cluster_id=uuid,
         operation_id=operation["uuid"],
         sequence=1,
+        trace=operation["trace"],
     )
     begun = {"status": cluster_status(_KIND, Outcome.IN_PROGRESS), "event_sequence": 1}
     status = nodegroup_status(_KIND, Outcome.IN_PROGRESS)

@@ -57,10 +57,11 @@ class UpdatedLabels(Stored):
 
 
 class UpgradeTarget(Stored):
-    """The labels the cluster is to have, and the version they mean."""
+    """The labels the cluster is to have, the version they mean, and the nodes to replace: nodegroup uuid -> uuids."""
 
     labels: dict[str, str]
     version: str
+    outdated: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class ChangedNodes(Stored):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from shared.domain.kinds import OperationKind
 from shared.operations.stored import Stored
 
@@ -31,11 +33,17 @@ class ResizeParams(Params):
 
 
 class UpgradeParams(Params):
-    """`nodegroup` is the name or uuid that was asked for; None for the default ones."""
+    """`nodegroup` is the name or uuid that was asked for; None for the default ones.
+
+    `images` are those of the nodegroups (by uuid) whose machines are replaced; those of all others are kept.
+    `replace_all` is whether machines are also replaced that have the image already, but another version.
+    """
 
     cluster_template_id: str
     max_batch_size: int | None = None
     nodegroup: str | None = None
+    images: dict[str, str] = Field(default_factory=dict)
+    replace_all: bool = False
 
 
 class NodegroupCreateParams(Params):

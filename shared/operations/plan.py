@@ -63,12 +63,13 @@ class OperationView:
     revision: int
     nodegroup_ids: tuple[str, ...] | None  # the nodegroups concerned; None: all
     outputs: Mapping[str, Mapping[str, Any]]
+    round: str = ""  # of a step that changes the same stacks several times: at most 16 characters
 
     @property
     def run_tag(self) -> str:
-        """Identifies this run (operation, retry and revision) on the stacks it updated, so that a stack that failed in
-        an earlier run is updated again and one that failed in this run is not."""
-        return f"jeroboam-run-{self.uuid}-{self.retries}-{self.revision}"
+        """Identifies this run (operation, retry, revision, and a step's round) on the stacks it updated, so that a
+        stack that failed in an earlier run is updated again and one that failed in this run is not."""
+        return "-".join(["jeroboam-run", self.uuid, str(self.retries), str(self.revision), *filter(None, [self.round])])
 
     def read_params(self, model: type[ParamsOfKind]) -> ParamsOfKind:
         """The params, by the model of the operation's kind (shared.operations.params)."""

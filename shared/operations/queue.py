@@ -20,6 +20,7 @@ from shared.domain.states import Outcome, nodegroup_status
 from shared.operations.params import Params
 from shared.operations.start import live_operation, start_operation
 from shared.operations.stored import FollowUp
+from shared.telemetry.trace import current_trace
 
 LONGEST = 100
 
@@ -101,6 +102,7 @@ async def request_nodegroup_operation(
         uuid=new_id(),
         user_id=user_id,
         request_id=request_id,
+        trace=current_trace(),
         timeout=timeout.total_seconds() if timeout else None,
         params=params.dump(),
         nodegroup_ids=(nodegroup.uuid,),

@@ -71,6 +71,7 @@ async def record_started(session: AsyncSession, operation: Operation) -> None:
         project_id=operation.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )
 
 
@@ -148,6 +149,7 @@ async def _emit_progress(session: AsyncSession, operation: Operation) -> None:
         project_id=operation.project_id,
         cluster=operation.cluster_id,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )
 
 
@@ -183,6 +185,7 @@ async def record_completed(session: AsyncSession, operation: Operation, plan: Pl
         project_id=operation.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )
     await begin_follow_up(session, cluster, operation)
     if plan.kind.traits.removes_cluster:
@@ -227,5 +230,6 @@ async def record_failed(
         project_id=operation.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )
     await begin_follow_up(session, cluster, operation)

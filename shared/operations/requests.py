@@ -18,7 +18,14 @@ from shared.domain.states import LIVE, OperationState, Outcome, check_operation_
 from shared.events.catalog import OperationCancelled
 from shared.events.log import emit
 from shared.operations.follow_up import begin_follow_up, let_delete_follow, waiting_behind
-from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
+from shared.operations.start import (
+    CHANNEL,
+    emit_requested,
+    live_operation,
+    set_statuses,
+    start_operation,
+    trace_of_request,
+)
 
 
 async def request_delete(
@@ -80,6 +87,7 @@ async def end_cancelled(session: AsyncSession, cluster: Cluster, operation: Oper
         project_id=cluster.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )
     if not deleting:
         concerned = operation.nodegroup_ids
@@ -137,6 +145,7 @@ async def retry_operation(
     operation.retries += 1
     operation.cancel_requested = False
     operation.request_id = request_id
+    operation.trace = trace_of_request()
     operation.next_attempt_at = now
     operation.deadline_at = now + timeout if timeout else None
     kind = OperationKind(operation.kind)

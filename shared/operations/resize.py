@@ -21,8 +21,16 @@ from shared.domain.kinds import OperationKind, WhenLive
 from shared.domain.states import OperationState, Outcome
 from shared.operations.params import ResizeParams
 from shared.operations.queue import check_can_wait, queue_of, store_queue
-from shared.operations.start import CHANNEL, emit_requested, live_operation, set_statuses, start_operation
+from shared.operations.start import (
+    CHANNEL,
+    emit_requested,
+    live_operation,
+    set_statuses,
+    start_operation,
+    trace_of_request,
+)
 from shared.operations.stored import FollowUp, Wish
+from shared.telemetry.trace import current_trace
 
 
 async def request_resize(
@@ -72,6 +80,7 @@ async def request_resize(
         uuid=earlier.uuid if earlier else new_id(),
         user_id=user_id,
         request_id=request_id,
+        trace=current_trace(),
         timeout=timeout.total_seconds() if timeout else None,
         params=asked,
         wish=earlier.wish.joined_by(wish) if earlier and earlier.wish else wish,
@@ -90,11 +99,13 @@ async def begin_resize(
     request_id: str | None,
     timeout: timedelta | None,
     operation_id: str | None = None,
+    trace: str | None = None,
 ) -> Operation:
     """Write the wish and queue the operation, on a cluster that has none live.
 
     Args:
         params: of ResizeParams, without what the wish says.
+        trace: of the request that asked for it; by default, of the present work.
     """
     concerned = await _write_counts(session, cluster, wish)
     return await start_operation(
@@ -107,6 +118,7 @@ async def begin_resize(
         timeout=timeout,
         nodegroup_ids=concerned,
         operation_id=operation_id,
+        trace=trace,
     )
 
 
@@ -133,6 +145,7 @@ async def _join(
     live.params = {**live.params, **now_asked.dump()}
     live.nodegroup_ids = sorted({*(live.nodegroup_ids or ()), *concerned})
     live.request_id = request_id
+    live.trace = trace_of_request()
     if live.deadline_at is not None:
         live.deadline_at = max(live.deadline_at, now + timeout) if timeout else None
     if live.state == OperationState.WAITING:

@@ -39,6 +39,8 @@ from shared.operations.record import (
 from shared.operations.requests import end_cancelled
 from shared.telemetry import crashpoints
 from shared.telemetry.metrics import OPERATIONS_ACTIVE, STEP_ATTEMPTS
+from shared.telemetry.spans import Span, span
+from shared.telemetry.trace import in_trace
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +134,7 @@ class Runner:
 
     async def execute(self, claim: Claim) -> None:
         """Run the steps of one claimed operation until it waits or ends."""
-        with fenced(claim.fence):
+        with fenced(claim.fence), in_trace(claim.trace):
             walk = asyncio.create_task(self._walk(claim))
         keeper = asyncio.create_task(self._keep_lease(claim))
         try:
@@ -195,7 +197,19 @@ class Runner:
             log.info("operation.completed", kind=plan.kind, cluster=view.cluster_id)
 
     async def _run_step(self, claim: Claim, plan: Plan, step: Step, position: int, view: OperationView) -> bool:
-        """Run one step once. Returns whether the next step follows."""
+        """Run one step once, in a span of its own. Returns whether the next step follows."""
+        about = {
+            "jeroboam.kind": plan.kind.value,
+            "jeroboam.step": step.name,
+            "jeroboam.operation": claim.operation_id,
+            "jeroboam.cluster": claim.cluster_id,
+        }
+        with span(f"{plan.kind} {step.name}", attributes=about) as found:
+            return await self._run_step_once(claim, plan, step, position, view, found)
+
+    async def _run_step_once(
+        self, claim: Claim, plan: Plan, step: Step, position: int, view: OperationView, found: Span
+    ) -> bool:
         async with self._writing(claim, view) as (session, operation):
             if operation.cancel_requested:
                 await end_cancelled(session, await cluster_of(session, operation), operation)
@@ -208,10 +222,14 @@ class Runner:
             raise
         except Exception as failure:
             STEP_ATTEMPTS.labels(plan.kind, step.name, "error").inc()
+            found.set("jeroboam.outcome", "error")
+            found.fail(type(failure).__name__)
             await self._record_failure(claim, plan, step, view, failure)
             return False
         await crashpoints.reached(f"{plan.kind}.{step.name}.after")
-        STEP_ATTEMPTS.labels(plan.kind, step.name, type(result).__name__.lower()).inc()
+        outcome = type(result).__name__.lower()
+        STEP_ATTEMPTS.labels(plan.kind, step.name, outcome).inc()
+        found.set("jeroboam.outcome", outcome)
         now = self._clock()
         async with self._writing(claim, view) as (session, operation):
             if isinstance(result, Done):

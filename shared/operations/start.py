@@ -22,6 +22,7 @@ from shared.domain.states import LIVE, OperationState, Outcome, cluster_status, 
 from shared.events.catalog import OperationRequested
 from shared.events.log import emit
 from shared.operations.params import PARAMS_OF_KIND, Params
+from shared.telemetry.trace import current_trace, new_trace
 
 CHANNEL = "jeroboam_operations"
 
@@ -45,6 +46,7 @@ async def start_operation(
     timeout: timedelta | None = None,
     nodegroup_ids: Sequence[str] | None = None,
     operation_id: str | None = None,
+    trace: str | None = None,
 ) -> Operation:
     """Queue an operation on a cluster that has none live.
 
@@ -55,6 +57,7 @@ async def start_operation(
         timeout: until the deadline; None for no deadline.
         nodegroup_ids: the nodegroups concerned; None for all of the cluster's.
         operation_id: where the id was promised before.
+        trace: of the request that asked for it; by default, of the present work.
 
     Raises:
         Conflict: another operation of the cluster is live.
@@ -72,6 +75,7 @@ async def start_operation(
         user_id=user_id,
         params=params.dump() if params else {},
         request_id=request_id,
+        trace=trace or trace_of_request(),
         deadline_at=now + timeout if timeout else None,
         nodegroup_ids=None if nodegroup_ids is None else list(nodegroup_ids),
         next_attempt_at=now,
@@ -83,6 +87,11 @@ async def start_operation(
     await emit_requested(session, cluster, operation)
     await notify(session, CHANNEL)
     return operation
+
+
+def trace_of_request() -> str:
+    """The trace of what asks for an operation; begun here if no request does."""
+    return current_trace() or new_trace()
 
 
 def new_operation(
@@ -177,4 +186,5 @@ async def emit_requested(session: AsyncSession, cluster: Cluster, operation: Ope
         project_id=cluster.project_id,
         cluster=cluster,
         operation_id=operation.uuid,
+        trace=operation.trace,
     )

@@ -52,6 +52,8 @@ UPDATE_NODE_LABELS = StepKey("update_node_labels", outputs.UpdatedLabels)
 # upgrade
 RESOLVE_TARGET = StepKey("resolve_target", outputs.UpgradeTarget)
 UPGRADE_CONTROL_NODES = StepKey("upgrade_control_nodes", outputs.ChangedNodes)
+REPLACE_CONTROL_NODES = StepKey("replace_control_nodes", outputs.ChangedNodes)
+REPLACE_OTHER_NODES = StepKey("replace_other_nodes", outputs.ChangedNodes)
 UPGRADE_OTHER_NODES = StepKey("upgrade_other_nodes", outputs.ChangedNodes)
 
 # rotate_ca

@@ -47,15 +47,16 @@ class Wish(Stored):
 class FollowUp(Stored):
     """An operation that was accepted while another one was live (`operations.follow_up`).
 
-    `uuid` was in the answer to the request; `timeout` is in seconds, None for no deadline; `params` are those of its
-    kind; `wish` is written when it begins; `nodegroup_ids` are those of an operation on nodegroups. `rest` are those
-    that wait for the end of this one (`shared/operations/queue.py`).
+    `uuid` was in the answer to the request, whose trace is `trace`; `timeout` is in seconds, None for no deadline;
+    `params` are those of its kind; `wish` is written when it begins; `nodegroup_ids` are those of an operation on
+    nodegroups. `rest` are those that wait for the end of this one (`shared/operations/queue.py`).
     """
 
     kind: OperationKind
     uuid: str
     user_id: str
     request_id: str | None = None
+    trace: str | None = None
     timeout: float | None = None
     params: dict[str, Any] = {}
     wish: Wish | None = None

@@ -7,7 +7,7 @@ nodes that are added to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from jeroboam.driver import ClusterSpec, Engine
@@ -22,6 +22,22 @@ def cluster_target(engine: Engine, cluster: ClusterSpec, template: Mapping[str, 
 def nodegroup_target(engine: Engine, cluster: ClusterSpec) -> UpgradeTarget:
     """The target of nodegroups that follow their cluster."""
     return _target(engine, cluster, cluster.labels)
+
+
+def target_problems(engine: Engine, cluster: ClusterSpec, template: Mapping[str, str], *, replaced: bool) -> list[str]:
+    """Why the cluster cannot be upgraded to a template with these labels.
+
+    Args:
+        replaced: whether all machines are replaced: then the template need not name another version.
+    """
+    if replaced and engine.upgraded_labels(cluster, template) == cluster.labels:
+        return []
+    return engine.upgrade_problems(cluster, template)
+
+
+def replaces_every_machine(images: Collection[str], nodegroup_ids: Collection[str] | None) -> bool:
+    """Whether an upgrade replaces the machines of all its nodegroups; `images` has those whose machines it replaces."""
+    return nodegroup_ids is not None and set(nodegroup_ids) <= set(images)
 
 
 def _target(engine: Engine, cluster: ClusterSpec, labels: Mapping[str, str]) -> UpgradeTarget:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ import structlog
 import uvicorn
 from sqlalchemy import text
 
-from shared.bus.contract import Bus, Consumer, Handler, QueueSpec
+from shared.bus.contract import Bus, Consumer, Handler, Message, QueueSpec, Verdict
 from shared.bus.factory import make_bus
 from shared.db.engine import Database
 from shared.domain.clock import unfollow
@@ -34,6 +34,8 @@ from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
+from shared.telemetry.spans import Kind, recording_spans, span
+from shared.telemetry.trace import HEADER, in_trace, parse_trace
 
 log = structlog.get_logger(__name__)
 
@@ -77,8 +79,10 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
         SystemExit: status 1, after the stop, if the process had to give up.
     """
     choose_drivers(settings)
+    pooler = settings.database_pooler_url
     database = Database(
         settings.database_url.get_secret_value(),
+        pooler_url=pooler.get_secret_value() if pooler else None,
         application_name=f"jeroboam.{service}",
         pool_size=settings.database_pool_size,
     )
@@ -86,6 +90,8 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
     bus = make_bus(amqp_url, database, name=f"jeroboam.{service}")
     relay = Relay(database, bus)
     kernel = Kernel(settings, database, bus, relay, stop)
+    recorded = AsyncExitStack()
+    await recorded.enter_async_context(recording_spans(service))
     try:
         clock_differs = await _until_reachable(database, bus, stop)
         kernel.spawn(relay.run(), "relay")
@@ -102,6 +108,7 @@ async def running_kernel(service: str, settings: Settings, stop: StopSignal) -> 
                 await relay.flush()
         await bus.close()
         await database.close()
+        await recorded.aclose()
         unfollow()
     if stop.failed:
         raise SystemExit(1)
@@ -176,7 +183,7 @@ async def serve_work(
                 )
             )
         for queue, handler in consumers.items():
-            running.append(await kernel.bus.consume(queue, handler))
+            running.append(await kernel.bus.consume(queue, in_trace_of_message(handler)))
         log.info("service.ready")
         await stop.wait()
     finally:
@@ -189,6 +196,20 @@ async def serve_work(
         await asyncio.gather(*ending, return_exceptions=True)
         await _stop_health(health)
         log.info("service.stopped")
+
+
+def in_trace_of_message(handler: Handler) -> Handler:
+    """`handler`, which works in the trace of each message instead of that of whoever delivered it."""
+
+    async def handle(message: Message) -> Verdict:
+        trace = parse_trace(message.headers.get(HEADER))
+        about = {"messaging.operation.name": "process", "messaging.message.id": message.id}
+        with in_trace(trace), span(f"process {message.routing_key}", Kind.CONSUMER, about) as found:
+            verdict = await handler(message)
+            found.set("jeroboam.verdict", verdict.value)
+            return verdict
+
+    return handle
 
 
 _Health = tuple[uvicorn.Server, asyncio.Task[None]]

@@ -6,7 +6,7 @@ after its server was built, fails the operation once all others have settled; th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, select
@@ -34,16 +34,29 @@ _STACKS = (CREATE_NODE_STACKS.name, UPDATE_NODE_STACKS.name)  # a plan has one o
 
 async def ensure_nodes_joined(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node that stays in the nodegroups concerned has joined."""
+    built_at = await _shards_done_at(context, operation) or utc_now()
+    return await _ensure_joined(context, operation, _concerned(operation), built_at)
+
+
+async def ensure_new_nodes_joined(
+    context: StepContext, operation: OperationView, nodes: Collection[str]
+) -> Done | Wait:
+    """These nodes have joined; all of them have servers, since their rows were last changed."""
+    return await _ensure_joined(context, operation, select(Node).where(Node.uuid.in_(nodes)), None)
+
+
+async def _ensure_joined(
+    context: StepContext, operation: OperationView, nodes: Select[Node], built_at: datetime | None
+) -> Done | Wait:
+    """Args: built_at: when the last server was built; None: each when its row was changed."""
     async with context.database.transaction() as session:
         cluster = await lock_cluster(session, operation.cluster_id)
         if cluster is None:
             raise NotFound(f"cluster {operation.cluster_id} is gone")
-        rows = list(await session.scalars(_concerned(operation).order_by(Node.name).with_for_update()))
+        rows = list(await session.scalars(nodes.order_by(Node.name).with_for_update()))
         if operation.retries:
             await ask_again(session, context, operation, rows)
-        shards_done = await _shards_done_at(session, operation)
-        if shards_done is not None:
-            await _give_up_on_silent(session, context, operation, rows, utc_now() - shards_done)
+        await _give_up_on_silent(session, context, operation, rows, built_at)
         joined = sum(node.state == NodeState.JOINED for node in rows)
         unsettled = [node for node in rows if not _is_settled(node)]
         failed = {
@@ -86,13 +99,14 @@ async def _why_none_can_join(session: AsyncSession, cluster: Cluster) -> str | N
     return f"there is no cluster to join: {founder.role} {founder.name} {reason}"
 
 
-async def _shards_done_at(session: AsyncSession, operation: OperationView) -> datetime | None:
+async def _shards_done_at(context: StepContext, operation: OperationView) -> datetime | None:
     """When the last server was built: from then on, silence counts against a node."""
-    finished: datetime | None = await session.scalar(
-        select(OperationStep.finished_at).where(
-            OperationStep.operation_id == operation.uuid, OperationStep.name.in_(_STACKS)
+    async with context.database.transaction() as session:
+        finished: datetime | None = await session.scalar(
+            select(OperationStep.finished_at).where(
+                OperationStep.operation_id == operation.uuid, OperationStep.name.in_(_STACKS)
+            )
         )
-    )
     return finished
 
 
@@ -113,7 +127,11 @@ async def ask_again(
 
 
 async def _give_up_on_silent(
-    session: AsyncSession, context: StepContext, operation: OperationView, nodes: Sequence[Node], waited: timedelta
+    session: AsyncSession,
+    context: StepContext,
+    operation: OperationView,
+    nodes: Sequence[Node],
+    built_at: datetime | None,
 ) -> None:
     """Fail nodes that have not joined within the time of their hardware, or of the setting."""
     late = [node for node in nodes if not _is_settled(node)]
@@ -125,7 +143,7 @@ async def _give_up_on_silent(
     minutes = {uuid: _join_minutes(context, hardware) for uuid, hardware in rows}
     for node in late:
         limit = minutes[node.nodegroup_id]
-        if waited > timedelta(minutes=limit):
+        if utc_now() - (built_at or node.updated_at or node.created_at) > timedelta(minutes=limit):
             spoke = "has not joined" if node.announced_at else "has not sent any report"
             reason = f"the node's agent {spoke} within {limit} minutes of its server being built"
             if node.loss is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import NodegroupSpec, NodeSpec
@@ -125,7 +125,12 @@ async def _take_server(session: AsyncSession, node: NodeSpec, server_id: str | N
     await session.execute(
         update(Node)
         .where(Node.uuid == node.uuid, or_(Node.server_id.is_(None), Node.server_id != server_id))
-        .values(server_id=server_id, ip_address=output.get("ip_address"), floating_ip=output.get("floating_ip"))
+        .values(
+            server_id=server_id,
+            ip_address=output.get("ip_address"),
+            floating_ip=output.get("floating_ip"),
+            updated_at=func.now(),
+        )
     )
 
 

@@ -1,7 +1,8 @@
 """Structured logs: one line of JSON per event (or a readable line in a terminal), with IDs from the context.
 
-Rule: code that handles a request binds `request_id`, code that runs an operation binds `operation`. Secrets are not
-logged; as a safeguard, values of keys that look like secrets are masked. Lines of one kind are limited (`quiet`).
+Rule: code that handles a request binds `request_id`, code that runs an operation binds `operation`; both work in a
+trace, whose `trace_id` is added. Secrets are not logged; as a safeguard, values of keys that look like secrets are
+masked. Lines of one kind are limited (`quiet`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import structlog
 
 from shared.telemetry.quiet import LineLimit
+from shared.telemetry.trace import add_trace_id
 
 _SECRET_WORDS = ("password", "secret", "token", "credential", "private", "authorization")
 
@@ -36,6 +38,7 @@ def configure_logging(service: str, *, level: str = "info", fmt: str = "json", b
     limit = LineLimit(burst)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_trace_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _mask,

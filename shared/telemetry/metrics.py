@@ -10,6 +10,11 @@ RELAY_LAG = Histogram(
     "Seconds from the transaction of an event to its confirmation, for the oldest event of each batch",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30),
 )
+RELAY_FAILURES = Counter(
+    "jeroboam_relay_failures_total",
+    "Events that were not published: unroutable or refused by the broker; batches that an error delayed",
+    ["reason"],
+)
 OPERATIONS_ENDED = Counter(
     "jeroboam_operations_ended_total", "Operations that reached a final state", ["kind", "state"]
 )
@@ -31,6 +36,9 @@ CLOUD_CALL_SECONDS = Histogram(
     "jeroboam_cloud_call_seconds",
     "Seconds from a call of OpenStack to its response, with the time in the queue of threads",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+CLOUD_CALLS_ACTIVE = Gauge(
+    "jeroboam_cloud_calls_active", "Calls of OpenStack in progress, with those that wait for a thread"
 )
 LEASES_LOST = Counter("jeroboam_leases_lost_total", "Writes rejected because another process holds the lease")
 # What waits in the database; the monitor reads it, and each of its instances exports the same values.
@@ -65,5 +73,10 @@ CONNECTIONS_ENDED = Counter(
     "jeroboam_api_connections_ended_total", "Connections to the API that were refused or ended by a limit", ["limit"]
 )
 RATES_EXCEEDED = Counter("jeroboam_api_rates_exceeded_total", "Requests refused because of a rate", ["limit"])
+AUDITED = Counter(
+    "jeroboam_audit_records_total",
+    "Records of the audit log: stored, limited by a rate, or failed",
+    ["outcome"],
+)
 LINES_SUPPRESSED = Counter("jeroboam_log_lines_suppressed_total", "Lines that were not logged because of their number")
 PRUNED = Counter("jeroboam_pruned_rows_total", "Rows that were deleted because they were old", ["table"])

@@ -182,6 +182,7 @@ def _own(settings: Settings) -> tuple[frozenset[str], frozenset[tuple[Address, i
     """Hosts that the settings name: this API, Keystone, the database and the brokers."""
     secrets = (
         settings.database_url,
+        settings.database_pooler_url,
         settings.amqp_url,
         settings.openstack_notification_url,
         *settings.openstack_notification_more_urls,

@@ -57,7 +57,7 @@ def test_only_a_reader_of_the_log_sends_to_openstack() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and node.module == "shared.bus.oslo_publisher"
     }
-    assert users == {"services/notifier/magnum_notices.py", "sandbox/openstack/notifications.py"}
+    assert users == {"services/notifier/notices.py", "sandbox/openstack/notifications.py"}
 
 
 def test_aio_pikas_own_settling_is_not_used() -> None:

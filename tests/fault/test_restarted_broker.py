@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from sandbox.ports import free_port
-from sandbox.rabbitmq import RabbitServer, ensure
+from sandbox.rabbitmq import RabbitServer
 from shared.bus import notifications
 from shared.bus.notifications import NotificationListener, Source
 from shared.bus.oslo import Notification
 from shared.bus.oslo_publisher import OsloPublisher
 from shared.domain.errors import TemporaryError
 from tests.integration.monitor.test_notifications import heat_says
+from tests.support.brokers import running_broker
 
 pytestmark = pytest.mark.timeout(180)
 
 
 @pytest.fixture
-async def broker() -> AsyncIterator[RabbitServer]:
-    directory = await asyncio.to_thread(lambda: Path(tempfile.mkdtemp(prefix="jeroboam-test-mq-")))
-    server = RabbitServer(directory, free_port(following=2), ensure())
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.stop)
-    await asyncio.to_thread(shutil.rmtree, directory, True)
+def broker() -> Iterator[RabbitServer]:
+    with running_broker() as server:
+        yield server
 
 
 async def test_a_full_look_follows_the_connection_and_the_exchange(

@@ -5,16 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from sandbox.ports import free_port
-from sandbox.rabbitmq import RabbitServer, ensure
+from sandbox.rabbitmq import RabbitServer
 from sandbox.run import Sandbox, running_sandbox
 from tests.soak.audit import growing, problems
 from tests.soak.chaos import Chaos
@@ -30,16 +26,6 @@ CLOCKS = {"services.provisioner": 70, "services.upgrader": -20}
 QUICK = {"JEROBOAM_LEASE_SECONDS": "4", "JEROBOAM_POLL_SECONDS": "0.5"}
 
 pytestmark = pytest.mark.timeout(SECONDS + 900)
-
-
-@pytest.fixture
-async def broker() -> AsyncIterator[RabbitServer]:
-    directory = Path(tempfile.mkdtemp(prefix="jeroboam-soak-mq-"))
-    server = RabbitServer(directory, free_port(following=2), ensure())
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.stop)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ class User:
         self._random = Random(seed)
         self._cluster = ""
         self._cancelled = False
+        self._usable = True
 
     async def run(self, until: float) -> None:
         """Work until a time of the monotonic clock; then the last cluster is deleted."""
@@ -45,7 +46,7 @@ class User:
         while time.monotonic() < until:
             await self._create()
             for _ in range(self._random.randint(1, 4)):
-                if time.monotonic() < until:
+                if time.monotonic() < until and self._usable:
                     await self._random.choice(changes)()
             await self._delete()
 
@@ -59,7 +60,7 @@ class User:
         body = {"name": f"soak-{uuid4().hex[:6]}", "cluster_template_id": await self._client.template()}
         status, answer = await self._send("POST", "/v1/clusters", body | {"master_count": masters, "node_count": nodes})
         assert status == 202, answer
-        self._cluster, self._cancelled = answer["uuid"], False
+        self._cluster, self._cancelled, self._usable = answer["uuid"], False, True
         self._record.clusters.append(self._cluster)
         if self._random.random() < 0.8:
             await self._settled("create")
@@ -86,13 +87,16 @@ class User:
             await self._settled("rotation")
 
     async def _cancel(self) -> None:
-        """Cancel a resize, then do it after all: what was cancelled can be continued."""
+        """Cancel a resize, then do it after all; or cancel a create, after which the cluster can only be deleted."""
         await self._change("resize", "POST", "actions/resize", {"node_count": MOST_NODES})
         newest = (await self._client.operations(self._cluster))[0]
         status, answer = await self._send("POST", f"/v1/operations/{newest['uuid']}/cancel")
         assert status in (202, 409), answer
         self._cancelled = True
         await self._settled("cancel")
+        if newest["kind"] == "create" and status == 202:
+            self._usable = False
+            return
         await self._change("resize", "POST", "actions/resize", {"node_count": 1})
         self._cancelled = False
         await self._settled("resize after a cancel")

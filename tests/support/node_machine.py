@@ -69,6 +69,9 @@ case "$name $*" in
     } ;;
 "kubectl delete node"*) [ ! -f "$fake/stays" ] || { cat "$fake/stays" >&2; exit 1; } ;;
 "kubectl taint"*-) [ ! -f "$fake/no-such-taint" ] || { echo "taint not found" >&2; exit 1; } ;;
+"kubectl -n kube-system exec "*" member list") cat "$fake/members" ;;
+"kubectl -n kube-system exec "*" endpoint health")
+    [ ! -f "$fake/unhealthy" ] || { cat "$fake/unhealthy" >&2; exit 1; } ;;
 "kubectl -n kube-system get pod"*)
     manifest=$kubernetes/manifests/${5%%-k8s-*}.yaml
     echo "$(sed -n 's/.*jeroboam-certificates: "\\(.*\\)"/\\1/p' "$manifest") $(cat "$fake/pods-ready")" ;;

@@ -8,25 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import REGISTRY
 
-import services.api.middleware.request_scope  # noqa: F401 - it registers metrics
-import shared.telemetry.metrics  # noqa: F401
+from tests.support.exported_metrics import labels_of_samples
 from tests.support.prometheus_programs import promtool
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "deploy/prometheus"
 ALERTS: list[dict[str, Any]] = yaml.safe_load((DIRECTORY / "rules.yml").read_text())["groups"][0]["rules"]
 _METRIC = re.compile(r"\bjeroboam_[a-z_]+\b")
-
-
-def known_metrics() -> set[str]:
-    """All names of samples that processes export."""
-    found = set()
-    for family in REGISTRY.collect():
-        suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
-        found |= {f"{family.name}{suffix}" for suffix in suffixes}
-    return found
 
 
 def test_promtool_accepts_the_rules_and_their_tests() -> None:
@@ -36,7 +25,7 @@ def test_promtool_accepts_the_rules_and_their_tests() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 def test_an_alert_has_metrics_a_test_and_a_runbook(alert: dict[str, Any]) -> None:
-    assert set(_METRIC.findall(alert["expr"])) <= known_metrics()
+    assert set(_METRIC.findall(alert["expr"])) <= set(labels_of_samples())
     assert f'"{alert["alert"]}"' in (DIRECTORY / "rules_test.yml").read_text()
     file, _, anchor = alert["annotations"]["runbook"].partition("#")
     assert anchor == alert["alert"].lower()

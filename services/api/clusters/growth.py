@@ -54,19 +54,22 @@ class _Examined:
     problems: list[Problem]
 
 
-async def check_growth(deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec) -> Growth:
+async def check_growth(
+    deps: Deps, context: RequestContext, cluster: ClusterState, grown: NodegroupSpec, *, surge: bool = False
+) -> Growth:
     """Reject a nodegroup that cannot grow to what `grown` specifies.
 
     Args:
         grown: one of the cluster's nodegroups with more nodes, or a new one. A new one has no UUID, and its operating
             system and hardware are not known yet.
+        surge: whether it grows only for the time of an upgrade, which the limit of nodes allows.
 
     Raises:
         ApiError: 400 for missing or unsuitable resources, 403 if only quotas are exceeded.
     """
     highest = deps.settings.max_nodes_per_cluster
     others = sum(group.node_count for group in cluster.nodegroups.values() if group.uuid != grown.uuid)
-    if others + grown.node_count > highest:
+    if others + grown.node_count > highest and not surge:
         raise bad_request(f"A cluster may have at most {highest} nodes.")
     lookups = RequestLookups(deps, context)
     examined = await lookups.judged(

@@ -39,7 +39,8 @@ def require_operation(found: Row, kind: OperationKind) -> Engine:
         raise bad_request(text)
     if found["status"] != _BEING_CREATED and not _can_go_on(found, kind):
         raise bad_request(
-            f"Cluster {found['name']} was never created completely: retry its create operation, or delete it."
+            f"Cluster {found['name']} was never created completely: retry its create operation if it failed, or delete "
+            "it."
         )
     return engine
 

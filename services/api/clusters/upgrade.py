@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.api.clusters.operable import require_operation, start
+from services.api.clusters.replacing import find_replacement, promise_surge
 from services.api.context import RequestContext
 from services.api.deps import Deps
 from services.api.nodegroups.queries import default_nodegroups, one_nodegroup
@@ -21,11 +22,10 @@ from services.api.wire.fields import Field, integer, string
 from shared.db.models import Cluster
 from shared.domain.states import OperationKind
 from shared.drivers.registry import find_driver
-from shared.operations.cluster_state import load_cluster
+from shared.operations.cluster_state import ClusterState, load_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.params import UpgradeParams
-from shared.operations.specs import read_spec
-from shared.operations.upgrades import cluster_target, kept_labels
+from shared.operations.upgrades import cluster_target, kept_labels, replaces_every_machine, target_problems
 
 FIELDS = [
     Field("cluster_template", string(), {"type": "string", "minLength": 1, "maxLength": 255}, mandatory=True),
@@ -48,37 +48,34 @@ async def upgrade_cluster(deps: Deps, context: RequestContext, found: Row, body:
     taken_by = find_driver(template["coe"], template["cluster_distro"] or "", template["server_type"])
     if taken_by is None or taken_by.name != found["driver"]:
         raise _not_valid(f"Cluster Template {template['name']} is not for clusters of driver {found['driver']}.")
-    if not engine.upgrades_in_place(taken_by.operating_system):
-        raise _not_valid(f"Nodes with {taken_by.operating_system.name} are not upgraded in place.")
-    spec = read_spec(found["spec"], found["labels"])
+    state = await load_cluster(deps.db, found["uuid"])
+    replacement = await find_replacement(deps, context, found, template, state, concerned)
+    replaced = replaces_every_machine(replacement.images, concerned)
     # Any other nodegroup only follows its cluster.
-    if whole and (problems := engine.upgrade_problems(spec, template["labels"])):
+    if whole and (problems := target_problems(engine, state.spec, template["labels"], replaced=replaced)):
         raise bad_request(" ".join(problems))
-    if whole and (problems := await _left_behind(deps, found["uuid"], template["labels"], concerned)):
+    if whole and (problems := _left_behind(state, template["labels"], concerned)):
         raise bad_request(" ".join(problems))
-    async with deps.db.transaction() as session:
-        cluster = await lock_cluster(session, found["uuid"])
-        if cluster is None:
-            raise not_found("Cluster", found["uuid"])
-        _check_again(cluster)
-        await start(
-            session,
-            deps,
-            context,
-            cluster,
-            OperationKind.UPGRADE,
-            params=UpgradeParams(
-                cluster_template_id=template["uuid"],
-                max_batch_size=body.get("max_batch_size") or 1,
-                nodegroup=body.get("nodegroup"),
-            ),
-            nodegroup_ids=concerned,
-        )
+    params = UpgradeParams(
+        cluster_template_id=template["uuid"],
+        max_batch_size=body.get("max_batch_size") or 1,
+        nodegroup=body.get("nodegroup"),
+    )
+    if replacement.images:
+        params = params.model_copy(update={"images": dict(replacement.images), "replace_all": replacement.all})
+    promises = await promise_surge(deps, context, state, replacement.images, params.max_batch_size or 1)
+    # They end if the transaction fails.
+    with promises:
+        async with deps.db.transaction() as session:
+            cluster = await lock_cluster(session, found["uuid"])
+            if cluster is None:
+                raise not_found("Cluster", found["uuid"])
+            _check_again(cluster)
+            await start(session, deps, context, cluster, OperationKind.UPGRADE, params=params, nodegroup_ids=concerned)
 
 
-async def _left_behind(deps: Deps, cluster_id: str, wanted: Mapping[str, str], concerned: Sequence[str]) -> list[str]:
+def _left_behind(cluster: ClusterState, wanted: Mapping[str, str], concerned: Sequence[str]) -> list[str]:
     """What an upgrade of the default nodegroups makes impossible for those that stay as they are."""
-    cluster = await load_cluster(deps.db, cluster_id)
     target = cluster_target(cluster.engine, cluster.spec, wanted).labels
     staying = [
         replace(group, labels=kept_labels(cluster.engine, cluster.spec, target, group.labels))

@@ -11,6 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.api.audit import CALLER
 from services.api.context import KEY, RequestContext
 from services.api.middleware.request_scope import REQUEST_ID
 from services.api.policy import Policy
@@ -103,6 +104,7 @@ class Identity:
             if not known:
                 self._rates.unknown_token(address)
         else:
+            request.scope[CALLER] = caller
             self._rates.request(caller.user_id, caller.project_id)
         return caller
 

@@ -1,7 +1,8 @@
-"""The outermost middleware: request ID, log context and metrics.
+"""The outermost middleware: request ID, trace, log context and metrics.
 
 Rule: every response has its own `X-OpenStack-Request-Id`, also after errors. A caller's ID is logged in addition to it
-(OpenStack's "global" request ID) and never replaces it, so callers cannot choose the ID used in logs.
+(OpenStack's "global" request ID) and never replaces it, so callers cannot choose the ID used in logs. A caller's trace
+(W3C `traceparent`) is continued, as its purpose is to connect what several systems record; else one begins here.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from uuid import uuid4
 import structlog
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.api.middleware.request_span import request_span, tell_outcome
+from shared.telemetry.spans import Span
 
 REQUEST_ID = "jeroboam.request_id"
 ROUTE = "jeroboam.route"
@@ -38,6 +42,10 @@ class RequestScope:
         request_id = f"req-{uuid4()}"
         scope[REQUEST_ID] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id, **_global_id(scope))
+        with request_span(scope, request_id) as span:
+            await self._answer(scope, receive, send, request_id, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str, span: Span) -> None:
         header = (b"x-openstack-request-id", request_id.encode())
         started = time.perf_counter()
         status = 0
@@ -57,6 +65,7 @@ class RequestScope:
             method = scope["method"] if scope["method"] in _METHODS else "other"
             REQUESTS.labels(method, route, str(status)).inc()
             SECONDS.labels(route).observe(seconds)
+            tell_outcome(span, method, route, status)
             log.debug("request.answered", method=method, path=scope["path"], status=status, seconds=round(seconds, 4))
             structlog.contextvars.clear_contextvars()
 

@@ -163,6 +163,7 @@ async def _inherited(deps: Deps, found: Row, given: Mapping[str, Any]) -> dict[s
     return {
         "flavor_id": given.get("flavor_id") or found["flavor_id"],
         "image_id": given.get("image_id") or template["image_id"],
+        "own_image": bool(given.get("image_id")),
         "labels": labels,
     }
 

@@ -74,8 +74,10 @@ async def report_facts(deps: Deps, node_id: str, facts: dict[str, str]) -> None:
         if unknown := sorted(facts.keys() - declared.keys()):
             raise bad_request(f"Nodes of {cluster.coe} clusters have no fact {unknown[0]}.")
         await store_facts(session, deps.sealer, node_id, facts, declared)
-        # During an upgrade, the version of a row means that all of the node's commands have succeeded.
-        if engine.version_fact in facts and not await _is_upgrading(session, cluster.uuid):
+        # During an upgrade, the version of a row means that all of the node's commands have succeeded; a machine that
+        # joins meanwhile gets none.
+        is_settled = node.joined_at is None or not await _is_upgrading(session, cluster.uuid)
+        if engine.version_fact in facts and is_settled:
             node.version = facts[engine.version_fact][:64]
         await make_due(session, cluster.uuid)
 

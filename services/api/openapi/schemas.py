@@ -103,7 +103,7 @@ SCHEMAS: dict[str, Schema] = {
     "Operation": _resource(work.OPERATION, *work.OPERATION_TIMES, "links", optional=("steps",)),
     "Event": _resource(
         ("specversion", "id", "source", "type", "subject", "time", "projectid", "clusterid", "operationid"),
-        *("sequence", "datacontenttype", "data", "cursor"),
+        *("sequence", "traceparent", "datacontenttype", "data", "cursor"),
     ),
     "Certificate": _resource(("cluster_uuid", "pem", "links"), optional=("csr", "ca_cert_type")),
     "FederationSummary": _resource(federations.REDUCED, "links"),

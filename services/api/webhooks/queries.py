@@ -64,7 +64,7 @@ async def delivery_attempts(reader: Reader, delivery_id: int) -> list[Row]:
 async def event_of(reader: Reader, event_id: str) -> Row | None:
     """The event of a delivery, with its data as text."""
     return await reader.row(
-        "SELECT id, type, subject, project_id, cluster_id, operation_id, sequence, data::text AS data, time "
+        "SELECT id, type, subject, project_id, cluster_id, operation_id, sequence, trace, data::text AS data, time "
         "FROM events WHERE id = $1",
         event_id,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.scaler.choose import leaving
 from shared.db.models import Cluster, Node, Nodegroup
 from shared.domain.errors import NotFound, PermanentError
 from shared.domain.states import NodeState, OperationKind
@@ -22,6 +21,7 @@ from shared.operations.params import ResizeParams
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import move_node
 from shared.operations.specs import node_spec
+from shared.steps.choose import leaving
 from shared.steps.context import StepContext
 from shared.steps.join import ask_again
 
@@ -63,7 +63,9 @@ async def _settle(
         count, asked = group.node_count, set(operation.read_params(ResizeParams).nodes_to_remove)
     replaces_masters = get_engine(cluster.engine).resizes_masters
     specs, zones = [node_spec(node) for node in rows], zones_of(cluster, group)
-    for chosen in leaving(specs, count, asked, replaces_masters=replaces_masters, zones=zones):
+    # An upgrade that failed may have left some.
+    outdated = {node.uuid for node in rows if node.image_id is not None}
+    for chosen in leaving(specs, count, asked, outdated=outdated, replaces_masters=replaces_masters, zones=zones):
         await move_node(session, by_id[chosen.uuid], NodeState.REMOVING, project_id=operation.project_id)
     staying = [node for node in rows if node.state != NodeState.REMOVING]
     if len(staying) > count:

@@ -1,7 +1,9 @@
 """Runs migrations, one process at a time, with a lock timeout.
 
 Rule: the migration runner has its own connection, so that it can hold a session-level advisory lock. A statement that
-waits more than a few seconds for a table lock fails, so that it does not block the services.
+waits more than a few seconds for a table lock fails, so that it does not block the services; the runner then repeats
+it. Each migration is a transaction of its own and changes one existing table, so that none waits for the lock of one
+table while it holds that of another: services use both, and there would be deadlocks.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ def _configure(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_type=True,
+        transaction_per_migration=True,
         # `xid8` has no SQLAlchemy type: the column and its index are defined only in the migration.
         include_object=lambda _o, name, _kind, _r, _c: name not in {"tx", "ix_events_tx_seq"},
     )

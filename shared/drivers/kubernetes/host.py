@@ -118,7 +118,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
 
 # The commands for agents: `scripts/commands/<name>.sh`. Only masters can change other nodes.
 _NODE_COMMANDS = ("upgrade-prepare", "upgrade")
-_MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "label-nodes", "restart-workloads")
+_MASTER_COMMANDS = ("drain", "uncordon", "remove-nodes", "remove-masters", "label-nodes", "restart-workloads")
 
 
 def _commands(names: Sequence[str]) -> list[File]:

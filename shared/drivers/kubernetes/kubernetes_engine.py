@@ -79,6 +79,7 @@ class KubernetesEngine(EngineDefaults):
     release_labels: Mapping[str, str] = {"kube_tag": DEFAULT_VERSION}
     network_drivers: Sequence[str] = ("flannel", "calico", "cilium")
     volume_drivers: Sequence[str] = ("cinder",)
+    replaces_masters: bool = True
 
     def runs_on(self, operating_system: OperatingSystem, hardware: Hardware) -> bool:
         return operating_system.packages == "apt" or operating_system.name in IMAGE_BASED
@@ -190,6 +191,9 @@ class KubernetesEngine(EngineDefaults):
         self, cluster: ClusterSpec, leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], *, seconds: int
     ) -> Drain:
         return members.drain(leaving, nodes, seconds)
+
+    def master_change(self, nodes: Sequence[NodeSpec]) -> Sequence[NodeAction]:
+        return members.master_change(nodes)
 
     def forget(
         self, cluster: ClusterSpec, node: NodeSpec, nodes: Sequence[NodeSpec], *, seconds: int

@@ -1,4 +1,4 @@
-"""Commands for masters that concern other nodes: draining and labelling.
+"""Commands for masters that concern other nodes: draining, removing and labelling them.
 
 Rule: only masters can change other nodes, so a working master that stays in the cluster executes the commands. If there
 is none, nodes are removed without being drained.
@@ -17,26 +17,29 @@ BATCH = 20
 
 
 def drain(leaving: Sequence[NodeSpec], nodes: Sequence[NodeSpec], seconds: int) -> Drain:
-    """Split the leaving nodes into batches and distribute them over the masters that stay."""
+    """Split the leaving nodes into batches and distribute them over the masters that stay.
+
+    Masters leave one by one. The removal of one must succeed: it fails while another member of etcd does not work.
+    """
     gone = {node.uuid for node in leaving}
     helpers = joined_masters([node for node in nodes if node.uuid not in gone])
     if not helpers:
         return Drain(impossible=dict.fromkeys(gone, "the cluster has no working master"))
     names = " ".join(node.name for node in leaving)
-    batches = [leaving[start : start + BATCH] for start in range(0, len(leaving), BATCH)]
-    return Drain(
-        [
-            Removal(
-                NodeAction(
-                    helpers[number % len(helpers)].uuid,
-                    "remove-nodes",
-                    _removal(batch, names, seconds),
-                ),
-                tuple(node.uuid for node in batch),
-            )
-            for number, batch in enumerate(batches)
-        ]
-    )
+    workers = [node for node in leaving if not node.is_master]
+    batches = [workers[start : start + BATCH] for start in range(0, len(workers), BATCH)]
+    removals = [
+        Removal(
+            NodeAction(helpers[number % len(helpers)].uuid, "remove-nodes", _removal(batch, names, seconds)),
+            tuple(node.uuid for node in batch),
+        )
+        for number, batch in enumerate(batches)
+    ]
+    for node in masters(leaving):
+        arguments = _removal([node], names, seconds) | {"addresses": node.ip_address or ""}
+        action = NodeAction(helpers[0].uuid, "remove-masters", arguments)
+        removals.append(Removal(action, (node.uuid,), required=True))
+    return Drain(removals)
 
 
 def _removal(batch: Sequence[NodeSpec], leaving: str, seconds: int) -> dict[str, str | int]:
@@ -57,6 +60,11 @@ def forget(node: NodeSpec, nodes: Sequence[NodeSpec], seconds: int) -> NodeActio
     if not helpers:
         return Impossible("the cluster has no working master that it could join")
     return NodeAction(helpers[0].uuid, "remove-nodes", _removal([replace(node, lost=True)], node.name, seconds))
+
+
+def master_change(nodes: Sequence[NodeSpec]) -> list[NodeAction]:
+    """Have each working master take over the present scripts, and the addresses of the others for a shared one."""
+    return [NodeAction(node.uuid, "bootstrap", {"part": "masters"}) for node in joined_masters(nodes)]
 
 
 def credential_actions(nodes: Sequence[NodeSpec]) -> list[NodeAction] | Impossible:

@@ -61,6 +61,7 @@ class SwarmEngine(EngineDefaults):
     version_fact: str | None = "docker_version"
     capabilities = frozenset(Capability) - {Capability.ROTATE_CREDENTIALS}
     resizes_masters: bool = True
+    replaces_masters: bool = True
     network_drivers: Sequence[str] = ("docker", "overlay", "host")
     volume_drivers: Sequence[str] = VOLUME_DRIVERS
 

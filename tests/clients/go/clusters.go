@@ -152,7 +152,7 @@ func walkClusterChanges(c cloud, id string) {
 	}).Extract()
 	refused("update of the status", err, gophercloud.ErrDefault400{})
 
-	_, err = clusters.Resize(c.magnum(""), id, clusters.ResizeOpts{NodeCount: number(1)}).Extract()
+	_, err = clusters.Resize(c.magnum("1.6"), id, clusters.ResizeOpts{NodeCount: number(1)}).Extract()
 	refused("resize before 1.7", err, gophercloud.ErrUnexpectedResponseCode{})
 	uuid, err = clusters.Resize(c.magnum("1.7"), id, clusters.ResizeOpts{NodeCount: number(1)}).Extract()
 	must("resize", err)

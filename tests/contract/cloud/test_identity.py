@@ -133,6 +133,20 @@ async def test_a_token_of_an_application_credential_works_as_it_is(
         await cloud.delete_application_credential(name)
 
 
+async def test_a_role_that_is_missing_beside_others_is_assigned(
+    make_factory: Callable[..., CloudFactory], projects: dict[str, str], cluster_id: str
+) -> None:
+    """As after an assignment that was interrupted, or by an older setting."""
+    before = make_factory(service_roles=("member",)).for_project(projects["one"])
+    assert await before.list_stacks(tag="x") == []
+    cloud = make_factory(service_roles=("member", "load-balancer_member")).for_project(projects["one"])
+    name = f"jeroboam-{cluster_id}"
+    try:
+        await cloud.ensure_application_credential(name, secret="s" * 32, roles=["member", "load-balancer_member"])
+    finally:
+        await cloud.delete_application_credential(name)
+
+
 async def test_a_role_the_user_has_not_cannot_be_given(cloud: Cloud, cluster_id: str) -> None:
     with pytest.raises(PermanentError):
         await cloud.ensure_application_credential(f"jeroboam-{cluster_id}", secret="s" * 32, roles=["no-such-role"])

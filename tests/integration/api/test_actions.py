@@ -121,7 +121,7 @@ async def test_a_resize_joins_one_that_is_live_and_waits_behind_another_kind(api
 async def test_what_cannot_be_resized_is_told_what_to_do(api: MemoryApi) -> None:
     cluster = await api.built()
     await api.sql("UPDATE clusters SET status = 'CREATE_FAILED' WHERE uuid = :uuid", uuid=cluster)
-    text = "Cluster c1 was never created completely: retry its create operation, or delete it."
+    text = "Cluster c1 was never created completely: retry its create operation if it failed, or delete it."
     headless = await resize(api, node_count=2)
     assert (headless.status_code, detail(headless)) == (400, text)
     # With a master to join, whatever makes nodes come and go can finish what the create has left undone.

@@ -20,6 +20,7 @@ from shared.events.envelope import MalformedEvent, from_message
 from shared.events.log import emit
 from shared.events.reader import Cursor
 from shared.events.relay import Relay
+from shared.telemetry.metrics import RELAY_FAILURES
 from tests.support.rows import make_cluster
 
 
@@ -143,7 +144,10 @@ async def test_a_request_nobody_takes_stays_unpublished(database: Database) -> N
     bus.unroutable = {name}
     async with database.transaction() as session:
         await emit(session, name, OperationStarted(kind=OperationKind.CREATE), project_id="p1")
+    unroutable = RELAY_FAILURES.labels("unroutable")
+    before = unroutable._value.get()
     assert await Relay(database, bus).flush() == 0
+    assert unroutable._value.get() == before + 1
     async with database.transaction() as session:
         assert await session.scalar(text("SELECT count(*) FROM events WHERE published_at IS NULL")) == 1
 

@@ -18,7 +18,9 @@ from shared.operations.new_cluster import insert_cluster
 from shared.operations.nodes import add_nodes
 from shared.operations.params import CreateParams
 from shared.operations.start import start_operation
+from shared.telemetry.trace import in_trace, new_trace
 
+TRACE = new_trace()
 PARAMS = CreateParams(node_count=5, master_count=3)
 ODD = 'a "quoted" {brace}, $1 \\ ümlaut 🚀\n'
 
@@ -116,9 +118,10 @@ async def test_the_rows_are_the_same(database: Database, timeout: timedelta | No
     template = await make_template(database)
     quick, quick_groups = columns(template)
     async with database.transaction() as session:
-        await insert_cluster(
-            session, quick, quick_groups, request_id="req-1", params=PARAMS, timeout=timeout, nodes_per_stack=2
-        )
+        with in_trace(TRACE):
+            await insert_cluster(
+                session, quick, quick_groups, request_id="req-1", params=PARAMS, timeout=timeout, nodes_per_stack=2
+            )
     plain, plain_groups = columns(template)
     async with database.transaction() as session:
         cluster = Cluster(**plain, status="CREATE_IN_PROGRESS")
@@ -129,16 +132,18 @@ async def test_the_rows_are_the_same(database: Database, timeout: timedelta | No
             session.add(group)
             await session.flush()
             await add_nodes(session, cluster, group, group.node_count, 2)
-        await start_operation(
-            session,
-            cluster=cluster,
-            kind=OperationKind.CREATE,
-            user_id="u1",
-            request_id="req-1",
-            params=PARAMS,
-            timeout=timeout,
-        )
+        with in_trace(TRACE):
+            await start_operation(
+                session,
+                cluster=cluster,
+                kind=OperationKind.CREATE,
+                user_id="u1",
+                request_id="req-1",
+                params=PARAMS,
+                timeout=timeout,
+            )
     expected = await stored(database, plain, plain_groups)
+    assert expected["operations"][0]["trace"] == expected["events"][0]["trace"] == TRACE
     assert await stored(database, quick, quick_groups) == expected
     assert [len(expected[table]) for table in ("nodegroups", "nodes", "operations", "events")] == [3, 8, 1, 1]
     async with database.transaction() as session:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -121,6 +123,42 @@ async def test_concurrent_writers_and_numberers(database: Database, database_url
     for cluster in clusters:
         numbers = [event.row["sequence"] for event in events if event.row["cluster_id"] == cluster]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+NUMBERER = """
+import asyncio, sys
+from shared.db.engine import Database
+from shared.events.numbering import number_events
+asyncio.run(number_events(Database(sys.argv[1], application_name="suspended")))
+"""
+
+
+async def test_a_suspended_process_does_not_keep_others_from_numbering(database: Database, database_url: str) -> None:
+    """It is suspended while it waits for the counter, so the counter is locked for it next."""
+    await write(database, "a")
+    holder = await database.connect()
+    held = holder.transaction()
+    await held.start()
+    await holder.execute("SELECT last_position FROM event_counter FOR UPDATE")
+    looking = await database.connect()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", NUMBERER, database_url)
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'suspended' AND wait_event_type = 'Lock'"
+    try:
+        async with asyncio.timeout(30):
+            while not await looking.fetchval(waiting):
+                await asyncio.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        await held.commit()
+        await write(database, "b")
+        async with asyncio.timeout(10):
+            await number_events(database)
+        async with reading(database_url) as reader:
+            assert [event.position for event in await read(reader)] == [1, 2]
+    finally:
+        process.kill()
+        await process.wait()
+        await holder.close()
+        await looking.close()
 
 
 async def test_a_cursor_of_the_version_before_skips_nothing(database: Database, database_url: str) -> None:

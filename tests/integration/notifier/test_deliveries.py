@@ -12,6 +12,7 @@ from standardwebhooks import WebhookVerificationError
 
 from services.notifier.retention import sweep
 from services.notifier.service import Notifier
+from shared.telemetry.trace import in_trace, new_trace
 from tests.support.hooks import Listener, listening, response
 from tests.support.webhook_stage import Stage, ids
 
@@ -22,9 +23,11 @@ pytestmark = pytest.mark.usefixtures("notifier")
 async def test_an_event_arrives_signed(stage: Stage, receiver: Listener) -> None:
     webhook = await stage.webhook(receiver.url, event_types=["cluster.*.completed"])
     cluster = await stage.cluster()
-    event, _ = await stage.emit(cluster, CREATED, JOINED)
+    with in_trace(trace := new_trace()):
+        event, _ = await stage.emit(cluster, CREATED, JOINED)
     (request,) = await receiver.until(1)
     verified = Verifier(webhook["secret"]).verify(request.body, request.headers)
+    assert verified["traceparent"] == trace
     assert verified["type"] == "io.jeroboam.cluster.create.completed.v1"
     assert verified["id"] == request.id == event
     assert (verified["subject"], verified["clusterid"]) == (f"clusters/{cluster}", cluster)

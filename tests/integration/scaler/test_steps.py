@@ -9,8 +9,6 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from services.scaler.steps.choice import ensure_nodes_chosen
-from services.scaler.steps.drain import ensure_nodes_drained
-from services.scaler.steps.gone import ensure_nodes_gone
 from services.scaler.steps.labels import ensure_nodes_labelled
 from shared.db.engine import Database
 from shared.db.models import Cluster, Event, Node, NodeCommand, Nodegroup, Operation
@@ -19,6 +17,8 @@ from shared.domain.states import OperationKind
 from shared.drivers.kubernetes import members
 from shared.operations.outputs import DrainedNodes, UpdatedLabels
 from shared.operations.plan import Done, Wait
+from shared.steps.drain import ensure_nodes_drained
+from shared.steps.gone import ensure_nodes_gone
 from tests.support.scaler_stage import Stage, make_stage
 
 

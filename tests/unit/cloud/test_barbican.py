@@ -32,6 +32,8 @@ ANSWERS = {
 class KeyManager:
     """Answers as Barbican does, and keeps what it was asked."""
 
+    service_type = "key-manager"
+
     def __init__(self, status: int | None = None) -> None:
         self.asked: list[tuple[str, str | None]] = []
         self._status = status

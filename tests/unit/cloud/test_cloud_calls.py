@@ -10,11 +10,13 @@ from keystoneauth1 import exceptions as ka
 from shared.cloud.calls import Calls
 from shared.cloud.rest import looks_like_id, only, segment
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
+from shared.telemetry.metrics import CLOUD_CALLS_ACTIVE
 
 
 async def test_a_result_and_a_translated_error() -> None:
     calls = Calls(threads=2, timeout=30)
-    assert await calls.run("add", lambda: 1 + 1) == 2
+    assert await calls.run("add", lambda: CLOUD_CALLS_ACTIVE._value.get()) == 1
+    assert CLOUD_CALLS_ACTIVE._value.get() == 0
 
     def fail() -> None:
         raise ka.ConnectFailure("refused")

@@ -14,11 +14,11 @@ from shared.cloud.errors import (
     LastingConflict,
     Unauthorized,
     check,
-    from_exception,
     from_response,
     message_of,
     retry_after,
 )
+from shared.cloud.sdk_errors import from_sdk
 from shared.domain.errors import NotFound, PermanentError, TemporaryError
 
 HEAT_EXISTS = (
@@ -156,8 +156,8 @@ def test_the_delay_a_service_asks_for_is_kept() -> None:
     ],
 )
 def test_exceptions_of_the_libraries(error: Exception, kind: type[Exception]) -> None:
-    assert type(from_exception(error, doing="list servers")) is kind
+    assert type(from_sdk(error, doing="list servers")) is kind
 
 
 def test_a_bug_of_ours_stays_what_it_is() -> None:
-    assert from_exception(KeyError("id"), doing="x") is None
+    assert from_sdk(KeyError("id"), doing="x") is None

@@ -147,7 +147,7 @@ def test_the_document_says_what_is_sent() -> None:
         "cluster_id": event["clusterid"],
         "operation_id": "o",
         "sequence": 7,
-        "trace": None,
+        "trace": event["traceparent"],
         "data": json.dumps(event["data"]),
         "time": datetime.fromisoformat(event["time"]),
     }
@@ -155,6 +155,8 @@ def test_the_document_says_what_is_sent() -> None:
     message = to_message(row)
     headers = DOCUMENT["components"]["schemas"]["BusHeaders"]
     jsonschema_rs.validate(headers, message.headers)
+    assert message.headers["traceparent"] == message.headers["ce-traceparent"] == event["traceparent"]
+    assert "traceparent" not in to_message(row | {"trace": None}).headers
     assert set(message.headers) <= set(headers["properties"])
     channel = DOCUMENT["channels"][entry.name]
     assert (channel["address"], channel["bindings"]["amqp"]["exchange"]["name"]) == (message.routing_key, EXCHANGE)

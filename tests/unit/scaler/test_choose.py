@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jeroboam.driver import NodeSpec
-from services.scaler.choose import leaving
 from shared.domain.states import NodeState
 from shared.operations.nodes import next_indexes
+from shared.steps.choose import leaving
 
 
 def node(index: int, state: str = "joined", role: str = "worker") -> NodeSpec:

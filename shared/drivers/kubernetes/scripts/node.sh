@@ -155,6 +155,11 @@ certificates)
     ;;
 # Only the files that came with this script.
 scripts) ;;
+# Also the addresses of the other masters, which have changed.
+masters)
+    [ -f "$member" ] || fail "this node is not a member of its cluster"
+    share_address no
+    ;;
 add-ons)
     [ -f "$member" ] || fail "this node is not a member of its cluster"
     apply_add_ons

@@ -7,7 +7,7 @@ and, unless it was simply drained, in the reason of the operation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -38,7 +38,19 @@ _GRACE = timedelta(seconds=90)
 
 async def ensure_nodes_drained(context: StepContext, operation: OperationView) -> Done | Wait:
     """Every node to be removed has been drained, or has the reason why not."""
-    leaving = operation.output(SELECT_NODES).leaving
+    found = await drain_nodes(context, operation, operation.output(SELECT_NODES).leaving)
+    return found if isinstance(found, Wait) else Done(found)
+
+
+async def drain_nodes(context: StepContext, operation: OperationView, leaving: Collection[str]) -> DrainedNodes | Wait:
+    """Drain these nodes.
+
+    Args:
+        leaving: uuids of nodes in the state `removing`.
+
+    Raises:
+        PermanentError: a node must not be removed now, says its engine.
+    """
     seconds = context.settings.drain_timeout_seconds
     limit = timedelta(seconds=seconds) + _GRACE
     async with context.database.transaction() as session:
@@ -62,7 +74,7 @@ async def ensure_nodes_drained(context: StepContext, operation: OperationView) -
     if waiting:
         done = len(nodes) - len(waiting)
         return Wait(f"{done} of {len(nodes)} nodes are drained", poll_delay(operation), done, len(nodes))
-    return Done(DrainedNodes(drained=drained, not_drained=len(nodes) - drained))
+    return DrainedNodes(drained=drained, not_drained=len(nodes) - drained)
 
 
 async def _carry_out(

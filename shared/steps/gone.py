@@ -6,9 +6,10 @@ operation's reason, which is shown when the operation has succeeded.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
-from services.scaler.steps.drain import DRAINED
 from shared.db.models import Node, Operation
 from shared.domain.states import NodeState
 from shared.operations.attention import ask_for_measure
@@ -18,6 +19,7 @@ from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.reports import emit_node
 from shared.operations.step_keys import SELECT_NODES
 from shared.steps.context import StepContext
+from shared.steps.drain import DRAINED
 
 _SHOWN = 5
 
@@ -25,6 +27,12 @@ _SHOWN = 5
 async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> Done | Wait:
     """Delete the rows of all removed nodes."""
     leaving = operation.output(SELECT_NODES).leaving
+    await remove_rows(context, operation, leaving)
+    return Done(RemovedNodes(removed=len(leaving)))
+
+
+async def remove_rows(context: StepContext, operation: OperationView, leaving: Collection[str]) -> None:
+    """Delete the rows of these nodes, whose servers are gone."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         rows = await session.scalars(
@@ -41,7 +49,6 @@ async def ensure_nodes_gone(context: StepContext, operation: OperationView) -> D
             if row is not None:
                 row.reason = "; ".join(filter(None, (row.reason, _told(undone))))
         await ask_for_measure(session, operation.cluster_id)
-    return Done(RemovedNodes(removed=len(leaving)))
 
 
 def _told(undone: dict[str, str]) -> str:

@@ -2,7 +2,8 @@
 
 Rule: nodes named in the request are always removed, and so are nodes whose machines are lost, which others replace. The
 rest follows in this order: nodes that failed or were never created, nodes that have not joined yet, then the others. Of
-equals, one of the fullest availability zone goes, so that the zones stay even; then the newest.
+these, nodes with an outdated image go first; of equals, one of the fullest availability zone goes, so that the zones
+stay even; then the newest.
 Masters hold the cluster's data, so a master is only removed if the request names it; one whose machine is lost is also
 replaced if the engine can replace masters.
 """
@@ -21,7 +22,13 @@ _MISSED_MOST = 2
 
 
 def leaving(
-    nodes: Sequence[NodeSpec], count: int, asked: Collection[str], *, replaces_masters: bool = False, zones: int = 1
+    nodes: Sequence[NodeSpec],
+    count: int,
+    asked: Collection[str],
+    *,
+    outdated: Collection[str] = (),
+    replaces_masters: bool = False,
+    zones: int = 1,
 ) -> list[NodeSpec]:
     """The nodes to remove, in the order of selection.
 
@@ -29,6 +36,7 @@ def leaving(
         nodes: those of one nodegroup; nodes that are already being removed are ignored.
         count: the number of nodes that remain.
         asked: uuids of nodes to remove regardless of the count.
+        outdated: uuids of nodes that an upgrade has not replaced yet.
         replaces_masters: whether the engine can replace a master whose machine is lost.
         zones: the number of availability zones that the nodegroup's nodes have in turn.
     """
@@ -41,12 +49,15 @@ def leaving(
     surplus = max(0, len(present) - len(chosen) - count)
     filled = Counter(zone_number(node.index, zones) for node in present if node.uuid not in going)
     for _ in range(min(surplus, len(others))):
-        node = min(others, key=lambda each: _order(each, filled[zone_number(each.index, zones)]))
+        node = min(
+            others,
+            key=lambda each: _order(each, each.uuid not in outdated, filled[zone_number(each.index, zones)]),
+        )
         others.remove(node)
         filled[zone_number(node.index, zones)] -= 1
         chosen.append(node)
     return chosen
 
 
-def _order(node: NodeSpec, in_zone: int) -> tuple[int, int, int]:
-    return _MISSED_LEAST.get(NodeState(node.state), _MISSED_MOST), -in_zone, -node.index
+def _order(node: NodeSpec, current: bool, in_zone: int) -> tuple[int, bool, int, int]:
+    return _MISSED_LEAST.get(NodeState(node.state), _MISSED_MOST), current, -in_zone, -node.index
