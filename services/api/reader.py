@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 
 from shared.db.engine import session_arguments
+from shared.db.statement_spans import statement_span
 
 Row = Mapping[str, Any]
 ROW_TEXT = "octet_length(p::text)"
@@ -56,7 +57,8 @@ class Reader:
     async def rows(self, sql: str, *args: Any) -> list[Row]:
         assert self._pool is not None
         async with self._pool.acquire(timeout=10) as connection:
-            found: list[Row] = await connection.fetch(sql, *args)
+            with statement_span(sql):
+                found: list[Row] = await connection.fetch(sql, *args)
             return found
 
     async def page(self, sql: str, *args: Any, weight: str = ROW_TEXT) -> list[Row]:

@@ -143,6 +143,7 @@ class Receiver:
             message_id=delivery.event_id,
             content_type=CONTENT_TYPES[self.webhook.format],
             body=body(delivery.event, self.webhook.format),
+            trace=delivery.event["trace"],
         )
 
     async def _paced(self) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from services.notifier.egress import Egress, Unreachable
 from services.notifier.exchange import Answer, Broken, Exchange
 from shared.domain.clock import utc_now
+from shared.telemetry.trace import HEADER
 from shared.webhooks.signing import signatures
 from shared.webhooks.targets import Forbidden, Target
 
@@ -54,9 +55,20 @@ class Sender:
         self._idle: defaultdict[_Key, deque[Exchange]] = defaultdict(deque)
 
     async def send(
-        self, url: str, keys: Sequence[bytes], *, message_id: str, content_type: str, body: bytes
+        self,
+        url: str,
+        keys: Sequence[bytes],
+        *,
+        message_id: str,
+        content_type: str,
+        body: bytes,
+        trace: str | None = None,
     ) -> Attempt:
-        """Make one attempt. Never raises an exception for what the receiver or its name server does."""
+        """Make one attempt. Never raises an exception for what the receiver or its name server does.
+
+        Args:
+            trace: `traceparent` of the event, so that the receiver can continue its trace.
+        """
         started = utc_now().timestamp()
         headers = {
             "content-type": content_type,
@@ -65,6 +77,8 @@ class Sender:
             "webhook-timestamp": str(int(started)),
             "webhook-signature": signatures(keys, message_id, int(started), body),
         }
+        if trace is not None:
+            headers[HEADER] = trace
         clock = time.perf_counter()
         kind, answer, error = await self._attempted(url, headers, body)
         attempt = Attempt(kind, started, time.perf_counter() - clock, headers, error=error)

@@ -19,6 +19,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.db.away import is_away
+from shared.db.statement_spans import record_statements
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +69,7 @@ class Database:
                 **unnamed,
             },
         )
+        record_statements(self._engine.sync_engine)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @asynccontextmanager

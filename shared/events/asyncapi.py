@@ -38,7 +38,10 @@ _REQUIRED = ["specversion", "id", "source", "type", "subject", "time", "projecti
 _SIGNED: JSON = {
     "type": "object",
     "description": "Standard Webhooks",
-    "properties": dict.fromkeys(("webhook-id", "webhook-timestamp", "webhook-signature"), _STRING),
+    "properties": {
+        **dict.fromkeys(("webhook-id", "webhook-timestamp", "webhook-signature"), _STRING),
+        "traceparent": _ATTRIBUTES["traceparent"],
+    },
     "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
 }
 _WAYS = ("bus", "stream", "webhook")

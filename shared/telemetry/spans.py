@@ -68,6 +68,11 @@ def is_recording() -> bool:
     return _recorder is not None
 
 
+def is_within() -> bool:
+    """Whether the caller works within a span."""
+    return _present.get() is not NOTHING
+
+
 def begin_span(name: str, kind: Kind, attributes: Mapping[str, Value], parent: str | None) -> Span:
     """A span that its caller ends.
 

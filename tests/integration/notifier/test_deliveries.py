@@ -27,7 +27,7 @@ async def test_an_event_arrives_signed(stage: Stage, receiver: Listener) -> None
         event, _ = await stage.emit(cluster, CREATED, JOINED)
     (request,) = await receiver.until(1)
     verified = Verifier(webhook["secret"]).verify(request.body, request.headers)
-    assert verified["traceparent"] == trace
+    assert verified["traceparent"] == request.headers["traceparent"] == trace
     assert verified["type"] == "io.jeroboam.cluster.create.completed.v1"
     assert verified["id"] == request.id == event
     assert (verified["subject"], verified["clusterid"]) == (f"clusters/{cluster}", cluster)
@@ -54,6 +54,7 @@ async def test_the_plain_body(stage: Stage, receiver: Listener) -> None:
     assert verified["data"]["seconds"] == 1.5
     assert datetime.fromisoformat(verified["timestamp"]) < datetime.now(UTC)
     assert request.headers["content-type"] == "application/json"
+    assert "traceparent" not in request.headers, "no request caused this event"
 
 
 @pytest.mark.parametrize(

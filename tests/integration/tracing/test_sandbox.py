@@ -83,8 +83,14 @@ async def test_a_create_is_one_trace_across_processes(client: Client, receiver: 
     assert call.attributes["http.response.status_code"] == 201
     assert [span.name for span in ancestors(spans, call)[-1:]] == ["POST /v1/clusters"]
     assert ancestors(spans, call)[0] in steps
-    checked = next(span for span in spans if span.kind == CLIENT and span.service == "jeroboam-api")
+    checked = next(span for span in spans if span.service == "jeroboam-api" and "openstack.call" in span.attributes)
     assert ancestors(spans, checked) == [post]
+    statements = [span for span in spans if "db.query.text" in span.attributes]
+    inserted = next(span for span in statements if span.name == "WITH clusters")
+    assert (inserted.kind, ancestors(spans, inserted)) == (CLIENT, [post])
+    assert inserted.attributes["db.system.name"] == "postgresql"
+    assert "traced" not in inserted.attributes["db.query.text"], "values are not part of the text"
+    assert any(ancestors(spans, span)[0] in steps for span in statements), "statements of steps"
     handled = next(span for span in spans if span.name == "process cluster.create.requested.v1")
     published, asked = ancestors(spans, handled)
     assert (handled.kind, published.kind, asked) == (CONSUMER, PRODUCER, post)
@@ -100,6 +106,7 @@ async def test_a_caller_decides_whether_its_request_is_recorded(client: Client, 
     await asyncio.to_thread(receiver.until, lambda: receiver.of(sampled))
     (span,) = [span for span in receiver.of(sampled) if span.kind == SERVER]
     assert (span.name, span.parent, span.failed) == ("GET /v1/clusters/{cluster_id}", "00f067aa0ba902b7", False)
+    assert any(each.name == "SELECT clusters" and each.parent == span.span_id for each in receiver.of(sampled))
     assert receiver.of(unsampled) == []
 
 
@@ -109,4 +116,6 @@ async def test_only_spans_are_sent_and_nothing_of_probes_and_secrets(client: Cli
     await asyncio.to_thread(receiver.until, lambda: any(span.name == "GET /v1/clusters" for span in receiver.spans))
     assert set(receiver.paths) == {"/v1/traces"}
     assert not any(span.name.endswith(("/readyz", "/livez", "/metrics")) for span in receiver.spans)
+    # Statements outside a request or a step, such as the polls of all processes, are not recorded.
+    assert all(span.parent for span in receiver.spans if "db.query.text" in span.attributes)
     assert not any("token" in name or "body" in name for span in receiver.spans for name in span.attributes)
