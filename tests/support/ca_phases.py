@@ -23,8 +23,8 @@ def successor(name: str) -> KeyMaterial:
 
 
 @cache
-def successor_key() -> KeyMaterial:
-    return make_key_pair(KeyAlgorithm.ECDSA_P256)
+def successor_key(algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256) -> KeyMaterial:
+    return make_key_pair(algorithm)
 
 
 def key_id(public: str) -> str:
@@ -48,7 +48,7 @@ def secrets_in(case: Case, phase: str) -> dict[str, Secret]:
             "forget": (new.public, new.private),
         }
         secrets[name] = Secret(*bundles[phase])
-    old, new = case.secrets["service_account"], successor_key()
+    old, new = case.secrets["service_account"], successor_key(case.engine.key_algorithm(case.cluster))
     pairs = {
         "before": (f"{old.certificate}", old.secret),
         "trust": (f"{old.certificate}{new.public}", old.secret),
