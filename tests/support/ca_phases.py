@@ -22,8 +22,12 @@ def successor(name: str) -> KeyMaterial:
     return make_authority(f"new {name}", now=datetime.now(UTC))
 
 
-@cache
 def successor_key(algorithm: KeyAlgorithm = KeyAlgorithm.ECDSA_P256) -> KeyMaterial:
+    return _made(algorithm)
+
+
+@cache
+def _made(algorithm: KeyAlgorithm) -> KeyMaterial:
     return make_key_pair(algorithm)
 
 
