@@ -41,7 +41,9 @@ class Engine(Protocol):
     Attributes:
         name: unique, lower case.
         coes: the values of Magnum's `coe` it handles.
-        secrets: what Jeroboam generates for each cluster: name -> kind.
+        secrets: what Jeroboam generates for each cluster: name -> kind. A rotation replaces authorities and key pairs.
+        former_secrets: name of a secret that clusters of earlier versions do not have -> the one whose value they use
+            instead.
         authorities: Magnum's `ca_cert_type` -> name of a secret of kind CA; the first is used when no type is given.
         facts: the facts that its nodes can report: name -> declaration.
         version_fact: the fact that is a node's version of the engine, if nodes report it; otherwise it is `version`.
@@ -61,6 +63,7 @@ class Engine(Protocol):
     name: str
     coes: Sequence[str]
     secrets: Mapping[str, SecretKind]
+    former_secrets: Mapping[str, str]
     authorities: Mapping[str, str]
     facts: Mapping[str, Fact]
     version_fact: str | None

@@ -40,6 +40,7 @@ class EngineDefaults:
     """Base class for engines; see `jeroboam.driver.engine.Engine` for the meaning of each member."""
 
     secrets: Mapping[str, SecretKind] = {}
+    former_secrets: Mapping[str, str] = {}
     authorities: Mapping[str, str] = {}
     facts: Mapping[str, Fact] = {}
     version_fact: str | None = None

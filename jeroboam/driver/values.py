@@ -27,7 +27,7 @@ class SecretKind(StrEnum):
 
     CA = "ca"  # a certificate authority: certificate and private key
     KEY_PAIR = "key_pair"  # a key pair without a certificate: public key and private key, both PEM
-    BOOTSTRAP_TOKEN = "bootstrap_token"  # noqa: S105 - a token of the form `[a-z0-9]{6}.[a-z0-9]{16}`
+    BOOTSTRAP_TOKEN = "bootstrap_token"  # noqa: S105 - a random text of the form `[a-z0-9]{6}.[a-z0-9]{16}`
 
 
 class KeyAlgorithm(StrEnum):
@@ -47,7 +47,11 @@ class EndpointMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A decrypted secret of a cluster. `certificate` is public PEM (certificate or public key)."""
+    """A decrypted secret of a cluster.
+
+    `certificate` is public PEM: certificates or public keys. During a rotation there are several, all of which are
+    accepted; the first one belongs to the private key in `secret`.
+    """
 
     certificate: str | None
     secret: str = field(repr=False)

@@ -32,6 +32,7 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 MOST_ADDRESSES = 16
 STATES = "/etc/jeroboam/states"
+JOIN = "/etc/jeroboam/join.conf"  # a node that gets it joins with a certificate of its own
 
 
 class Behaviours(Protocol):
@@ -161,7 +162,11 @@ class NodeAgent:
             return
         remembered = self.memory.get(self.machine.id)
         assert remembered is not None
-        observes = any(file.get("path") == STATES for file in script.get("files") or [])
+        paths = {file.get("path") for file in script.get("files") or []}
+        observes = STATES in paths
+        if JOIN in paths and (trouble := await self._certify(client)):
+            await self._report(client, "failed", reason=f"kubeadm: exit status 1: {trouble}")
+            return
         if refusal := self._membership.join(self.machine, again=remembered.joined, observes=observes):
             await self._report(client, "failed", reason=f"kubeadm: exit status 1: {refusal}")
             return
@@ -236,6 +241,10 @@ class NodeAgent:
             await self._join(client)
             return None
         await self._bootstrap(client)
+        return await self._certify(client)
+
+    async def _certify(self, client: httpx.AsyncClient) -> str | None:
+        """Get a certificate; why it is not valid, or None."""
         request = make_request(self.machine.name)
         answer = await self._ask(client, "POST", "/csr", json={"csr": request})
         return trouble_with(answer.json(), request)

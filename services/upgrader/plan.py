@@ -71,6 +71,7 @@ class RotateCaPlan(StepPlan):
     functions = (
         (keys.CREATE_AUTHORITIES, after_look(authorities.ensure_successors_made)),
         (keys.TRUST_BOTH, authorities.ensure_both_trusted),
+        (keys.REPLACE_KEY_PAIRS, authorities.ensure_key_pairs_replaced),
         (keys.RESTART_WORKLOADS, authorities.ensure_trust_refreshed),
         (keys.SIGN_WITH_NEW, authorities.ensure_successors_sign),
         (keys.REMOVE_OLD_AUTHORITIES, authorities.ensure_old_ones_removed),

@@ -26,13 +26,12 @@ from shared.domain.states import Loss, NodeState, Outcome, cluster_status
 from shared.operations.attention import ask_for_measure
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.node_tokens import hash_token, load_token_seeds
 from shared.operations.readmission import find_removal
 from shared.operations.replaced_servers import Replacement, find_replacements
 from shared.operations.reports import emit_node, move_node
 from shared.operations.requests import make_due
 from shared.operations.server_findings import Finding, Found, Known, judge
-from shared.pki.cluster_secrets import load_cluster_secret
 from shared.pki.sealing import Sealer
 
 _AT_ONCE = 8
@@ -183,9 +182,9 @@ async def _start_again(
     if node.joined_at is not None:
         obstacle = await _why_not_again(session, node)
     if obstacle is None:
-        seed = await load_cluster_secret(session, sealer, cluster.uuid, SEED_SECRET)
-        if seed is not None:
-            node.token_hash = hash_token(node_token(seed.secret, node.uuid))
+        seeds = await load_token_seeds(session, sealer, cluster.uuid)
+        if seeds is not None:
+            node.token_hash = hash_token(seeds.token(node.uuid, node.created_at))
         reason = f"{finding.reason}; {_ASK_FOR_CALL}"
     else:
         reason = f"{finding.reason}; {_ASK_FOR_CALL}, if its disk was kept; otherwise: {obstacle}"

@@ -59,6 +59,7 @@ UPGRADE_OTHER_NODES = StepKey("upgrade_other_nodes", outputs.ChangedNodes)
 # rotate_ca
 CREATE_AUTHORITIES = StepKey("create_authorities", outputs.NoOutput)
 TRUST_BOTH = StepKey("trust_both", outputs.ChangedNodes)
+REPLACE_KEY_PAIRS = StepKey("replace_key_pairs", outputs.ChangedNodes)
 RESTART_WORKLOADS = StepKey("restart_workloads", outputs.RestartedWorkloads)
 SIGN_WITH_NEW = StepKey("sign_with_new", outputs.ChangedNodes)
 REMOVE_OLD_AUTHORITIES = StepKey("remove_old_authorities", outputs.ChangedNodes)

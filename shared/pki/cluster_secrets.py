@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import KeyAlgorithm, Secret, SecretKind
+from jeroboam.driver import Engine, KeyAlgorithm, Secret, SecretKind
 from shared.db.engine import Database
 from shared.db.models import ClusterSecret
 from shared.domain.clock import utc_now
@@ -75,6 +75,29 @@ async def load_cluster_secrets(session: AsyncSession, sealer: Sealer, cluster_id
     return {row.kind: open_secret(sealer, row) for row in rows}
 
 
+def secrets_of_engine(engine: Engine, opened: Mapping[str, Secret]) -> dict[str, Secret]:
+    """Those of a cluster's secrets that its engine declares; those that are not generated yet are missing."""
+    found = {name: opened.get(name) or opened.get(engine.former_secrets.get(name, "")) for name in engine.secrets}
+    return {name: secret for name, secret in found.items() if secret is not None}
+
+
+async def keep_former_values(session: AsyncSession, sealer: Sealer, cluster_id: str, engine: Engine) -> None:
+    """Store secrets that the cluster does not have, with the values it uses for them, before those are replaced."""
+    opened = await load_cluster_secrets(session, sealer, cluster_id)
+    values = [
+        {
+            "cluster_id": cluster_id,
+            "kind": name,
+            "certificate": None,
+            "secret": seal_secret(sealer, cluster_id, name, opened[former].secret),
+        }
+        for name, former in engine.former_secrets.items()
+        if name not in opened and former in opened
+    ]
+    if values:
+        await session.execute(insert(ClusterSecret).values(values).on_conflict_do_nothing())
+
+
 async def load_cluster_secret(session: AsyncSession, sealer: Sealer, cluster_id: str, name: str) -> Secret | None:
     """One secret of a cluster, decrypted; None before it is generated."""
     row = await session.get(ClusterSecret, (cluster_id, name))
@@ -98,9 +121,14 @@ def as_key_material(secret: Secret) -> KeyMaterial:
     return KeyMaterial(secret.certificate, secret.secret)
 
 
+def random_text() -> str:
+    """A value of kind BOOTSTRAP_TOKEN, with 113 random bits."""
+    return f"{_random(6)}.{_random(16)}"
+
+
 def _make(kind: SecretKind, cluster_name: str, algorithm: KeyAlgorithm) -> Secret:
     if kind is SecretKind.BOOTSTRAP_TOKEN:
-        return Secret(certificate=None, secret=f"{_random(6)}.{_random(16)}")
+        return Secret(certificate=None, secret=random_text())
     if kind is SecretKind.CA:
         material = make_authority(cluster_name, now=utc_now(), algorithm=algorithm)
     else:

@@ -1,7 +1,7 @@
-"""Rotates certificate authorities so that all components of a cluster trust each other at every point.
+"""Replaces authorities and key pairs so that all components of a cluster trust each other at every point.
 
-Rule: the `certificate` of an authority's row is the list of all trusted certificates, the signing one first, and its
-`secret` is the key of the signing one. Therefore the row can be written to a file or used to sign in every phase:
+Rule: the `certificate` of a row is the list of all accepted certificates or public keys, the signing one first, and its
+`secret` is the signing key. Therefore the row can be written to a file or used to sign in every phase:
 
     before      [old]        signs with old
     trusted     [old, new]   signs with old; the new key waits in the row `<name>.next`
@@ -16,49 +16,65 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from jeroboam.driver import KeyAlgorithm
+from jeroboam.driver import KeyAlgorithm, SecretKind
 from shared.db.engine import Database
 from shared.db.models import ClusterSecret
 from shared.domain.clock import utc_now
-from shared.pki.authority import make_authority
+from shared.pki.authority import KeyMaterial, make_authority, make_key_pair
 from shared.pki.cluster_secrets import open_secret, seal_secret
 from shared.pki.sealing import Sealer
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
+_BLOCK = re.compile(r"-----BEGIN (CERTIFICATE|PUBLIC KEY)-----.+?-----END \1-----\n?", re.DOTALL)
 
 
-def certificates(bundle: str) -> list[str]:
-    """The PEM certificates of a text, in order."""
-    return _CERTIFICATE.findall(bundle)
+def blocks(bundle: str) -> list[str]:
+    """The PEM certificates and public keys of a text, in order."""
+    return [found[0] for found in _BLOCK.finditer(bundle)]
+
+
+def rotated(declared: Mapping[str, SecretKind], kind: SecretKind | None = None) -> list[str]:
+    """The names of the secrets that a rotation replaces: those of one kind, or authorities and key pairs."""
+    kinds = (SecretKind.CA, SecretKind.KEY_PAIR) if kind is None else (kind,)
+    return [name for name, each in declared.items() if each in kinds]
 
 
 async def ensure_successors(
-    db: Database, sealer: Sealer, *, cluster_id: str, cluster_name: str, names: Iterable[str], algorithm: KeyAlgorithm
+    db: Database,
+    sealer: Sealer,
+    *,
+    cluster_id: str,
+    cluster_name: str,
+    kinds: Mapping[str, SecretKind],
+    algorithm: KeyAlgorithm,
 ) -> None:
-    """Generate a successor for each of a cluster's authorities, unless they are already being rotated.
+    """Generate a successor for each authority and key pair of a cluster, unless they are already being rotated.
 
     Args:
         db: used for two short transactions; none is open while keys are generated.
         cluster_name: the common name, to which the time is added: chains are built by name, so names must be unique.
-        names: names of the secrets of kind CA.
+        kinds: the secrets that the engine declares: name -> kind.
         algorithm: of the new keys.
     """
     async with db.transaction() as session:
         rows = await _rows(session, cluster_id)
-    current = [rows[name] for name in names if name in rows]
-    if any(_next(row.kind) in rows or len(_trusted(row)) > 1 for row in current):
+    current = [rows[name] for name in rotated(kinds) if name in rows]
+    if any(_next(row.kind) in rows or len(_accepted(row)) > 1 for row in current):
         return
     now = utc_now()
     subject = f"{cluster_name[:40]} {now:%Y-%m-%dT%H:%M:%SZ}"
-    make = partial(make_authority, subject, now=now, algorithm=algorithm)
-    made = await asyncio.gather(*(asyncio.to_thread(make) for _ in current))
+
+    def make(name: str) -> KeyMaterial:
+        if kinds[name] is SecretKind.CA:
+            return make_authority(subject, now=now, algorithm=algorithm)
+        return make_key_pair(algorithm)
+
+    made = await asyncio.gather(*(asyncio.to_thread(make, row.kind) for row in current))
     values = [
         {
             "cluster_id": cluster_id,
@@ -74,22 +90,23 @@ async def ensure_successors(
 
 
 async def trust_successors(session: AsyncSession, cluster_id: str) -> None:
-    """Trust the successors in addition to the signing authorities. The caller holds the cluster's lock."""
-    for current, successor in await _pairs(session, cluster_id):
-        if len(_trusted(current)) == 1:
+    """Accept the successors in addition to the signing ones. The caller holds the cluster's lock."""
+    rows = await _rows(session, cluster_id)
+    for current, successor in _pairs(rows, rows):
+        if len(_accepted(current)) == 1:
             assert successor.certificate is not None
-            current.certificate = "".join([*_trusted(current), successor.certificate])
+            current.certificate = "".join([*_accepted(current), successor.certificate])
 
 
-async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id: str) -> bool:
-    """Sign with the successors; the predecessors remain trusted. The caller holds the cluster's lock.
+async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id: str, names: Iterable[str]) -> bool:
+    """Sign with the successors of these; the predecessors remain accepted. The caller holds the cluster's lock.
 
     Returns whether that is new.
     """
-    pairs = await _pairs(session, cluster_id)
+    pairs = _pairs(await _rows(session, cluster_id), names)
     for current, successor in pairs:
         assert successor.certificate is not None
-        before = [each for each in _trusted(current) if each != successor.certificate]
+        before = [each for each in _accepted(current) if each != successor.certificate]
         current.certificate = "".join([successor.certificate, *before])
         key = open_secret(sealer, successor).secret
         current.secret = seal_secret(sealer, cluster_id, current.kind, key)
@@ -98,11 +115,22 @@ async def let_successors_sign(session: AsyncSession, sealer: Sealer, cluster_id:
 
 
 async def forget_predecessors(session: AsyncSession, cluster_id: str, names: Iterable[str]) -> None:
-    """Trust only the signing authorities. The caller holds the cluster's lock."""
+    """Accept only the signing ones. The caller holds the cluster's lock."""
     rows = await _rows(session, cluster_id)
     for name in names:
         if name in rows and _next(name) not in rows:
-            rows[name].certificate = _trusted(rows[name])[0]
+            rows[name].certificate = _accepted(rows[name])[0]
+
+
+async def delete_undeclared(session: AsyncSession, cluster_id: str, declared: Iterable[str]) -> None:
+    """Delete secrets that only earlier versions used. The caller holds the cluster's lock.
+
+    Args:
+        declared: the names of the secrets that this version uses.
+    """
+    await session.execute(
+        delete(ClusterSecret).where(ClusterSecret.cluster_id == cluster_id, ClusterSecret.kind.not_in(list(declared)))
+    )
 
 
 async def _rows(session: AsyncSession, cluster_id: str) -> dict[str, ClusterSecret]:
@@ -110,15 +138,14 @@ async def _rows(session: AsyncSession, cluster_id: str) -> dict[str, ClusterSecr
     return {row.kind: row for row in found}
 
 
-async def _pairs(session: AsyncSession, cluster_id: str) -> list[tuple[ClusterSecret, ClusterSecret]]:
-    """Pairs of an authority and its pending successor."""
-    rows = await _rows(session, cluster_id)
-    return [(row, rows[_next(name)]) for name, row in rows.items() if _next(name) in rows]
+def _pairs(rows: Mapping[str, ClusterSecret], names: Iterable[str]) -> list[tuple[ClusterSecret, ClusterSecret]]:
+    """Pairs of one of these rows and its pending successor."""
+    return [(rows[name], rows[_next(name)]) for name in names if name in rows and _next(name) in rows]
 
 
-def _trusted(row: ClusterSecret) -> list[str]:
+def _accepted(row: ClusterSecret) -> list[str]:
     assert row.certificate is not None
-    return certificates(row.certificate)
+    return blocks(row.certificate)
 
 
 def _next(name: str) -> str:

@@ -19,10 +19,9 @@ from shared.domain.errors import PermanentError
 from shared.domain.states import NodeState
 from shared.operations.cluster_state import ClusterState
 from shared.operations.locks import lock_cluster
-from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.node_tokens import hash_token, load_token_seeds
 from shared.operations.plan import OperationView
 from shared.operations.reports import move_node
-from shared.pki.cluster_secrets import load_cluster_secret
 from shared.stacks.hot import Template
 from shared.stacks.shard_template import node_index
 from shared.steps.context import StepContext
@@ -31,10 +30,12 @@ from shared.steps.context import StepContext
 async def node_tokens(context: StepContext, operation: OperationView, nodes: Sequence[NodeSpec]) -> dict[str, str]:
     """Node uuid -> its one-time token."""
     async with context.database.transaction() as session:
-        seed = await load_cluster_secret(session, context.sealer, operation.cluster_id, SEED_SECRET)
-    if seed is None:
+        seeds = await load_token_seeds(session, context.sealer, operation.cluster_id)
+        wanted = select(Node.uuid, Node.created_at).where(Node.uuid.in_([node.uuid for node in nodes]))
+        created = (await session.execute(wanted)).all()
+    if seeds is None:
         raise PermanentError("the cluster's token seed is missing")
-    return {node.uuid: node_token(seed.secret, node.uuid) for node in nodes}
+    return {uuid: seeds.token(uuid, created_at) for uuid, created_at in created}
 
 
 def render(

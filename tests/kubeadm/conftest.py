@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from jeroboam.driver import Bootstrap
+from jeroboam.driver import Bootstrap, KeyAlgorithm
 from jeroboam.testing.cases import Case, make_case
 from shared.drivers.agent import bundle
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION
@@ -91,8 +91,12 @@ def _cluster(mode: str, names: Sequence[str], addresses: Sequence[Sequence[str]]
     assert programs, "JEROBOAM_KUBEADM names no place: run `make test-kubeadm`"
     os.environ.update(WANTED_VERSION=DEFAULT_VERSION, NEXT_VERSION=NEXT_VERSION)
     directory = Path(tempfile.mkdtemp(prefix="jeroboam-kubeadm-"))
+    # This kubeadm does not read a service accounts' key of another algorithm; those of 1.31 and later do.
     case = make_case(driver, mode, **size).with_labels(
-        container_infra_prefix=f"{REGISTRY}/", cloud_provider_enabled="false", kubernetes_apt_mirror=MIRROR
+        container_infra_prefix=f"{REGISTRY}/",
+        cloud_provider_enabled="false",
+        kubernetes_apt_mirror=MIRROR,
+        key_algorithm=KeyAlgorithm.RSA_2048,
     )
     case = case.with_nodes(
         [

@@ -64,7 +64,7 @@ class Patches(Strict):
 
 
 class BootstrapToken(Strict):
-    token: Token
+    token: Token | None = None  # kubeadm makes one
     description: str | None = None
     ttl: Duration | None = None
     expires: str | None = None

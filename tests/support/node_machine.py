@@ -10,10 +10,12 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jeroboam.driver import Bootstrap
 from shared.drivers.agent import bundle
+from shared.pki.authority import make_authority
 
 PROGRAMS = (
     "swapoff modprobe sysctl systemctl kubeadm kubectl kubelet containerd keepalived apt-get apt-cache apt-mark ip "
@@ -74,6 +76,8 @@ case "$name $*" in
     manifest=$kubernetes/manifests/${5%%-k8s-*}.yaml
     echo "$(sed -n 's/.*jeroboam-certificates: "\\(.*\\)"/\\1/p' "$manifest") $(cat "$fake/pods-ready")" ;;
 "kubectl -n kube-system get configmap kube-root-ca.crt"*) cat "$fake/published" ;;
+"kubectl -n kube-system get secrets"*) cat "$fake/join-tokens" 2>/dev/null || : ;;
+*" patch secret "*) [ ! -f "$fake/again" ] || sed -i "s|^$2 $5 .*|$2 $5 $(cat "$fake/again")|" "$fake/secrets" ;;
 "kubectl -n kube-public get"*) printf 'kubeconfig: |\\n    certificate-authority-data: b2xk\\n' ;;
 "kubectl replace"*) cat >"$fake/announced" ;;
 "kubectl get"*"--all-namespaces"*) cat "$fake/$2" 2>/dev/null || : ;;
@@ -146,6 +150,10 @@ class NodeMachine:
         self.set("ready", "True kubelet is posting ready status")
         self.set("now", "0")
         self.set("pods-ready", "True")
+        # What the API signs with.
+        signer = make_authority("signer", now=datetime.now(UTC))
+        (root / "signer.crt").write_text(signer.public)
+        (root / "signer.key").write_text(signer.private)
         (self.root / "etc/jeroboam").mkdir()
         (self.root / "etc/jeroboam/agent.env").write_text(
             "JEROBOAM_URL=https://jeroboam.example.org\nJEROBOAM_NODE_ID=some-node\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -14,30 +13,15 @@ from cli.services import SERVICES
 from shared.db.models import Operation
 from shared.domain.kinds import Service, kinds_of
 from shared.settings import Settings
+from tests.support.deploy_files import FILES, Object, documents, whole_process
 
 ROOT = Path(__file__).parents[2]
-FILES = ROOT / "deploy/kubernetes"
-Object = dict[str, Any]
-
-
-def documents(name: str) -> list[Object]:
-    return list(yaml.safe_load_all((FILES / name).read_text()))
-
-
-def merged(base: Any, patch: Any) -> Any:
-    """A strategic merge of what these files use: maps by key, containers by name, other lists are replaced."""
-    if isinstance(base, dict) and isinstance(patch, dict):
-        return {key: merged(base.get(key), patch.get(key)) for key in base | patch}
-    if isinstance(base, list) and isinstance(patch, list) and all("name" in each for each in base + patch):
-        named = {each["name"]: each for each in base}
-        return list({**named, **{each["name"]: merged(named.get(each["name"]), each) for each in patch}}.values())
-    return base if patch is None else patch
 
 
 def pod_of(service: str) -> Object:
-    """The pod of a process, as kustomize makes it of its Deployment and what all have in common."""
-    whole: Object = merged(documents(f"base/{service}.yaml")[0], documents("base/process.yaml")[0])
-    template: Object = whole["spec"]["template"]
+    """The pod of a process."""
+    (deployment,) = [each for each in whole_process(service) if each["kind"] == "Deployment"]
+    template: Object = deployment["spec"]["template"]
     return template
 
 

@@ -20,7 +20,7 @@ from services.api.wire.errors import bad_request, conflict
 from shared.db.models import Cluster
 from shared.drivers.registry import get_engine
 from shared.operations.specs import cluster_spec
-from shared.pki.cluster_secrets import load_cluster_secrets
+from shared.pki.cluster_secrets import load_cluster_secrets, secrets_of_engine
 
 DEFAULT_HOURS = 12
 MAX_HOURS = 168
@@ -40,7 +40,7 @@ async def client_config(deps: Deps, context: RequestContext, found: Row, hours: 
     engine = get_engine(found["engine"])
     async with deps.db.transaction() as session:
         cluster = await session.scalar(select(Cluster).where(Cluster.uuid == found["uuid"]))
-        secrets = await load_cluster_secrets(session, deps.sealer, found["uuid"])
+        secrets = secrets_of_engine(engine, await load_cluster_secrets(session, deps.sealer, found["uuid"]))
     if cluster is None or engine.secrets.keys() - secrets.keys():
         raise conflict(f"The certificates of cluster {found['name']} are not available yet.")
 

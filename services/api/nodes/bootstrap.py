@@ -19,7 +19,13 @@ from shared.drivers.registry import get_engine, get_operating_system
 from shared.operations.node_commands import bootstrap_is_wanted
 from shared.operations.readmission import removal_is_pending
 from shared.operations.specs import cluster_spec, node_spec, nodegroup_spec
-from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, as_key_material, load_cluster_secret, load_cluster_secrets
+from shared.pki.cluster_secrets import (
+    CLOUD_CREDENTIAL,
+    as_key_material,
+    load_cluster_secret,
+    load_cluster_secrets,
+    secrets_of_engine,
+)
 from shared.pki.node_facts import load_facts
 from shared.pki.signing import InvalidRequest, sign_node_request
 
@@ -54,7 +60,8 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
         )
         opened = await load_cluster_secrets(session, deps.sealer, cluster.uuid)
         engine = get_engine(cluster.engine)
-        if engine.secrets.keys() - opened.keys():
+        secrets = secrets_of_engine(engine, opened)
+        if engine.secrets.keys() - secrets.keys():
             return NotYet("the cluster's keys have not been generated yet")
         spec = cluster_spec(cluster)
         operating_system = get_operating_system(nodegroup.operating_system or "")
@@ -65,7 +72,7 @@ async def bootstrap(deps: Deps, node_id: str) -> NodeBootstrap | NotYet:
                 node=node_spec(node),
                 nodes=[node_spec(each) for each in needed_and_self],
                 base_outputs=cluster.base_outputs,
-                secrets={name: opened[name] for name in engine.secrets},
+                secrets=secrets,
                 facts=await load_facts(session, deps.sealer, cluster.uuid) if engine.facts else {},
                 cloud_config=_cloud_config(deps, opened.get(CLOUD_CREDENTIAL)),
                 packages=operating_system.packages,

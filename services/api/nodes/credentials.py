@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.api.deps import Deps
 from services.api.nodes.proof import Offer, prove
+from services.api.reader import Row
 from services.api.wire.errors import ApiError
 from services.api.wire.identifiers import as_uuid
 from shared.cloud.types import Server
@@ -24,13 +25,13 @@ from shared.domain.errors import Conflict
 from shared.domain.states import NodeState
 from shared.operations.attention import ask_for_look
 from shared.operations.locks import lock_cluster
-from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.node_tokens import hash_token, load_token_seeds
 from shared.operations.readmission import begin_readmission
-from shared.pki.cluster_secrets import load_cluster_secret
 
 _RETRY_READMISSION = 30  # seconds
 _KNOWN = """
-SELECT n.uuid, n.name, n.cluster_id, n.token_hash, n.loss, n.ip_address, n.floating_ip, c.project_id
+SELECT n.uuid, n.name, n.cluster_id, n.token_hash, n.loss, n.ip_address, n.floating_ip, n.created_at,
+    c.project_id
 FROM nodes n JOIN clusters c ON c.uuid = n.cluster_id WHERE n.uuid = $1
 """
 
@@ -58,7 +59,7 @@ async def exchange_token(deps: Deps, node_id: str, offer: Offer) -> str:
     if uuid is None or known is None:
         raise _unauthorized()
     token = offer.token
-    if not _is(token, known["token_hash"]) and not await _was_its(deps, uuid, known["cluster_id"], token):
+    if not _is(token, known["token_hash"]) and not await _was_its(deps, known, token):
         raise _unauthorized()
     server = await prove(deps, known, offer)
     async with deps.db.transaction() as session:
@@ -92,11 +93,11 @@ async def _readmit(session: AsyncSession, node: Node) -> None:
         raise ApiError(425, str(error), headers={"Retry-After": str(_RETRY_READMISSION)}) from None
 
 
-async def _was_its(deps: Deps, node_id: str, cluster_id: str, token: str) -> bool:
+async def _was_its(deps: Deps, known: Row, token: str) -> bool:
     """Whether the token was this node's once."""
     async with deps.db.transaction() as session:
-        seed = await load_cluster_secret(session, deps.sealer, cluster_id, SEED_SECRET)
-    return seed is not None and _is(token, hash_token(node_token(seed.secret, node_id)))
+        seeds = await load_token_seeds(session, deps.sealer, known["cluster_id"])
+    return seeds is not None and _is(token, hash_token(seeds.token(str(known["uuid"]), known["created_at"])))
 
 
 async def authenticate(deps: Deps, node_id: str, credential: str) -> str:

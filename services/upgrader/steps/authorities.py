@@ -1,8 +1,8 @@
-"""Replaces a cluster's certificate authorities, in three rounds through its nodes.
+"""Replaces a cluster's certificate authorities and key pairs, in rounds through its nodes.
 
 Rule: a round ends when every working node has reported success, and only then does the next one start, so no node is
-presented with a certificate of an authority it does not trust. The state of each round is in the rows
-(`shared/pki/rotation.py`). Key pairs that are not authorities are not rotated.
+presented with a certificate of an authority it does not trust, or with a token of a key it does not accept. The state
+of each round is in the rows (`shared/pki/rotation.py`).
 """
 
 from __future__ import annotations
@@ -10,21 +10,25 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from jeroboam.driver import SecretKind
 from services.upgrader.roll import Turn, careful_batch
 from services.upgrader.steps.turns import outcome, rolling_order, take_turn, working_nodes
+from shared.db.models import ClusterSecret, Node
 from shared.domain.errors import PermanentError
 from shared.domain.kinds import OperationKind, operation_event
 from shared.events.catalog import OperationProgressed
 from shared.events.log import emit
-from shared.operations.cluster_state import ClusterState, read_cluster
+from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
-from shared.operations.outputs import RestartedWorkloads
+from shared.operations.node_tokens import SEED_SECRET, load_token_seeds
+from shared.operations.outputs import ChangedNodes, RestartedWorkloads
 from shared.operations.plan import Done, OperationView, Wait
 from shared.operations.step_keys import SIGN_WITH_NEW
 from shared.pki import rotation
+from shared.pki.cluster_secrets import CLOUD_CREDENTIAL, keep_former_values, random_text, seal_secret
 from shared.steps.commands import LOOK_EVERY, command_limit, give_in_order
 from shared.steps.context import StepContext
 
@@ -32,14 +36,18 @@ _SHOWN = 20
 
 
 async def ensure_successors_made(context: StepContext, operation: OperationView) -> Done | Wait:
-    """Each authority has a successor, possibly from an earlier rotation that was interrupted."""
+    """Each authority and key pair has a successor, possibly from an earlier rotation that was interrupted."""
     state = await context.cluster(operation)
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        await keep_former_values(session, context.sealer, operation.cluster_id, state.engine)
+        await _replace_token_seed(context, session, operation)
     await rotation.ensure_successors(
         context.database,
         context.sealer,
         cluster_id=operation.cluster_id,
         cluster_name=operation.cluster_name,
-        names=_authorities(state),
+        kinds=state.engine.secrets,
         algorithm=state.engine.key_algorithm(state.spec),
     )
     return Done()
@@ -51,6 +59,18 @@ async def ensure_both_trusted(context: StepContext, operation: OperationView) ->
         await lock_cluster(session, operation.cluster_id)
         await rotation.trust_successors(session, operation.cluster_id)
         return await _round(context, session, operation, "trust")
+
+
+async def ensure_key_pairs_replaced(context: StepContext, operation: OperationView) -> Done | Wait:
+    """Every master signs tokens with the new key pairs and accepts those of both, before workloads get new tokens."""
+    async with context.database.transaction() as session:
+        await lock_cluster(session, operation.cluster_id)
+        state = await read_cluster(session, operation.cluster_id)
+        names = rotation.rotated(state.engine.secrets, SecretKind.KEY_PAIR)
+        if not names:
+            return Done(ChangedNodes(nodes=0))
+        await rotation.let_successors_sign(session, context.sealer, operation.cluster_id, names)
+        return await _round(context, session, operation, "keys", masters_only=True)
 
 
 async def ensure_trust_refreshed(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -74,7 +94,9 @@ async def ensure_successors_sign(context: StepContext, operation: OperationView)
     """Every node uses certificates of the new authorities, and trusts both."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
-        if await rotation.let_successors_sign(session, context.sealer, operation.cluster_id):
+        state = await read_cluster(session, operation.cluster_id)
+        names = rotation.rotated(state.engine.secrets)
+        if await rotation.let_successors_sign(session, context.sealer, operation.cluster_id, names):
             await _tell_of_old_configurations(session, operation)
         return await _round(context, session, operation, "sign")
 
@@ -97,21 +119,39 @@ async def _tell_of_old_configurations(session: AsyncSession, operation: Operatio
 
 
 async def ensure_old_ones_removed(context: StepContext, operation: OperationView) -> Done | Wait:
-    """No node trusts the old authorities any more."""
+    """No node trusts the old authorities and key pairs any more."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
         state = await read_cluster(session, operation.cluster_id)
-        await rotation.forget_predecessors(session, operation.cluster_id, _authorities(state))
+        names = rotation.rotated(state.engine.secrets)
+        await rotation.forget_predecessors(session, operation.cluster_id, names)
+        declared = [*state.engine.secrets, SEED_SECRET, CLOUD_CREDENTIAL]
+        await rotation.delete_undeclared(session, operation.cluster_id, declared)
         return await _round(context, session, operation, "forget")
 
 
-async def _round(context: StepContext, session: AsyncSession, operation: OperationView, purpose: str) -> Done | Wait:
+async def _replace_token_seed(context: StepContext, session: AsyncSession, operation: OperationView) -> None:
+    """Once in an operation, and with the database's clock, which gives nodes their times."""
+    cluster_id = operation.cluster_id
+    seeds = await load_token_seeds(session, context.sealer, cluster_id)
+    if seeds is None or (seeds.replaced_at is not None and seeds.replaced_at >= operation.created_at):
+        return
+    now = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+    created = await session.scalars(select(Node.created_at).where(Node.cluster_id == cluster_id))
+    row = await session.get_one(ClusterSecret, (cluster_id, SEED_SECRET))
+    after = seeds.replaced(random_text(), now, created)
+    row.secret = seal_secret(context.sealer, cluster_id, SEED_SECRET, after.text)
+
+
+async def _round(
+    context: StepContext, session: AsyncSession, operation: OperationView, purpose: str, *, masters_only: bool = False
+) -> Done | Wait:
     """Masters one after another, since their services restart; then the other nodes, a tenth of them at once."""
     limit = command_limit(context.settings)
     state = await read_cluster(session, operation.cluster_id)
     specs = {node.uuid: node for node in state.nodes}
     masters = await working_nodes(session, operation, state, masters=True)
-    workers = await working_nodes(session, operation, state, masters=False)
+    workers = [] if masters_only else await working_nodes(session, operation, state, masters=False)
     if not masters:
         raise PermanentError("the cluster has no working master")
     turn = Turn((), ())
@@ -127,10 +167,7 @@ async def _round(context: StepContext, session: AsyncSession, operation: Operati
 
 _DONE = {
     "trust": "configured to trust the new authorities",
+    "keys": "signing tokens with the new keys",
     "sign": "using certificates of the new authorities",
     "forget": "no longer trusting the old authorities",
 }
-
-
-def _authorities(state: ClusterState) -> list[str]:
-    return [name for name, kind in state.engine.secrets.items() if kind is SecretKind.CA]

@@ -27,6 +27,8 @@ def render(context: BootstrapContext, labels: Labels) -> Bootstrap | NotYet:
     files = host.files(context, labels, role=role)
     config = render_config(context, labels, external_cloud=external_cloud)
     files.append({"path": f"{host.ETC}/kubeadm.yaml", "content": config, "mode": "0600"})
+    if role == "join":
+        files.append({"path": kubeadm.DISCOVERY, "content": kubeadm.render_discovery(context), "mode": "0600"})
     files += pki.master_files(context.secrets) if context.node.is_master else pki.worker_files(context.secrets)
     if first:
         files += addons.files(context, labels, external_cloud=external_cloud)
@@ -40,6 +42,8 @@ def _not_yet(context: BootstrapContext) -> NotYet | None:
         return NotYet("the address of the cluster's API is not known yet", 3)
     first = ordered[0]
     joined = any(node.has_joined for node in ordered)
+    if joined and not context.node.has_joined and context.node.ip_address is None:
+        return NotYet("the node's address is not known yet, so no certificate can be signed for it", 5)
     if not context.node.is_master:
         return None if joined else NotYet(f"waiting for the first master {first.name}", 3)
     if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:

@@ -19,6 +19,7 @@ from shared.drivers.hosts import authorities
 from shared.drivers.hosts import scripts as host_scripts
 from shared.drivers.kubernetes import kubeadm, registries
 from shared.drivers.kubernetes.labels import Labels, api_port
+from shared.drivers.kubernetes.pki import PASSWORDS
 
 File = dict[str, str]
 ETC = "/etc/jeroboam"
@@ -110,7 +111,7 @@ def files(context: BootstrapContext, labels: Labels, *, role: str) -> list[File]
         found.append(_file(f"{ETC}/check-apiserver", script("check-apiserver.sh"), "0755"))
         found += _commands(_MASTER_COMMANDS)
         if context.cluster.endpoint_mode is EndpointMode.VIRTUAL_IP:
-            config = keepalived_config(context, check=f"{ETC}/check-apiserver", key_from="service_account")
+            config = keepalived_config(context, check=f"{ETC}/check-apiserver", key_from=PASSWORDS)
             found.append(_file(f"{ETC}/keepalived.conf", config, "0600"))
     return found
 

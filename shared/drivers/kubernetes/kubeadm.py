@@ -1,12 +1,13 @@
 """kubeadm's configuration of one node, as `kubeadm.k8s.io/v1beta4` documents.
 
 Rule: documents are dicts rendered by a YAML library, without templates or manual quoting. Masters get the cluster's
-keys as files, so certificates are never uploaded to the cluster. The bootstrap token belongs to the cluster and does
-not expire, so nodes can join at any time. Source: kubeadm's configuration reference.
+keys as files, so certificates are never uploaded to the cluster. A node joins with a certificate of its own, which
+Jeroboam's API signs, so there is no bootstrap token that opens the cluster. Source: kubeadm's configuration reference.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +15,15 @@ from typing import Any
 import yaml
 
 from jeroboam.driver import BootstrapContext, KeyAlgorithm
-from shared.drivers.kubernetes import pki
 from shared.drivers.kubernetes.label_types import parse_options
 from shared.drivers.kubernetes.labels import Labels, api_port
 
 API = "kubeadm.k8s.io/v1beta4"
 CRI_SOCKET = "unix:///run/containerd/containerd.sock"
 CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+DISCOVERY = "/etc/jeroboam/join.conf"
+JOIN_CERTIFICATE = "/etc/jeroboam/join.crt"
+JOIN_KEY = "/etc/jeroboam/join.key"
 _PKI = "/etc/kubernetes/pki"
 # Their default is below /usr, which cannot be written on systems without packages.
 _VOLUME_PLUGINS = "/opt/libexec/kubernetes/kubelet-plugins/volume/exec"
@@ -45,17 +48,38 @@ def render_join(context: BootstrapContext, labels: Labels, *, external_cloud: bo
         "apiVersion": API,
         "kind": "JoinConfiguration",
         "nodeRegistration": _registration(context, labels, external_cloud=external_cloud),
-        "discovery": {
-            "bootstrapToken": {
-                "token": context.secrets["bootstrap_token"].secret,
-                "apiServerEndpoint": endpoint(context),
-                "caCertHashes": [pki.authority_hash(context.secrets)],
-            }
-        },
+        "discovery": {"file": {"kubeConfigPath": DISCOVERY}},
     }
     if context.node.is_master:
         document["controlPlane"] = {"localAPIEndpoint": _local_endpoint(context)}
     return _dump(document)
+
+
+def render_discovery(context: BootstrapContext) -> str:
+    """The kubeconfig with which a node joins: where the API is, which authorities vouch for it, the node's certificate.
+
+    The script has the API sign the certificate and deletes it when the node has joined; kubelets then renew their own.
+    """
+    authorities = context.secrets["kubernetes"].certificate
+    assert authorities is not None
+    data = base64.b64encode(authorities.encode()).decode()
+    return _dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": "kubernetes",
+                    "cluster": {"server": f"https://{endpoint(context)}", "certificate-authority-data": data},
+                }
+            ],
+            "users": [
+                {"name": "node", "user": {"client-certificate": JOIN_CERTIFICATE, "client-key": JOIN_KEY}},
+            ],
+            "contexts": [{"name": "join", "context": {"cluster": "kubernetes", "user": "node"}}],
+            "current-context": "join",
+        }
+    )
 
 
 def endpoint(context: BootstrapContext) -> str:
@@ -71,15 +95,8 @@ def _init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
     return {
         "apiVersion": API,
         "kind": "InitConfiguration",
-        "bootstrapTokens": [
-            {
-                "token": context.secrets["bootstrap_token"].secret,
-                "description": "Jeroboam: used by nodes to join this cluster",
-                "ttl": "0s",  # nodes that are added later also use it; only authenticated nodes get it
-                "usages": ["signing", "authentication"],
-                "groups": ["system:bootstrappers:kubeadm:default-node-token"],
-            }
-        ],
+        # kubeadm always makes one. Without a value it is a random one that is shown to nobody, and nothing uses it.
+        "bootstrapTokens": [{"description": "not used", "ttl": "1m0s"}],
         "nodeRegistration": _registration(context, labels, external_cloud=external_cloud),
         "localAPIEndpoint": _local_endpoint(context),
     }

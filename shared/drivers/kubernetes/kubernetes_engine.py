@@ -51,6 +51,7 @@ from shared.drivers.kubernetes import (
 )
 from shared.drivers.kubernetes.addons import monitoring
 from shared.drivers.kubernetes.labels import DEFAULT_VERSION, Labels, api_port, read_labels
+from shared.drivers.kubernetes.pki import PASSWORDS
 
 NODE_PORTS = (30000, 32767)
 IP_IN_IP = "4"
@@ -64,8 +65,10 @@ class KubernetesEngine(EngineDefaults):
         "etcd": SecretKind.CA,
         "front_proxy": SecretKind.CA,
         "service_account": SecretKind.KEY_PAIR,
-        "bootstrap_token": SecretKind.BOOTSTRAP_TOKEN,
+        PASSWORDS: SecretKind.BOOTSTRAP_TOKEN,
     }
+    # Until passwords had a secret of their own, they were derived from this key, which was never replaced.
+    former_secrets: Mapping[str, str] = {PASSWORDS: "service_account"}
     authorities: Mapping[str, str] = {
         "kubernetes": "kubernetes",
         "etcd": "etcd",

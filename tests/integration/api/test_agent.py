@@ -11,12 +11,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from services.api.deps import Deps
 from services.api.nodes import command_watch
 from shared.db.engine import notify
-from shared.db.models import Cluster, Node, NodeCommand, Nodegroup
+from shared.db.models import Cluster, ClusterSecret, Node, NodeCommand, Nodegroup
 from shared.domain.ids import new_id
 from shared.domain.states import NodeState
 from shared.drivers.registry import find_driver
@@ -91,6 +91,16 @@ async def test_workers_wait_for_the_first_master(anonymous: httpx.AsyncClient, n
         assert row is not None
         assert (row.state, row.version) == ("joined", "v1.34.1")
         assert row.ip_address == "127.0.0.1", "what a node says of its addresses is not believed"
+
+
+async def test_nodes_of_a_cluster_of_an_earlier_version_join(
+    anonymous: httpx.AsyncClient, nodes: list[str], deps: Deps
+) -> None:
+    """It has no secret for passwords; until its first rotation they are derived from another one."""
+    async with deps.db.transaction() as session:
+        await session.execute(delete(ClusterSecret).where(ClusterSecret.kind == "passwords"))
+    headers = await credential(anonymous, nodes[0], "token-master")
+    assert (await anonymous.get(f"/v1/nodes/{nodes[0]}/bootstrap", headers=headers)).status_code == 200
 
 
 async def test_a_failure_is_seen_with_its_reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from sqlalchemy import select, update
 
 from services.api.deps import Deps
 from shared.db.models import Cluster, ClusterSecret, Node, NodeCommand
-from shared.operations.node_tokens import SEED_SECRET, hash_token, node_token
+from shared.operations.node_tokens import SEED_SECRET, TokenSeeds, hash_token, node_token
 from shared.pki.cluster_secrets import seal_secret
 
 SEED = "the seed"
@@ -48,6 +49,20 @@ async def test_it_opens_nothing_and_nova_is_asked(
     for guessed in ("guessed", "", "\xff"):
         assert (await offer(anonymous, worker, guessed)).status_code == 401
     assert (await offer(anonymous, worker, node_token(SEED, nodes["master"].uuid))).status_code == 401
+    assert not await look_is_due(deps)
+    assert (await offer(anonymous, worker, node_token(SEED, worker.uuid))).status_code == 401
+    assert await look_is_due(deps)
+
+
+async def test_a_machine_keeps_its_token_through_a_rotation(
+    anonymous: httpx.AsyncClient, nodes: dict[str, Node], deps: Deps
+) -> None:
+    worker = nodes["worker"]
+    seeds = TokenSeeds("another seed", ((deps.clock() + timedelta(hours=1), SEED),))
+    async with deps.db.transaction() as session:
+        (row,) = await session.scalars(select(ClusterSecret).where(ClusterSecret.kind == SEED_SECRET))
+        row.secret = seal_secret(deps.sealer, row.cluster_id, SEED_SECRET, seeds.text)
+    assert (await offer(anonymous, worker, node_token("another seed", worker.uuid))).status_code == 401
     assert not await look_is_due(deps)
     assert (await offer(anonymous, worker, node_token(SEED, worker.uuid))).status_code == 401
     assert await look_is_due(deps)

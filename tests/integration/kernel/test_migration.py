@@ -28,7 +28,7 @@ from shared.operations.cluster_state import read_cluster
 from shared.operations.leases import Leases
 from shared.operations.node_tokens import SEED_SECRET
 from shared.operations.runner import Runner
-from shared.operations.step_keys import REPLACE_CONTROL_NODES, REPLACE_OTHER_NODES, SETTLE_NODES
+from shared.operations.step_keys import REPLACE_CONTROL_NODES, REPLACE_KEY_PAIRS, REPLACE_OTHER_NODES, SETTLE_NODES
 from shared.pki.cluster_secrets import ensure_cluster_secrets
 from shared.stacks.shard_template import node_indexes
 from tests.conftest import asyncpg_url
@@ -105,7 +105,7 @@ async def begun(before: Before, kind: str, state: str) -> str:
 
 
 # Steps that no operation of that revision can have begun.
-ADDED_SINCE = {SETTLE_NODES, REPLACE_CONTROL_NODES, REPLACE_OTHER_NODES}
+ADDED_SINCE = {REPLACE_KEY_PAIRS, SETTLE_NODES, REPLACE_CONTROL_NODES, REPLACE_OTHER_NODES}
 
 
 async def test_every_step_of_every_kind_gets_its_name_and_gives_it_back(before: Before) -> None:

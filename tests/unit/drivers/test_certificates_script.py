@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import stat
 from dataclasses import replace
@@ -14,7 +15,7 @@ from cryptography import x509
 from jeroboam.driver import Bootstrap, Secret
 from jeroboam.testing.cases import Case, make_case
 from shared.pki.authority import KeyMaterial
-from tests.support.ca_phases import FILES, secrets_in, successor
+from tests.support.ca_phases import FILES, key_id, secrets_in, successor, successor_key
 from tests.support.kubernetes import driver, engine
 from tests.support.kubernetes_leaves import COMPONENTS, KUBECONFIGS, LEAVES
 from tests.support.node_machine import NodeMachine
@@ -33,8 +34,13 @@ def case() -> Case:
     return make_case(driver, "octavia")
 
 
-def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bool = True) -> Bootstrap:
+def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bool = True) -> None:
     """Run the bootstrap the node gets in a phase, and have requests signed as the API would then."""
+    output(machine, case, place, phase, part=part)
+
+
+def output(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bool = True) -> str:
+    """The same, and what it printed."""
     secrets = secrets_in(case, phase)
     context = case.joined(MASTER).context(case.nodes[place])
     found = engine.bootstrap(replace(context, secrets=secrets))
@@ -44,7 +50,7 @@ def follow(machine: NodeMachine, case: Case, place: int, phase: str, *, part: bo
     (machine.root.parent / "signer.key").write_text(authority.secret)
     done = machine.run(found, **({"part": "certificates"} if part else {}))
     assert done.returncode == 0, done.stderr + done.stdout
-    return found
+    return done.stdout
 
 
 def signed_by(certificate: str, issuer: KeyMaterial | Secret) -> bool:
@@ -98,6 +104,18 @@ def test_a_master_goes_through_all_phases(machine: NodeMachine, case: Case) -> N
     marks = {machine.text(f"etc/kubernetes/manifests/{name}.yaml") for name in COMPONENTS}
     assert all(text.count("jeroboam-certificates: ") == 1 for text in marks)
 
+    old_key, new_key = case.secrets["service_account"], successor_key()
+    assert machine.text("etc/kubernetes/pki/sa.pub") == f"{old_key.certificate}{new_key.public}"
+    assert machine.text("etc/kubernetes/pki/sa.key") == old_key.secret
+
+    follow(machine, case, MASTER, "keys")
+    assert leaves(machine) == before
+    assert machine.text("etc/kubernetes/pki/sa.pub") == f"{new_key.public}{old_key.certificate}"
+    assert machine.text("etc/kubernetes/pki/sa.key") == new_key.private
+    with_keys = {machine.text(f"etc/kubernetes/manifests/{name}.yaml") for name in COMPONENTS}
+    assert not marks & with_keys, "the API server reads the file when it starts"
+    marks = with_keys
+
     follow(machine, case, MASTER, "sign")
     assert machine.called("kubeadm certs") == ["kubeadm certs renew all"]
     assert all(signed_by(pem, NEW[name]) for name, pem in leaves(machine).values())
@@ -115,7 +133,8 @@ def test_a_master_goes_through_all_phases(machine: NodeMachine, case: Case) -> N
     assert leaves(machine) == signed
     for name in (*KUBECONFIGS, "kubelet"):
         assert data(machine, name, "certificate-authority-data") == NEW["kubernetes"].public
-    assert machine.text("etc/kubernetes/pki/sa.key") == case.secrets["service_account"].secret
+    assert machine.text("etc/kubernetes/pki/sa.key") == new_key.private
+    assert machine.text("etc/kubernetes/pki/sa.pub") == new_key.public
 
     follow(machine, case, MASTER, "forget")
     assert "systemctl restart kubelet" not in machine.calls, "where nothing differs nothing happens"
@@ -139,6 +158,39 @@ def test_a_worker_gets_no_key_and_a_certificate_from_the_api(machine: NodeMachin
     assert not list((machine.root / "etc/kubernetes/pki").rglob("*.key"))
     assert not machine.called("kubeadm certs")
     assert not machine.called("kubectl replace")
+
+
+def test_the_token_of_earlier_versions_is_deleted(machine: NodeMachine, case: Case) -> None:
+    follow(machine, case, MASTER, "before", part=False)
+    assert not machine.called("kubectl -n kube-system delete")
+    machine.set("join-tokens", "bootstrap-token-abcdef")
+    follow(machine, case, MASTER, "trust")
+    (found,) = machine.called("kubectl -n kube-system get secrets")
+    described = re.search(r'description=="(\S+)"', found)
+    assert described and base64.b64decode(described[1]) == b"Jeroboam: used by nodes to join this cluster"
+    assert machine.called("kubectl -n kube-system delete") == [
+        "kubectl -n kube-system delete secret --ignore-not-found bootstrap-token-abcdef"
+    ]
+
+
+def token(public: str) -> str:
+    """A token of service accounts, as far as anybody reads it here."""
+    header = json.dumps({"alg": "ES256", "kid": key_id(public)}, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(header).decode().rstrip("=") + ".e30.c2lnbmF0dXJl"
+
+
+def test_a_round_ends_when_pods_have_tokens_of_the_new_key(machine: NodeMachine, case: Case) -> None:
+    old, new = case.secrets["service_account"].certificate or "", successor_key().public
+    volume = machine.root / "var/lib/kubelet/pods/some-pod/volumes/kubernetes.io~projected/kube-api-access"
+    volume.mkdir(parents=True)
+    (volume / "namespace").write_text("default")
+    (volume / "token").write_text(token(old))
+    follow(machine, case, WORKER, "before", part=False)
+    assert "old key" not in output(machine, case, WORKER, "trust"), "it is the key that signs"
+    assert f"pods still have a token of an old key: {volume}/token" in output(machine, case, WORKER, "sign")
+    (volume / "token").write_text(token(new))
+    (machine.root / "var/lib/jeroboam/authorities-unfinished").touch()
+    assert "old key" not in output(machine, case, WORKER, "sign")
 
 
 def test_what_was_cut_off_is_finished_the_next_time(machine: NodeMachine, case: Case) -> None:
@@ -200,6 +252,28 @@ def test_pods_are_started_anew_once_they_get_the_new_authorities(machine: NodeMa
         "kubectl -n shop rollout restart deployments broken",
         "kubectl -n shop rollout restart deployments paused",
     ]
+
+
+def test_tokens_in_secrets_are_signed_again(machine: NodeMachine, case: Case) -> None:
+    old, new = case.secrets["service_account"].certificate or "", successor_key().public
+    follow(machine, case, MASTER, "before", part=False)
+    follow(machine, case, MASTER, "keys")
+    machine.set("published", machine.text("etc/kubernetes/pki/ca.crt").strip())
+    stale, fresh = (base64.b64encode(token(each).encode()).decode() for each in (old, new))
+    machine.set("secrets", f"shop ci {stale}\nshop new {fresh}\nkube-system agent {stale}")
+    machine.set("again", fresh)
+    done = machine.command("restart-workloads", timeout=60)
+    assert (done.returncode, machine.results) == (0, []), done.stderr
+    remove = '--type json -p [{"op": "remove", "path": "/data/token"}]'
+    assert [call for call in machine.calls if " patch " in call] == [
+        f"kubectl -n shop patch secret ci {remove}",
+        f"kubectl -n kube-system patch secret agent {remove}",
+    ]
+    assert machine.command("restart-workloads", timeout=60).returncode == 0
+    assert not [call for call in machine.calls if " patch " in call], "those of the current key stay"
+    machine.set("secrets", f"shop ci {stale}\nshop stuck <none>")
+    assert machine.command("restart-workloads", timeout=60).returncode == 0
+    assert machine.results == ["not_restarted.secrets/shop/stuck=its token was not signed again"]
 
 
 def test_what_was_not_available_before_is_restarted_and_not_waited_for(machine: NodeMachine, case: Case) -> None:

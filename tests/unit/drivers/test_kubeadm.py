@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+import yaml
 from pydantic import ValidationError
 
-from jeroboam.driver import Bootstrap
+from jeroboam.driver import Bootstrap, NotYet
 from jeroboam.testing.cases import MODES, Case, make_case
 from tests.support import kubeadm_types
 from tests.support.kubernetes import driver, engine
@@ -84,7 +83,7 @@ def test_the_cluster_is_as_its_labels_say() -> None:
     assert first["KubeletConfiguration"].clusterDNS == ["172.30.0.10"]
     assert first["KubeProxyConfiguration"].mode == "nftables"
     token = first["InitConfiguration"].bootstrapTokens[0]
-    assert (token.token, token.ttl) == (case.secrets["bootstrap_token"].secret, "0s")
+    assert (token.token, token.ttl) == (None, "1m0s"), "kubeadm makes it, for itself"
 
 
 def test_a_node_is_registered_with_its_groups_labels_and_taints() -> None:
@@ -118,10 +117,30 @@ def test_without_a_credential_no_node_waits_for_a_cloud() -> None:
         assert not [file for file in found.files if "cloud" in file["path"]]
 
 
-def test_the_pinned_hash_is_the_authoritys() -> None:
-    case = make_case(driver, "octavia")
-    certificate = x509.load_pem_x509_certificate(str(case.secrets["kubernetes"].certificate).encode())
-    der = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    join = configs(case)[1]["JoinConfiguration"].discovery.bootstrapToken
-    assert join.caCertHashes == [f"sha256:{hashlib.sha256(der).hexdigest()}"]
-    assert join.apiServerEndpoint == "10.0.0.4:6443"
+def test_a_node_joins_with_its_own_certificate_and_no_token() -> None:
+    case = make_case(driver, "octavia").joined(0)
+    old = case.secrets["kubernetes"]
+    bundle = f"{old.certificate}ANOTHER\n"
+    for place in (1, 4):
+        context = case.context(case.nodes[place])
+        secrets = {**context.secrets, "kubernetes": replace(old, certificate=bundle)}
+        found = engine.bootstrap(replace(context, secrets=secrets))
+        assert isinstance(found, Bootstrap)
+        discovery = config(found)["JoinConfiguration"].discovery
+        assert (discovery.bootstrapToken, discovery.tlsBootstrapToken) == (None, None)
+        (file,) = [each for each in found.files if each["path"] == discovery.file.kubeConfigPath]
+        kubeconfig = yaml.safe_load(file["content"])
+        cluster = kubeconfig["clusters"][0]["cluster"]
+        assert cluster["server"] == "https://10.0.0.4:6443"
+        assert base64.b64decode(cluster["certificate-authority-data"]).decode() == bundle, "all that are trusted now"
+        assert kubeconfig["users"][0]["user"] == {
+            "client-certificate": "/etc/jeroboam/join.crt",
+            "client-key": "/etc/jeroboam/join.key",
+        }
+
+
+def test_no_node_joins_before_its_certificate_can_be_signed() -> None:
+    case = make_case(driver, "octavia").joined(0)
+    nodes = [replace(node, ip_address=None) if place == 4 else node for place, node in enumerate(case.nodes)]
+    found = engine.bootstrap(case.with_nodes(nodes).context(nodes[4]))
+    assert found == NotYet("the node's address is not known yet, so no certificate can be signed for it", 5)

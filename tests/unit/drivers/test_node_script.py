@@ -98,7 +98,11 @@ def test_a_worker_joins_without_keys(machine: NodeMachine) -> None:
     assert done.returncode == 0, done.stderr
     assert kubeadm(machine) == ["join"]
     assert "ca.crt" not in (machine.fake / "seen-by-kubeadm").read_text(), "kubeadm refuses to find one there"
-    assert not list(machine.root.rglob("*.key"))
+    assert not list(machine.root.rglob("*.key")), "the one it joined with is deleted"
+    assert not list(machine.root.rglob("join.crt"))
+    requests = [call for call in machine.called("curl") if call.endswith("/csr")]
+    assert len(requests) == 1
+    assert machine.calls.index(requests[0]) < machine.calls.index(machine.called("kubeadm join")[0])
     assert not machine.called("kubectl apply")
     assert " get node k8s-worker-1 " in machine.called("kubectl --kubeconfig")[-1]
 

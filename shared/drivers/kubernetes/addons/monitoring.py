@@ -23,11 +23,11 @@ from shared.drivers.kubernetes.addons.objects import (
 )
 from shared.drivers.kubernetes.addons.scraping import jobs
 from shared.drivers.kubernetes.labels import Labels
+from shared.drivers.kubernetes.pki import PASSWORDS
 from shared.drivers.monitoring import grafana, settings
 from shared.drivers.monitoring.settings import GRAFANA_PORT, NODE_EXPORTER_PORT, PASSWORD_FILE, PROMETHEUS_PORT
 
 NAMESPACE = "monitoring"
-KEY = "service_account"  # the secret from which Grafana's password is derived; only masters have it
 _SOURCES = f"{grafana.PROVISIONING}/datasources"
 _PROVIDERS = f"{grafana.PROVISIONING}/dashboards"
 
@@ -80,7 +80,7 @@ def render(context: BootstrapContext, labels: Labels) -> list[Object]:
 
 def password(secrets: Mapping[str, Secret], labels: Labels) -> str | None:
     """The password of Grafana's user `admin`; None without monitoring."""
-    return settings.admin_password(labels, secrets[KEY].secret) if labels.monitoring_enabled else None
+    return settings.admin_password(labels, secrets[PASSWORDS].secret) if labels.monitoring_enabled else None
 
 
 def _node_exporter(labels: Labels) -> Object:

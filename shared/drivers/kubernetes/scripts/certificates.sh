@@ -68,7 +68,7 @@ announce_authorities() {
 
 # The kubelet restarts a static pod when its manifest changes, so add a label with a hash of all files that it reads.
 restart_control_plane() {
-    mark=$(cat "$pki"/*.crt "$pki"/etcd/*.crt "$kubernetes"/*.conf | sha256sum | cut -c 1-32)
+    mark=$(cat "$pki"/*.crt "$pki"/etcd/*.crt "$pki/sa.pub" "$kubernetes"/*.conf | sha256sum | cut -c 1-32)
     for manifest in "$kubernetes"/manifests/*.yaml; do
         sed -e '/^    jeroboam-certificates:/d' -e "s/^    component: .*/&\n    jeroboam-certificates: \"$mark\"/" \
             "$manifest" >"$work/manifest"
@@ -86,6 +86,29 @@ has_restarted() {
         echo "$found"
         return 1
     }
+}
+
+# Kubelets get new tokens for their pods when they start. Wait until no pod of this node has one of another key, because
+# that key is removed in a later round; pods that are stuck do not block.
+renew_tokens() {
+    runs=60
+    until have_new_tokens; do
+        runs=$((runs - 1))
+        [ "$runs" -gt 0 ] || {
+            echo "pods still have a token of an old key: $stale"
+            return 0
+        }
+        sleep "${JEROBOAM_RETRY_SECONDS:-3}"
+    done
+}
+
+have_new_tokens() {
+    signing=$(signing_key)
+    for stale in "$root"/var/lib/kubelet/pods/*/volumes/kubernetes.io~projected/*/*; do
+        [ -f "$stale" ] || continue
+        key=$(key_of_token <"$stale" 2>/dev/null)
+        [ -z "$key" ] || [ "$key" = "$signing" ] || return 1
+    done
 }
 
 # Replace the kubelet's key and certificate; Jeroboam's API signs the certificate.
@@ -106,6 +129,9 @@ follow_authorities() {
     : >"$unfinished"
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
+    # While masters change their key, those that have not done so sign with the old one.
+    keys_change=no
+    cmp -s "$etc/pki/sa.pub" "$pki/sa.pub" || keys_change=$MASTER
     lay_authorities
     if [ "$MASTER" = yes ] && ! master_certified; then
         step "renew the control plane's certificates"
@@ -119,6 +145,8 @@ follow_authorities() {
         as_admin 300
         restart_control_plane
         until_done 120 "the trusted authorities in the ConfigMap cluster-info could not be updated" announce_authorities
+        remove_join_token
     fi
+    [ "$keys_change" = yes ] || renew_tokens
     rm "$unfinished"
 }

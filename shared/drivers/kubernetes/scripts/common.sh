@@ -67,6 +67,30 @@ drain() {
     done
 }
 
+# remove_join_token: delete the token with which earlier versions had nodes join, and which did not expire.
+remove_join_token() {
+    description=SmVyb2JvYW06IHVzZWQgYnkgbm9kZXMgdG8gam9pbiB0aGlzIGNsdXN0ZXI=
+    found=$(kube -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token \
+        -o "jsonpath={.items[?(@.data.description==\"$description\")].metadata.name}") ||
+        fail "the API does not list bootstrap tokens"
+    # shellcheck disable=SC2086 # a list of names
+    [ -z "$found" ] || kube -n kube-system delete secret --ignore-not-found $found ||
+        fail "the cluster's bootstrap token could not be deleted"
+}
+
+# signing_key: the ID of the key with which service accounts' tokens are signed, as it is in their headers.
+signing_key() {
+    openssl pkey -pubin -in "$root/etc/kubernetes/pki/sa.pub" -outform DER | openssl dgst -sha256 -binary |
+        base64 -w 0 | tr '+/' '-_' | tr -d '='
+}
+
+# key_of_token: the ID of the key of the token in standard input; nothing if it is no token. The padding that base64
+# wants is at least as long as what is missing.
+key_of_token() {
+    header=$(cut -d . -f 1 | head -n 1 | tr '_-' '/+')
+    printf '%s==' "$header" | base64 -d 2>/dev/null | sed -n 's/.*"kid": *"\([^"]*\)".*/\1/p'
+}
+
 is_ready() {
     ready=$(kubectl --kubeconfig "$root/etc/kubernetes/kubelet.conf" get node "$NODE_NAME" \
         -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}{" "}{.status.conditions[?(@.type=="Ready")].message}')

@@ -105,14 +105,17 @@ become_member() {
     if [ "$ROLE" = init ]; then
         kubeadm init --config "$etc/kubeadm.yaml" --skip-token-print || fail "kubeadm init failed"
     else
+        certify "/O=system:nodes/CN=system:node:$NODE_NAME" "$etc/join.key" "$etc/join.crt"
         kubeadm join --config "$etc/kubeadm.yaml" || fail "kubeadm join failed"
     fi
     : >"$member"
+    rm -f "$etc/join.key" "$etc/join.crt"
 }
 
 apply_add_ons() {
     [ -d "$etc/addons" ] || return 0
     as_admin 600
+    remove_join_token
     # By default, the images of add-ons come from the registry that kubeadm uses.
     registry=$(images | sed -n 's|/kube-apiserver:.*||p' | head -n 1)
     for manifest in "$etc"/addons/*.yaml; do

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Restarts what keeps pods running, each in the way it is configured to, so that every pod reads the cluster's
-# authorities as they are now. What did not come back is a result not_restarted.<kind/namespace/name>=<why>.
+# authorities as they are now and gets a token of the current key. Tokens in Secrets are signed again before. What did not
+# come back is a result not_restarted.<kind/namespace/name>=<why>.
 #
 # Rule: nothing is waited for that was not available before, because it may never be; for the rest, the timeout is that
 # of all together. Argument: timeout (seconds).
@@ -26,6 +27,32 @@ is_published() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 until_done "$((seconds < 300 ? seconds : 300))" "pods cannot get the cluster's authorities" is_published
+
+# tokens: lines NAMESPACE NAME TOKEN of Secrets with tokens of service accounts, which do not expire.
+tokens() {
+    kube get secrets --all-namespaces --field-selector type=kubernetes.io/service-account-token --no-headers \
+        -o 'custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,TOKEN:.data.token' >"$work/tokens"
+}
+
+# The controller manager fills Secrets without a token.
+are_signed() {
+    tokens || return 1
+    ! grep ' <none> *$' "$work/tokens"
+}
+
+tokens || fail "the API does not list the tokens in Secrets"
+signing=$(signing_key)
+while read -r namespace name token; do
+    key=$(printf '%s' "$token" | base64 -d 2>/dev/null | key_of_token)
+    if [ -z "$key" ] || [ "$key" = "$signing" ]; then continue; fi
+    kube -n "$namespace" patch secret "$name" --type json -p '[{"op": "remove", "path": "/data/token"}]' \
+        >/dev/null 2>"$work/status" </dev/null || grep -q '(NotFound)' "$work/status" ||
+        result "not_restarted.secrets/$namespace/$name" "$(why "$work/status")"
+done <"$work/tokens"
+(until_done 120 "tokens in Secrets were not signed again" are_signed) 2>"$work/status" ||
+    while read -r namespace name token; do
+        [ "$token" != '<none>' ] || result "not_restarted.secrets/$namespace/$name" "its token was not signed again"
+    done <"$work/tokens"
 
 # workloads KIND: lines NAMESPACE NAME WANTED UPDATED AVAILABLE; what is not set is `<none>`.
 workloads() {
