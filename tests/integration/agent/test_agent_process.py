@@ -90,7 +90,7 @@ async def test_a_node_that_joined_and_did_not_write_it_down_goes_on(
     machine.boot()
     await until(joined)
     machine.kill()
-    (machine.root / "var/lib/jeroboam/joined").unlink()
+    (machine.root / "var/lib/jeroboam/joined").unlink(missing_ok=True)
     machine.boot()
     assert not (await result(database, await command(database, node, "unknown"))).ok, "it works on"
     assert machine.has("/var/lib/jeroboam/joined")
