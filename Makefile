@@ -6,7 +6,8 @@ WORKERS ?= 3
 
 # Tests that need no real OpenStack, no foreign clients and no kubeadm. Workers take whole modules, in the order of
 # tests/conftest.py.
-PYTEST := $(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=15
+ALL_CORES := -n $(WORKERS) --dist loadscope --no-loadscope-reorder --durations=15
+PYTEST := $(PY) -m pytest $(ALL_CORES)
 OF_TEST := "not openstack and not clients and not kubeadm and not swarm and not compose and not fuzz"
 
 .PHONY: help setup demo sandbox check test coverage lint test-openstack test-clients test-kubeadm test-swarm \
@@ -36,7 +37,7 @@ lint: setup ## ruff, mypy --strict, import rules, promises of the event catalog
 
 test: setup ## all tests that need no real OpenStack; downloads RabbitMQ if it is not installed
 	@$(PY) -m sandbox.rabbitmq ensure
-	$(PYTEST) -m $(OF_TEST)
+	$(PY) -m scripts.run_tests $(ALL_CORES) -m $(OF_TEST)
 
 # Apart from `make test`: it takes half as long again, and on Python 3.11 two threads that begin at the same time can make
 # tracing fail ("Cannot install a trace function"), which fails a test that has nothing to do with it.
