@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -88,8 +88,7 @@ class User:
         """Wait until there are no clusters. Raises RuntimeError if one failed, TimeoutError after `seconds`."""
         async with asyncio.timeout(seconds):
             while left := await self.statuses():
-                if "DELETE_FAILED" in left.values():
-                    raise RuntimeError(f"a delete failed: {left}")
+                await self._raise_for(left, "DELETE_FAILED")
                 await asyncio.sleep(0.1)
 
     async def wait_complete(self, count: int, *, seconds: float = WAIT_SECONDS) -> None:
@@ -97,11 +96,16 @@ class User:
         async with asyncio.timeout(seconds):
             while True:
                 found = await self.statuses()
-                if "CREATE_FAILED" in found.values():
-                    raise RuntimeError(f"a create failed: {found}")
+                await self._raise_for(found, "CREATE_FAILED")
                 if sum(status == "CREATE_COMPLETE" for status in found.values()) >= count:
                     return
                 await asyncio.sleep(0.2)
+
+    async def _raise_for(self, found: Mapping[str, str], status: str) -> None:
+        """Raise RuntimeError with the reason of a cluster that has the status."""
+        for cluster in (uuid for uuid, each in found.items() if each == status):
+            shown = (await self._call("GET", f"/v1/clusters/{cluster}")).json()
+            raise RuntimeError(f"{status}: {shown['status_reason']}")
 
     async def stack_posts(self) -> dict[str, float]:
         """Stack name -> the time of the first request to the simulated Heat to create it."""
