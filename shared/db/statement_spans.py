@@ -9,15 +9,15 @@ Source: OpenTelemetry's semantic conventions of database client spans, and of Po
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 
-from shared.telemetry.spans import NOTHING, Kind, Span, Value, begin_span, is_within
+from shared.telemetry.spans import NOTHING, Kind, Span, Value, begin_span, is_within, span
 from shared.telemetry.trace import current_trace
 
 MOST_TEXT = 2000
@@ -25,30 +25,9 @@ _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|TABLE)\s+(?:ONLY\s+)?\"?([a-z_][a-z0
 _VERB = re.compile(r"[a-z]+", re.IGNORECASE)
 
 
-@contextmanager
-def statement_span(sql: str) -> Iterator[None]:
+def statement_span(sql: str) -> AbstractContextManager[object]:
     """A span around a block that executes one statement."""
-    found = begin_statement(sql)
-    try:
-        yield
-    except BaseException as error:
-        found.fail(type(error).__name__)
-        raise
-    finally:
-        found.end()
-
-
-def begin_statement(sql: str) -> Span:
-    """The span of a statement, which its caller ends."""
-    if not is_within():
-        return NOTHING
-    name = summary(sql)
-    about: dict[str, Value] = {
-        "db.system.name": "postgresql",
-        "db.query.summary": name,
-        "db.query.text": sql.strip()[:MOST_TEXT],
-    }
-    return begin_span(name, Kind.CLIENT, about, current_trace())
+    return span(*_described(sql)) if is_within() else nullcontext()
 
 
 def record_statements(engine: Engine) -> None:
@@ -65,8 +44,14 @@ def summary(sql: str) -> str:
     return " ".join([verb[0].upper() if verb else "statement", *([table[1]] if table else [])])
 
 
+def _described(sql: str) -> tuple[str, Kind, Mapping[str, Value]]:
+    name = summary(sql)
+    text = sql.strip()[:MOST_TEXT]
+    return name, Kind.CLIENT, {"db.system.name": "postgresql", "db.query.summary": name, "db.query.text": text}
+
+
 def _begin(_connection: Any, _cursor: Any, sql: str, _parameters: Any, context: Any, _many: bool) -> None:
-    context.jeroboam_span = begin_statement(sql)
+    context.jeroboam_span = begin_span(*_described(sql), current_trace()) if is_within() else NOTHING
 
 
 def _end(_connection: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool) -> None:

@@ -21,7 +21,7 @@ from shared.domain.errors import PermanentError
 from shared.domain.kinds import OperationKind, operation_event
 from shared.events.catalog import OperationProgressed
 from shared.events.log import emit
-from shared.operations.cluster_state import read_cluster
+from shared.operations.cluster_state import ClusterState, read_cluster
 from shared.operations.locks import lock_cluster
 from shared.operations.node_tokens import SEED_SECRET, load_token_seeds
 from shared.operations.outputs import ChangedNodes, RestartedWorkloads
@@ -57,8 +57,9 @@ async def ensure_both_trusted(context: StepContext, operation: OperationView) ->
     """Every node trusts the old authorities and the new ones."""
     async with context.database.transaction() as session:
         await lock_cluster(session, operation.cluster_id)
+        state = await read_cluster(session, operation.cluster_id)
         await rotation.trust_successors(session, operation.cluster_id)
-        return await _round(context, session, operation, "trust")
+        return await _round(context, session, operation, state, "trust")
 
 
 async def ensure_key_pairs_replaced(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -70,7 +71,7 @@ async def ensure_key_pairs_replaced(context: StepContext, operation: OperationVi
         if not names:
             return Done(ChangedNodes(nodes=0))
         await rotation.let_successors_sign(session, context.sealer, operation.cluster_id, names)
-        return await _round(context, session, operation, "keys", masters_only=True)
+        return await _round(context, session, operation, state, "keys", masters_only=True)
 
 
 async def ensure_trust_refreshed(context: StepContext, operation: OperationView) -> Done | Wait:
@@ -98,7 +99,7 @@ async def ensure_successors_sign(context: StepContext, operation: OperationView)
         names = rotation.rotated(state.engine.secrets)
         if await rotation.let_successors_sign(session, context.sealer, operation.cluster_id, names):
             await _tell_of_old_configurations(session, operation)
-        return await _round(context, session, operation, "sign")
+        return await _round(context, session, operation, state, "sign")
 
 
 async def _tell_of_old_configurations(session: AsyncSession, operation: OperationView) -> None:
@@ -127,7 +128,7 @@ async def ensure_old_ones_removed(context: StepContext, operation: OperationView
         await rotation.forget_predecessors(session, operation.cluster_id, names)
         declared = [*state.engine.secrets, SEED_SECRET, CLOUD_CREDENTIAL]
         await rotation.delete_undeclared(session, operation.cluster_id, declared)
-        return await _round(context, session, operation, "forget")
+        return await _round(context, session, operation, state, "forget")
 
 
 async def _replace_token_seed(context: StepContext, session: AsyncSession, operation: OperationView) -> None:
@@ -144,11 +145,16 @@ async def _replace_token_seed(context: StepContext, session: AsyncSession, opera
 
 
 async def _round(
-    context: StepContext, session: AsyncSession, operation: OperationView, purpose: str, *, masters_only: bool = False
+    context: StepContext,
+    session: AsyncSession,
+    operation: OperationView,
+    state: ClusterState,
+    purpose: str,
+    *,
+    masters_only: bool = False,
 ) -> Done | Wait:
     """Masters one after another, since their services restart; then the other nodes, a tenth of them at once."""
     limit = command_limit(context.settings)
-    state = await read_cluster(session, operation.cluster_id)
     specs = {node.uuid: node for node in state.nodes}
     masters = await working_nodes(session, operation, state, masters=True)
     workers = [] if masters_only else await working_nodes(session, operation, state, masters=False)

@@ -95,7 +95,7 @@ def _init(context: BootstrapContext, labels: Labels, *, external_cloud: bool) ->
     return {
         "apiVersion": API,
         "kind": "InitConfiguration",
-        # kubeadm always makes one. Without a value it is a random one that is shown to nobody, and nothing uses it.
+        # kubeadm always makes one. Without a value it is random; it is not printed, and nothing uses it.
         "bootstrapTokens": [{"description": "not used", "ttl": "1m0s"}],
         "nodeRegistration": _registration(context, labels, external_cloud=external_cloud),
         "localAPIEndpoint": _local_endpoint(context),
