@@ -7,17 +7,16 @@ A key that is missing gives no metric; a target that cannot be read gives 503.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import yaml
 
-from sandbox.ports import free_port
+from tests.support.loopback_server import serving
 
 _PATH = re.compile(r"\{\['([^']+)'\]\}")
 
@@ -40,15 +39,8 @@ def json_exporter(config: str) -> Iterator[int]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        yield port
 
 
 def probe(module: dict[str, Any], target: str) -> tuple[int, str]:

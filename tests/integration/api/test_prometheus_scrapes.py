@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import yaml
@@ -14,6 +13,7 @@ import yaml
 from cli.prometheus import scrape_config
 from sandbox.ports import free_port
 from shared.db.engine import Database
+from tests.support.loopback_server import serving
 from tests.support.memory_api import memory_api
 from tests.support.prometheus_programs import promtool
 from tests.support.prometheus_server import prometheus, until
@@ -37,15 +37,8 @@ class Exporter(BaseHTTPRequestHandler):
 
 @contextmanager
 def exporter() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Exporter)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Exporter) as port:
+        yield port
 
 
 async def test_prometheus_scrapes_the_nodes(database: Database, database_url: str, tmp_path: Path) -> None:

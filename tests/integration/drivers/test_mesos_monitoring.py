@@ -10,10 +10,9 @@ import asyncio
 import json
 import os
 import re
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from jeroboam.driver import MASTER, WORKER
 from sandbox.ports import free_port
 from shared.drivers.mesos import credentials
 from tests.support.json_exporter import json_exporter
+from tests.support.loopback_server import serving
 from tests.support.mesos_machine import MesosMachine
 from tests.support.mesos_masters import Agent, MesosMasters
 from tests.support.monitored_mesos import DIRECTORY, bootstrap, case, files
@@ -51,15 +51,8 @@ def cadvisor() -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as port:
+        yield port
 
 
 @asynccontextmanager
