@@ -22,6 +22,7 @@ from services.api.connections.gate import Gate, Place
 from services.api.connections.listener import Listener
 from services.api.connections.protocol import LimitedProtocol
 from services.api.deps import Deps
+from shared.runtime.memory import keep_what_is_there
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
 
@@ -96,6 +97,7 @@ async def serve(app: ASGIApp, deps: Deps, stop: StopSignal) -> None:
         SystemExit: the address is in use, or the certificate cannot be read.
     """
     server = make_server(app, deps.settings)
+    keep_what_is_there()
     serving = asyncio.create_task(server.serve())
     asked = asyncio.create_task(stop.wait())
     try:

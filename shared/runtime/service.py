@@ -32,6 +32,7 @@ from shared.operations.start import CHANNEL as OPERATIONS_CHANNEL
 from shared.runtime.database_clock import follow_database, keep_following
 from shared.runtime.drivers import choose_drivers
 from shared.runtime.health import Check, health_app
+from shared.runtime.memory import keep_what_is_there
 from shared.runtime.stopping import StopSignal
 from shared.settings import Settings
 from shared.telemetry.spans import Kind, recording_spans, span
@@ -184,6 +185,7 @@ async def serve_work(
             )
         for queue, handler in consumers.items():
             running.append(await kernel.bus.consume(queue, in_trace_of_message(handler)))
+        keep_what_is_there()
         log.info("service.ready")
         await stop.wait()
     finally:
