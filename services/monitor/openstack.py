@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.monitor.networks import DeletedResource, deleted_resource
 from services.monitor.quick_looks import QuickLooks
+from services.monitor.server_changes import ServerChange, server_change, tell_of_changes
 from services.monitor.servers import ServerHint, server_hint
 from shared.bus.oslo import Notification, clean
 from shared.db.away import is_away
 from shared.db.engine import Database
-from shared.db.models import Cluster, Event, Node
+from shared.db.models import Cluster, Node
 from shared.domain.errors import TemporaryError
 from shared.domain.states import NodeState
-from shared.events.catalog import EventData, ResourceDeleted, StackChanged
-from shared.events.log import emit
+from shared.events.catalog import ResourceDeleted, StackChanged
+from shared.events.log import emit_once
 from shared.operations.attention import ask_for_look, ask_for_measure
 from shared.operations.locks import lock_cluster
 
@@ -56,7 +55,11 @@ class OpenStackEvents:
             TemporaryError: the database is away.
         """
         try:
-            await self._servers([hint for each in notifications if (hint := server_hint(each)) is not None])
+            hints = {each.id: hint for each in notifications if (hint := server_hint(each)) is not None}
+            told = [
+                change for each in notifications if each.id in hints and (change := server_change(each)) is not None
+            ]
+            await self._servers([*hints.values()], told)
             for each in notifications:
                 if _ENDS.match(each.event_type):
                     await self._stack(each)
@@ -67,8 +70,11 @@ class OpenStackEvents:
                 raise TemporaryError(str(error).partition("\n")[0] or type(error).__name__) from error
             raise
 
-    async def _servers(self, hints: Sequence[ServerHint]) -> None:
-        """Ask for looks at the clusters whose servers these are: one query, whoever else's servers are among them."""
+    async def _servers(self, hints: Sequence[ServerHint], changes: Sequence[ServerChange]) -> None:
+        """Ask for looks at the clusters whose servers these are, and tell of the changes.
+
+        One query, whoever else's servers are among them.
+        """
         if not hints:
             return
         by_server = {hint.server_id: hint for hint in hints} | {hint.server_id: hint for hint in hints if hint.fatal}
@@ -90,9 +96,11 @@ class OpenStackEvents:
                 elif hint.unbuilt and hint.project_id in building:
                     self._quick.look_at_unbuilt(hint.project_id, server_id)
         # The looks do not wait for this, which waits for the locks of clusters.
-        if known:
+        for cluster_id in sorted({cluster_id for _, cluster_id in known.values()}):
             async with self._database.transaction() as session:
-                for cluster_id in sorted({cluster_id for _, cluster_id in known.values()}):
+                cluster = await lock_cluster(session, cluster_id)
+                if cluster is not None:
+                    await tell_of_changes(session, cluster, [each for each in changes if each.server_id in known])
                     await ask_for_look(session, cluster_id)
 
     async def _stack(self, notification: Notification) -> None:
@@ -110,7 +118,7 @@ class OpenStackEvents:
         async with self._database.transaction() as session:
             cluster = await lock_cluster(session, stack[1])
             if cluster is not None:
-                await self._emit_once(session, notification, "stack.changed.v1", data, cluster)
+                await emit_once(session, "stack.changed.v1", data, cause=notification.id, cluster=cluster)
 
     async def _deleted(self, notification: Notification, resource: DeletedResource) -> None:
         """Tell of a resource that was deleted while no operation of ours could have done it."""
@@ -127,17 +135,6 @@ class OpenStackEvents:
             data = ResourceDeleted(
                 kind=resource.kind, id=resource.id, name=resource.name, node=node.name if node else None
             )
-            if await self._emit_once(session, notification, "resource.deleted.v1", data, cluster):
+            if await emit_once(session, "resource.deleted.v1", data, cause=notification.id, cluster=cluster):
                 await ask_for_look(session, cluster.uuid)
                 await ask_for_measure(session, cluster.uuid)
-
-    async def _emit_once(
-        self, session: AsyncSession, notification: Notification, name: str, data: EventData, cluster: Cluster
-    ) -> bool:
-        """Emit an event, unless the notification has become one before. The cluster's row is locked, so no other
-        process stores the same notification now."""
-        event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {notification.id}"))
-        if await session.scalar(select(Event.seq).where(Event.id == event_id)) is not None:
-            return False
-        await emit(session, name, data, project_id=cluster.project_id, cluster=cluster, event_id=event_id)
-        return True

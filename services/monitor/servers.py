@@ -1,6 +1,7 @@
 """Which of Nova's notifications say something about a server that its node has to learn. Pure.
 
-Rule: a notification is a hint. What it says is not stored; Nova is asked. Payloads grow, so only known keys are read.
+Rule: a notification is a hint. What it says does not change a node; Nova is asked. Payloads grow, so only known keys
+are read.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from shared.bus.oslo import Notification
 
-_DATA = "nova_object.data"
+DATA = "nova_object.data"
 # `compute.` is the unversioned form. `exists` and `create` are not about servers that nodes have.
 _CHANGED = re.compile(
     r"^(?:compute\.)?instance\.(?:"
@@ -54,23 +55,28 @@ class ServerHint:
 def server_hint(notification: Notification) -> ServerHint | None:
     """What a notification says about a server, in a way that concerns its node; None for anything else."""
     event_type = notification.event_type
-    data = notification.payload.get(_DATA, notification.payload)
+    data = notification.payload.get(DATA, notification.payload)
     if not isinstance(data, Mapping):
         return None
     in_error = False
     if _UPDATED.match(event_type):
-        state = _state(data)
+        state = new_state(data)
         if state not in _TOLD_STATES:
             return None
         in_error = state == "error"
     elif not _CHANGED.match(event_type) and not _HOSTLESS.match(event_type):
         return None
-    server_id = _id(data.get("uuid")) or _id(data.get("instance_id")) or _id(data.get("instance_uuid"))
+    server_id = server_id_of(data)
     if not server_id:
         return None
     fatal = in_error or _FATAL.search(event_type) is not None
     unbuilt = fatal and _UNBUILT.match(event_type) is not None
     return ServerHint(server_id, _project(data), unbuilt, fatal)
+
+
+def server_id_of(data: Mapping[str, Any]) -> str:
+    """The ID of the server that a payload is about; "" if there is none."""
+    return _id(data.get("uuid")) or _id(data.get("instance_id")) or _id(data.get("instance_uuid"))
 
 
 def _id(value: object) -> str:
@@ -79,18 +85,18 @@ def _id(value: object) -> str:
 
 def _project(data: Mapping[str, Any]) -> str:
     """The server's project, which the conductor's notifications have in the request."""
-    request = _inner(data.get("request_spec"))
+    request = inner_data(data.get("request_spec"))
     return _id(data.get("tenant_id")) or _id(request.get("project_id"))
 
 
-def _state(data: Mapping[str, Any]) -> str:
-    """The new state in an update: flat, or in a nested object."""
+def new_state(data: Mapping[str, Any]) -> str:
+    """The state of the server: flat, or, in an update, in a nested object."""
     if "state_update" in data:
-        return str(_inner(data["state_update"]).get("state", "")).lower()
+        return str(inner_data(data["state_update"]).get("state", "")).lower()
     return str(data.get("state", "")).lower()
 
 
-def _inner(value: object) -> Mapping[str, Any]:
+def inner_data(value: object) -> Mapping[str, Any]:
     """The data of a nested object, or a plain one."""
-    inner = value.get(_DATA, value) if isinstance(value, Mapping) else None
+    inner = value.get(DATA, value) if isinstance(value, Mapping) else None
     return inner if isinstance(inner, Mapping) else {}

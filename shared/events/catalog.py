@@ -71,6 +71,23 @@ class NodeChanged(EventData):
     addresses: list[str] = Field(default_factory=list)
 
 
+class NodeServerChanged(EventData):
+    node_id: str
+    name: str
+    nodegroup: str
+    role: str
+    server_id: str
+    change: str = Field(
+        description="Nova's action, such as delete, rebuild, power_off or resize.confirm; "
+        "update for a server that is in error without one"
+    )
+    failed: bool = Field(description="whether the action failed, or the server is in error")
+    server_state: str | None = Field(
+        default=None, description="the server's state in Nova's words, such as active, deleted, stopped or error"
+    )
+    reason: str | None = Field(default=None, description="why it failed, if Nova told it")
+
+
 class ClusterHealthChanged(EventData):
     status: str = Field(description="HEALTHY, UNHEALTHY or UNKNOWN")
     old_status: str | None = Field(default=None, description="null before the first measurement")
@@ -217,6 +234,11 @@ CATALOG: dict[str, EventType] = {
     for entry in [
         *_operation_types(),
         *(EventType(f"node.{word}.v1", NodeChanged, meaning) for word, meaning in _NODE_MEANINGS.items()),
+        EventType(
+            "node.server.changed.v1",
+            NodeServerChanged,
+            "Nova reported a change of a node's server; what it means for the node follows when Nova was asked.",
+        ),
         EventType("cluster.health.changed.v1", ClusterHealthChanged, "A cluster's health status changed."),
         EventType("cluster.imported.v1", ClusterImported, "A cluster was imported from Magnum."),
         EventType("stack.changed.v1", StackChanged, "Heat reported that a stack changed its status."),

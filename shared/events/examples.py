@@ -44,6 +44,15 @@ _EXAMPLES: tuple[EventData, ...] = (
     ),
     catalog.OperationCancelled(kind=_CREATE, reason="Cancelled on request."),
     catalog.NodeChanged.model_validate(_NODE | {"state": NodeState.JOINED, "addresses": ["10.0.0.17"]}),
+    catalog.NodeServerChanged.model_validate(
+        _NODE
+        | {
+            "server_id": "9c0e6a4f-3b1d-4d8c-8f57-2b9d1e0c7a66",
+            "change": "rebuild",
+            "failed": False,
+            "server_state": "active",
+        }
+    ),
     catalog.ClusterHealthChanged(
         status="UNHEALTHY", old_status="HEALTHY", reasons={"demo-default-worker-0.Ready": "False"}
     ),

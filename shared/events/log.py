@@ -8,8 +8,9 @@ which is locked.
 from __future__ import annotations
 
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.engine import notify
@@ -73,6 +74,23 @@ async def emit(
     session.add(Event(**values))
     await notify(session, CHANNEL)
     return str(values["id"])
+
+
+async def emit_once(session: AsyncSession, name: str, data: EventData, *, cause: str, cluster: Cluster) -> bool:
+    """Store an event about a cluster, unless the same notification from OpenStack has become one before.
+
+    Args:
+        cause: the ID of the notification.
+        cluster: locked by the caller, so no other process stores the same event now.
+
+    Returns:
+        Whether it was stored.
+    """
+    event_id = str(uuid5(NAMESPACE_OID, f"openstack notification {cause}"))
+    if await session.scalar(select(Event.seq).where(Event.id == event_id)) is not None:
+        return False
+    await emit(session, name, data, project_id=cluster.project_id, cluster=cluster, event_id=event_id)
+    return True
 
 
 def event_values(

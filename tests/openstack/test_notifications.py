@@ -21,8 +21,10 @@ from tests.support.real_cluster import Api, Coe, cluster, gone, make_template, s
 pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
 
 WORKERS = 15
-# Seconds from Nova's notification to the event that it causes: usually, and at most.
-USUAL, LIMIT = 0.6, 2.0
+# Seconds from Nova's notification to what follows, usually and at most: the event with Nova's words, and the node that
+# failed, for which Nova is asked. All of OpenStack shares the machine's cores: that request takes most of the time.
+WORDS = "node.server.changed.v1"
+BUDGETS = {WORDS: (0.25, 1.0), "node.failed.v1": (0.6, 2.0)}
 Act = Callable[[str, str, dict[str, Any] | None], Awaitable[None]]
 
 
@@ -84,34 +86,36 @@ async def test_a_lost_server_is_soon_an_event(
         ("instance.rebuild.end", "POST", "/action", {"rebuild": {"imageRef": images["image_id"]}}),
         ("instance.delete.end", "DELETE", "", None),
     ]
-    watch = EventWatch(settings["JEROBOAM_DATABASE_URL"])
-    watching = asyncio.create_task(watch.run())
-    lags: dict[str, list[int]] = {deed[0]: [] for deed in deeds}
+    watches = {event: EventWatch(settings["JEROBOAM_DATABASE_URL"], event) for event in BUDGETS}
+    watching = [asyncio.create_task(watch.run()) for watch in watches.values()]
+    lags: dict[str, dict[str, list[int]]] = {event: {deed[0]: [] for deed in deeds} for event in BUDGETS}
     try:
         async with nova_of_an_admin(place) as act, heard(place["notifications"]) as times:
             for number, node in enumerate(workers):
                 event_type, method, path, body = deeds[number % len(deeds)]
                 await act(method, f"/servers/{node['server_id']}{path}", body)
-                await watch.until({node["name"]}, 60)
-                # An earlier notification of the same action may have told it already; the lag is negative then.
-                async with asyncio.timeout(60):
-                    while (told := times.get((node["server_id"], event_type))) is None:
-                        await asyncio.sleep(0.01)
-                lags[event_type].append(round((watch.seen[node["name"]] - told) * 1000))
+                for event, watch in watches.items():
+                    await watch.until({node["name"]}, 60)
+                    # An earlier notification of the same action may have told it already; the lag is negative then.
+                    async with asyncio.timeout(60):
+                        while (told := times.get((node["server_id"], event_type))) is None:
+                            await asyncio.sleep(0.01)
+                    lags[event][event_type].append(round((watch.seen[node["name"]] - told) * 1000))
                 await asyncio.sleep(1)
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for each in watching:
+            each.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
     print(f"milliseconds from the notification to the event: {lags}")
     after = {node["name"]: node for node in (await api("GET", f"/v1/clusters/{uuid}/nodes")).json()["nodes"]}
     for number, node in enumerate(workers):
         # A rebuilt machine may have called again in the meantime.
         expected = {"failed"} if number % len(deeds) != 1 else {"failed", "announced", "joined"}
         assert after[node["name"]]["state"] in expected, after[node["name"]]
-    # All of OpenStack shares the machine's cores: one request to Nova takes most of the time, the first one twice that.
-    for each in lags.values():
-        assert sorted(each)[len(each) // 2] < USUAL * 1000, lags
-        assert max(each) < LIMIT * 1000, lags
+    for event, (usual, limit) in BUDGETS.items():
+        for found in lags[event].values():
+            assert sorted(found)[len(found) // 2] < usual * 1000, lags
+            assert max(found) < limit * 1000, lags
     await coe("cluster", "delete", "real")
     await gone(api, uuid, 600)
     await coe("cluster", "template", "delete", "k8s")

@@ -130,10 +130,15 @@ def _remember(cloud: TestCloud, told: dict[tuple[str, str], float]) -> None:
 
 
 class EventWatch:
-    """When each node's `node.failed` could be read by others, by the node's name; the first one since `forget`."""
+    """When each node's event could be read by others, by the node's name; the first one since `seen` was cleared.
 
-    def __init__(self, database_url: str) -> None:
+    Args:
+        event: the events' type.
+    """
+
+    def __init__(self, database_url: str, event: str = "node.failed.v1") -> None:
         self._url = database_url.replace("postgresql+asyncpg", "postgresql")
+        self._event = event
         self.seen: dict[str, float] = {}
         self._after = 0
 
@@ -143,9 +148,9 @@ class EventWatch:
         try:
             while True:
                 rows = await connection.fetch(
-                    "SELECT seq, data->>'name' AS name FROM events WHERE type = 'node.failed.v1' AND seq > $1 "
-                    "ORDER BY seq",
+                    "SELECT seq, data->>'name' AS name FROM events WHERE type = $2 AND seq > $1 ORDER BY seq",
                     self._after,
+                    self._event,
                 )
                 for row in rows:
                     self.seen.setdefault(row["name"], time.monotonic())

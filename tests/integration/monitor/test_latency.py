@@ -85,6 +85,8 @@ async def one_round(
     await watch.until(set(given))
     async with database.transaction() as session:
         rows = list(await session.scalars(select(Node)))
+        words = await session.scalars(text("SELECT data->>'name' FROM events WHERE type = 'node.server.changed.v1'"))
+        assert set(words) >= set(given), deed
     assert {(row.state, row.loss) for row in rows} == {("failed", loss)}, deed
     return [watch.seen[name] - scene.told[server, event_type] for name, server in given.items()]
 
