@@ -180,20 +180,24 @@ class OpenStackCloudFactory:
             concurrency=settings.token_concurrency,
             queue=settings.token_queue,
         )
-        self._assigned: set[str] = set()
+        self._assigned: dict[str, int] = {}  # project -> how often roles were assigned there
+        self._assigning = asyncio.Lock()
 
     def for_project(self, project_id: str) -> OpenStackCloud:
         async def run(doing: str, function: Callable[[Connection], T]) -> T:
             def once() -> T:
+                # Before the connection: one from before the assignment may have a token with some of the roles.
+                unsure = self._settings.assign_role and project_id not in self._assigned
                 connection = self._sessions.for_project(project_id)
-                if self._settings.assign_role and project_id not in self._assigned:
+                if unsure:
                     require_roles(connection, self._settings.service_roles, doing)
                 return function(connection)
 
+            assigned = self._assigned.get(project_id, 0)
             try:
                 return await self._calls.run(doing, once)
             except (Unauthorized, Forbidden) as error:
-                await self._gain_roles(project_id, error)
+                await self._gain_roles(project_id, error, assigned)
                 return await self._calls.run(doing, once)
 
         async def access(doing: str) -> AccessInfoV3:
@@ -240,8 +244,12 @@ class OpenStackCloudFactory:
         await self._services.close()
         await self._keystone.close()
 
-    async def _gain_roles(self, project_id: str, refusal: PermanentError) -> None:
+    async def _gain_roles(self, project_id: str, refusal: PermanentError, assigned: int) -> None:
         """Assign roles so that a rejected call can be retried, or raise.
+
+        Args:
+            assigned: how often they had been assigned when the call began. A call that began before an assignment of
+                another one may have had none of the roles, or some.
 
         Raises:
             PermanentError: `refusal`, if a missing role is not the cause, or the project does not exist.
@@ -249,12 +257,15 @@ class OpenStackCloudFactory:
         """
         if not self._settings.assign_role:
             raise refusal
-        # A 403 despite assigned roles is a policy or a quota of Nova; assigning them again would not help.
-        if project_id in self._assigned and isinstance(refusal, Forbidden):
-            raise refusal
-        await self._keystone.assign_roles(project_id)
-        self._assigned.add(project_id)
-        self._sessions.forget(project_id)
+        async with self._assigning:
+            if self._assigned.get(project_id, 0) != assigned:
+                return
+            # A 403 despite assigned roles is a policy or a quota of Nova; assigning them again would not help.
+            if assigned and isinstance(refusal, Forbidden):
+                raise refusal
+            await self._keystone.assign_roles(project_id)
+            self._sessions.forget(project_id)
+            self._assigned[project_id] = assigned + 1
 
 
 def _has_service(connection: Connection, service_type: str) -> bool:
