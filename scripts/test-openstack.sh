@@ -13,6 +13,8 @@ LAB=${JEROBOAM_LAB:-/var/lib/jeroboam-lab}
 if [ -z "${JEROBOAM_TEST_CLOUD:-}" ]; then
   deploy/lab/up.sh "$LAB"
   export JEROBOAM_TEST_CLOUD=$LAB/cloud.json
+  # Tests that were ended may have left clusters in its projects.
+  export JEROBOAM_TEST_CLOUD_CLEAN=1
   [ -z "$DOWN" ] || trap 'deploy/lab/down.sh "$LAB"' EXIT
 fi
 .venv/bin/python -m pytest -m openstack "${@:-tests}"

@@ -28,6 +28,7 @@ from sandbox.processes import ChildProcess
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.settings import CloudSettings
 from shared.db.migrate import migrate
+from tests.support.real_cluster import delete_leftovers
 
 PORT = 9511  # where the laboratory's catalogue says that Jeroboam is
 
@@ -68,7 +69,14 @@ def settings(processes: tuple[str, dict[str, str]]) -> dict[str, str]:
 
 
 @pytest.fixture
-async def processes(place: dict[str, Any]) -> AsyncIterator[tuple[str, dict[str, str]]]:
+async def clean(place: dict[str, Any], factory: OpenStackCloudFactory) -> None:
+    """Nothing in the first project is left from a test that was ended; only on a laboratory of our own."""
+    if os.environ.get("JEROBOAM_TEST_CLOUD_CLEAN"):
+        await delete_leftovers(factory.for_project(place["projects"]["one"]), 300)
+
+
+@pytest.fixture
+async def processes(place: dict[str, Any], clean: None) -> AsyncIterator[tuple[str, dict[str, str]]]:
     """All of Jeroboam's processes and the nodes."""
     assert bindable(PORT), f"port {PORT} is taken"
     directory = await asyncio.to_thread(lambda: Path(tempfile.mkdtemp(prefix="jeroboam-real-")))

@@ -6,9 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
+
+from shared.cloud.contract import Cloud
+from shared.domain.errors import TemporaryError
 
 Coe = Callable[..., Awaitable[str]]
 Api = Callable[..., Awaitable[httpx.Response]]
@@ -55,3 +59,14 @@ async def gone(api: Api, uuid: str, seconds: float) -> None:
         assert time.monotonic() < end, answer.text
         await asyncio.sleep(2)
     assert answer.status_code == 404
+
+
+async def delete_leftovers(cloud: Cloud, seconds: float) -> None:
+    """Delete everything in the project that has the mark of a cluster."""
+    end = time.monotonic() + seconds
+    while items := await cloud.owned_items():
+        assert time.monotonic() < end, items
+        for item in items:
+            with suppress(TemporaryError):  # something uses it, which is deleted first
+                await cloud.delete_leftover(item)
+        await asyncio.sleep(2)
