@@ -25,6 +25,7 @@ from shared.cloud import credentials, heat, leftovers, nova
 from shared.cloud.async_rest import Services
 from shared.cloud.calls import Calls
 from shared.cloud.errors import Forbidden, Unauthorized
+from shared.cloud.flights import Flights
 from shared.cloud.keystone import Keystone
 from shared.cloud.lookups import Access, Lookups
 from shared.cloud.sessions import Sessions, access_of, require_roles
@@ -181,7 +182,7 @@ class OpenStackCloudFactory:
             queue=settings.token_queue,
         )
         self._assigned: dict[str, int] = {}  # project -> how often roles were assigned there
-        self._assigning = asyncio.Lock()
+        self._assigning: Flights[str, None] = Flights()
 
     def for_project(self, project_id: str) -> OpenStackCloud:
         async def run(doing: str, function: Callable[[Connection], T]) -> T:
@@ -239,6 +240,7 @@ class OpenStackCloudFactory:
 
     async def close(self) -> None:
         await self._validator.close()
+        await self._assigning.close()
         await self._calls.close()
         self._sessions.close()
         await self._services.close()
@@ -257,15 +259,18 @@ class OpenStackCloudFactory:
         """
         if not self._settings.assign_role:
             raise refusal
-        async with self._assigning:
-            if self._assigned.get(project_id, 0) != assigned:
-                return
-            # A 403 despite assigned roles is a policy or a quota of Nova; assigning them again would not help.
-            if assigned and isinstance(refusal, Forbidden):
-                raise refusal
-            await self._keystone.assign_roles(project_id)
-            self._sessions.forget(project_id)
-            self._assigned[project_id] = assigned + 1
+        if self._assigned.get(project_id, 0) != assigned:
+            return
+        # A 403 despite assigned roles is a policy or a quota of Nova; assigning them again would not help.
+        if assigned and isinstance(refusal, Forbidden):
+            raise refusal
+        flight = self._assigning.get(project_id)
+        await (flight or self._assigning.start(project_id, lambda: self._assign_roles(project_id))).answer()
+
+    async def _assign_roles(self, project_id: str) -> None:
+        await self._keystone.assign_roles(project_id)
+        self._sessions.forget(project_id)
+        self._assigned[project_id] = self._assigned.get(project_id, 0) + 1
 
 
 def _has_service(connection: Connection, service_type: str) -> bool:

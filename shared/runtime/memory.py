@@ -2,7 +2,7 @@
 
 Rule: reference counts free most objects; the collector is only for cycles. By default it looks at the young objects
 after 700 allocations, and again and again at all of them: hundreds of thousands in a process with the OpenStack SDK or
-with thousands of streams. This was a fifth of the CPU time of a start, and two thirds of that of sending events.
+with thousands of streams. This was a sixth of the CPU time of a start, and two thirds of that of sending events.
 """
 
 from __future__ import annotations
