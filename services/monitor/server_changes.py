@@ -17,8 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.monitor.servers import DATA, inner_data, new_state, server_id_of
 from shared.bus.oslo import Notification, clean
 from shared.db.models import Cluster, Node, Nodegroup
-from shared.domain.kinds import OperationKind
-from shared.domain.states import NodeState, Outcome, cluster_status
+from shared.domain.states import DELETING, NodeState
 from shared.events.catalog import NodeServerChanged
 from shared.events.log import emit_once
 
@@ -26,7 +25,6 @@ from shared.events.log import emit_once
 _ACTION = re.compile(r"^instance\.(?!shutdown\.|create\.)(\w+(?:\.\w+)?)\.(end|error)\Z")
 _UPDATE = "instance.update"
 _IN_ERROR = "error"
-_DELETING = cluster_status(OperationKind.DELETE, Outcome.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ async def tell_of_changes(session: AsyncSession, cluster: Cluster, changes: Sequ
 
     A cluster that is being deleted, and nodes that are being removed, lose their servers; that is not told.
     """
-    if not changes or cluster.status == _DELETING:
+    if not changes or cluster.status == DELETING:
         return
     found = await session.execute(
         select(Node, Nodegroup.name)

@@ -64,6 +64,10 @@ def cluster_status(kind: OperationKind, outcome: Outcome) -> str:
     return f"{kind.traits.verb}_{outcome}"
 
 
+# The status of a cluster whose nodes, servers and health are no longer followed.
+DELETING = cluster_status(OperationKind.DELETE, Outcome.IN_PROGRESS)
+
+
 def nodegroup_status(kind: OperationKind, outcome: Outcome) -> str:
     """The status of a nodegroup that an operation of `kind` concerns, e.g. `CREATE_IN_PROGRESS`."""
     return f"{kind.traits.nodegroup_verb or kind.traits.verb}_{outcome}"

@@ -15,8 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from jeroboam.driver import ClusterHealth, HealthStatus, NodeHealth
 from shared.db.models import Cluster, Node
 from shared.domain.errors import DriverMissing
-from shared.domain.kinds import OperationKind
-from shared.domain.states import Outcome, cluster_status
+from shared.domain.states import DELETING
 from shared.drivers.registry import get_engine
 from shared.events.catalog import ClusterHealthChanged
 from shared.events.log import emit
@@ -25,7 +24,6 @@ from shared.operations.specs import cluster_spec, node_spec
 from shared.settings import Settings
 
 _NAMED_IN_EVENT = 50
-_DELETING = cluster_status(OperationKind.DELETE, Outcome.IN_PROGRESS)
 
 
 async def measure_health(session: AsyncSession, cluster: Cluster, settings: Settings, now: datetime) -> None:
@@ -35,7 +33,7 @@ async def measure_health(session: AsyncSession, cluster: Cluster, settings: Sett
         session: the caller's transaction, in which `cluster` is locked.
     """
     cluster.measure_at = None
-    if cluster.status == _DELETING:
+    if cluster.status == DELETING:
         return
     if cluster.health_reported_at is not None:
         ends = cluster.health_reported_at + timedelta(seconds=settings.client_health_seconds)

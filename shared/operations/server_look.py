@@ -21,8 +21,7 @@ from shared.cloud.types import Server
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node
 from shared.domain.errors import DriverMissing
-from shared.domain.kinds import OperationKind
-from shared.domain.states import Loss, NodeState, Outcome, cluster_status
+from shared.domain.states import DELETING, Loss, NodeState
 from shared.operations.attention import ask_for_measure
 from shared.operations.cluster_state import read_cluster
 from shared.operations.locks import lock_cluster
@@ -42,7 +41,6 @@ _MASTER_ADVICE = (
     "masters are not replaced: while a majority of them works, move the workloads to a new cluster; otherwise restore "
     "a backup there"
 )
-_DELETING = cluster_status(OperationKind.DELETE, Outcome.IN_PROGRESS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ async def look_at_servers(
     for cluster_id in sorted(differing):
         async with database.transaction() as session:
             cluster = await lock_cluster(session, cluster_id)
-            if cluster is not None and cluster.status != _DELETING:
+            if cluster is not None and cluster.status != DELETING:
                 found += await _record(session, sealer, cluster, answers, only)
     return found
 

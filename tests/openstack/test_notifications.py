@@ -23,8 +23,7 @@ pytestmark = [pytest.mark.openstack, pytest.mark.timeout(1500)]
 WORKERS = 15
 # Seconds from Nova's notification to what follows, usually and at most: the event with Nova's words, and the node that
 # failed, for which Nova is asked. All of OpenStack shares the machine's cores: that request takes most of the time.
-WORDS = "node.server.changed.v1"
-BUDGETS = {WORDS: (0.25, 1.0), "node.failed.v1": (0.6, 2.0)}
+BUDGETS = {"node.server.changed.v1": (0.25, 1.0), "node.failed.v1": (0.6, 2.0)}
 Act = Callable[[str, str, dict[str, Any] | None], Awaitable[None]]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from pydantic import SecretStr
 from sqlalchemy import select, text, update
 
 from sandbox.openstack.notifications import Told
@@ -20,10 +19,10 @@ from services.monitor.openstack import OpenStackEvents
 from services.monitor.quick_looks import QuickLooks
 from shared.bus.notifications import NotificationListener, Source
 from shared.cloud.sdk import OpenStackCloudFactory
-from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.db.models import Cluster, Node, Nodegroup
 from tests.support.scaler_stage import Stage, make_stage
+from tests.support.service_user import service_user_of
 
 
 @dataclass
@@ -78,14 +77,7 @@ async def watched(database: Database, database_url: str, broker: str) -> AsyncIt
     told: dict[tuple[str, str], float] = {}
     async with running_cloud(replace(QUICK, notification_url=broker)) as cloud:
         _remember(cloud, told)
-        clouds = OpenStackCloudFactory(
-            CloudSettings(
-                auth_url=cloud.auth_url,
-                username=cloud.service_user,
-                password=SecretStr(cloud.password),
-                project_name=cloud.service_project,
-            )
-        )
+        clouds = OpenStackCloudFactory(service_user_of(cloud))
         stage = await make_stage(database, database_url, clouds)
         scene = Watched(cloud, stage, database, told)
         async with database.transaction() as session:

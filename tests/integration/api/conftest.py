@@ -16,10 +16,10 @@ from sandbox.openstack.testing import TestCloud, running_cloud
 from services.api.app import create_app
 from services.api.deps import Deps, make_deps
 from shared.cloud.sdk import OpenStackCloudFactory
-from shared.cloud.settings import CloudSettings
 from shared.db.engine import Database
 from shared.pki.sealing import new_key
 from shared.settings import Settings
+from tests.support.service_user import service_user_of
 
 HERE = Path(__file__).parent
 
@@ -47,12 +47,7 @@ def settings(openstack: TestCloud, database_url: str) -> Settings:
         database_url=SecretStr(database_url),
         secret_keys=[SecretStr(new_key())],
         poll_seconds=0.1,
-        cloud=CloudSettings(
-            auth_url=openstack.auth_url,
-            username=openstack.service_user,
-            password=SecretStr(openstack.password),
-            project_name=openstack.service_project,
-        ),
+        cloud=service_user_of(openstack),
     )
 
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from sandbox.openstack.testing import QUICK, running_cloud
 from shared.cloud import sdk
 from shared.cloud.keystone import Keystone
 from shared.cloud.sdk import OpenStackCloudFactory
 from shared.cloud.sessions import require_roles
-from shared.cloud.settings import CloudSettings
+from tests.support.service_user import service_user_of
 
 ROLES = ("member", "load-balancer_member")
 PAUSE = 0.15
@@ -40,15 +39,7 @@ async def test_calls_during_an_assignment_do_not_fail_because_of_half_of_it(monk
     monkeypatch.setattr(Keystone, "_request", slow)
     monkeypatch.setattr(sdk, "require_roles", late)
     async with running_cloud(QUICK) as cloud:
-        clouds = OpenStackCloudFactory(
-            CloudSettings(
-                auth_url=cloud.auth_url,
-                username=cloud.service_user,
-                password=SecretStr(cloud.password),
-                project_name=cloud.service_project,
-                service_roles=ROLES,
-            )
-        )
+        clouds = OpenStackCloudFactory(service_user_of(cloud, service_roles=ROLES))
 
         async def call(number: int) -> object:
             # They begin before the assignment, between its two roles, and after it.
